@@ -1,0 +1,101 @@
+"""One case: backbone × method(knobs) × runtime × target × batch × input. Standard library only."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, replace
+from typing import Any
+
+Shape = tuple[int, int, int]
+
+CONTIGUOUS = "contiguous"
+
+
+@dataclass(frozen=True)
+class MethodCall:
+    """A method with its knobs; ``label`` is how it reads: ``csr_conv(T=4)``."""
+
+    name: str
+    knobs: Mapping[str, Any] = field(default_factory=dict)
+    label: str = field(init=False, compare=False, repr=False)
+
+    def __post_init__(self) -> None:
+        inner = ",".join(f"{knob}={_word(value)}" for knob, value in self.knobs.items())
+        object.__setattr__(self, "label", f"{self.name}({inner})" if inner else self.name)
+
+
+DENSE = (MethodCall("dense"),)
+
+
+@dataclass(frozen=True)
+class Case:
+    """What is measured. ``id`` is stable and readable; what has its usual value is left out of it.
+
+    ``methods`` are applied one after the other. ``input`` is (C, H, W) of one image. ``classes`` None
+    means the backbone's own number.
+    """
+
+    backbone: str
+    methods: tuple[MethodCall, ...]
+    runtime: str = "eager"
+    target: str = "cpu"
+    batch: int = 1
+    input: Shape = (3, 32, 32)
+    seed: int = 0
+    threads: int = 1
+    memory_format: str = CONTIGUOUS
+    classes: int | None = None
+    id: str = field(init=False, compare=False)
+
+    def __post_init__(self) -> None:
+        shape = "x".join(map(str, self.input))
+        parts = [self.backbone, self.method, self.runtime, self.target, f"b{self.batch}", shape]
+        if self.threads != 1:
+            parts.append(f"t{self.threads}")
+        if self.memory_format != CONTIGUOUS:
+            parts.append(self.memory_format)
+        if self.classes is not None:
+            parts.append(f"c{self.classes}")
+        if self.seed:
+            parts.append(f"seed{self.seed}")
+        object.__setattr__(self, "id", "/".join(parts))
+
+    @property
+    def method(self) -> str:
+        """The methods' labels, joined by ``+``."""
+        return "+".join(call.label for call in self.methods)
+
+    @property
+    def count_id(self) -> str:
+        """Cases that share it have the same network, hence the same counts."""
+        shape = "x".join(map(str, self.input))
+        return f"{self.backbone}/{self.method}/{shape}/c{self.classes}/seed{self.seed}"
+
+    def baseline(self) -> Case:
+        """The same case with the dense backbone."""
+        return replace(self, methods=DENSE)
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain data for JSON; ``Case.from_dict`` reads it back."""
+        data = asdict(self)
+        data["methods"] = [{"name": call.name, "knobs": dict(call.knobs)} for call in self.methods]
+        data["input"] = list(self.input)
+        return data
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> Case:
+        """The case that ``as_dict`` wrote. Raises KeyError or TypeError for anything else."""
+        fields = {k: v for k, v in data.items() if k != "id"}
+        fields["methods"] = tuple(MethodCall(m["name"], m["knobs"]) for m in data["methods"])
+        channels, height, width = data["input"]
+        fields["input"] = (channels, height, width)
+        return cls(**fields)
+
+
+def _word(value: Any) -> str:
+    """A knob's value without blanks, quotes or slashes: ``expand:3+project:4``."""
+    if isinstance(value, Mapping):
+        return "+".join(f"{key}:{_word(inner)}" for key, inner in value.items())
+    if isinstance(value, list | tuple):
+        return "+".join(_word(inner) for inner in value)
+    return str(value).replace("/", ":").replace(" ", "")

@@ -1,0 +1,1 @@
+"""Exact counts: parameters and MACs, by three witnesses that must agree."""

@@ -1,0 +1,40 @@
+"""Work that is no MAC: normalisation, pooling, element-wise operations, copies."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.utils._python_dispatch import TorchDispatchMode
+
+_MACS = ("convolution", "addmm", "mm", "bmm", "baddbmm")
+
+
+class _ElementCounter(TorchDispatchMode):
+    """Adds up the output elements of every operator that computes or copies and is no MAC."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.elements = 0
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        out = func(*args, **(kwargs or {}))
+        is_view = any(r.alias_info is not None and not r.alias_info.is_write for r in func._schema.returns)
+        if not is_view and func.overloadpacket.__name__ not in _MACS:
+            first = out[0] if isinstance(out, tuple | list) else out
+            if isinstance(first, Tensor):
+                self.elements += first.numel()
+        return out
+
+
+def other_elements(network: nn.Module, example: Tensor) -> int:
+    """Output elements of all operators of one forward pass but convolutions and matrix products.
+
+    A BatchNorm of a (1, C, H, W) map counts C·H·W, a ReLU as much again, a concatenation as many as it
+    copies; views count nothing.
+    """
+    counter = _ElementCounter()
+    with torch.no_grad(), counter:
+        network(example)
+    return counter.elements

@@ -1,0 +1,78 @@
+"""Second and third witness: fvcore and torch's own counter, both run on the eager network in eval mode.
+
+Both return executed MACs of convolution and linear layers by module name. fvcore counts one MAC as
+one flop and adds normalisation and pooling; torch counts two flops per MAC.
+"""
+
+from __future__ import annotations
+
+import logging
+import warnings
+from collections.abc import Iterable
+
+import torch
+from torch import Tensor, nn
+from torch.utils.flop_counter import FlopCounterMode
+
+FVCORE_MAC_OPERATORS = ("conv", "linear", "addmm")
+TORCH_MAC_OPERATORS = ("convolution", "_convolution", "addmm", "mm")
+
+POINTWISE = frozenset(
+    "aten::" + name
+    for name in (
+        "abs abs_ add add_ cat ceil chunk clamp clone constant_pad_nd contiguous copy_ div div_ dropout dropout_ "
+        "eq exp expand expand_as flatten floor ge gelu getitem gt hardsigmoid hardsigmoid_ hardswish "
+        "hardswish_ hardtanh hardtanh_ index le leaky_relu leaky_relu_ lt max max_pool2d mean mish mul mul_ "
+        "ne neg norm pad permute pixel_shuffle pow prelu relu relu6 relu6_ relu_ repeat reshape roll rsqrt "
+        "rsub select sigmoid sigmoid_ silu silu_ slice softmax softplus split split_with_sizes sqrt square "
+        "squeeze stack sub sub_ sum tanh tensor_split transpose unbind unsqueeze view where zeros zeros_like "
+        "upsample_nearest2d avg_pool2d feature_dropout alpha_dropout channel_shuffle new_zeros ones fill_ "
+        "to type_as size numel detach"
+    ).split()
+)
+"""Operators without multiply-accumulates of convolution or linear layers: the explicit allow-list."""
+
+
+class FvcoreWitness:
+    """fvcore's count of one forward pass; ``example`` is (1, C, H, W)."""
+
+    def __init__(self, network: nn.Module, example: Tensor) -> None:
+        from fvcore.nn import FlopCountAnalysis
+
+        logging.getLogger("fvcore").setLevel(logging.ERROR)
+        with warnings.catch_warnings(), torch.no_grad():
+            warnings.simplefilter("ignore")  # fvcore rests on TorchScript, which warns on every call
+            analysis = FlopCountAnalysis(network, example)
+            analysis.unsupported_ops_warnings(False).uncalled_modules_warnings(False).tracer_warnings("none")
+            by_module = analysis.by_module_and_operator()
+            self.unsupported = sorted(set(analysis.unsupported_ops()) - POINTWISE)
+            self.uncalled = sorted(_with_parameters(network, analysis.uncalled_modules()))
+        self.by_module = {name: _macs(counts, FVCORE_MAC_OPERATORS) for name, counts in by_module.items()}
+        self.macs = self.by_module[""]
+
+
+class TorchWitness:
+    """FlopCounterMode's count of one forward pass, halved into MACs; ``example`` is (1, C, H, W)."""
+
+    def __init__(self, network: nn.Module, example: Tensor) -> None:
+        # Not under inference mode: there aten::linear stays whole and is counted as nothing.
+        counter = FlopCounterMode(display=False, depth=None)
+        with torch.no_grad(), counter:
+            network(example)
+        counts = counter.get_flop_counts()
+        root = type(network).__name__
+        self.by_module: dict[str, int] = {}
+        for name, operators in counts.items():
+            halved = {getattr(op, "__name__", str(op)): flops // 2 for op, flops in operators.items()}
+            path = "" if name in ("Global", root) else name.removeprefix(f"{root}.")
+            self.by_module[path] = _macs(halved, TORCH_MAC_OPERATORS)
+        self.macs = self.by_module.get("", 0)
+
+
+def _macs(counts: dict[str, int], operators: Iterable[str]) -> int:
+    return int(sum(counts.get(operator, 0) for operator in operators))
+
+
+def _with_parameters(network: nn.Module, names: Iterable[str]) -> list[str]:
+    """A module that was never called matters when weights of it were not called either."""
+    return [name for name in names if any(True for _ in network.get_submodule(name).parameters())]

@@ -1,0 +1,296 @@
+"""CSR-Conv: Channel-Split Recurrent Convolution (WACV 2023, DOI 10.1109/WACV56688.2023.00385)."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from bench.counting.layer_count import LayerCount
+from bench.methods.method import Context, Left, Replaced, Rewritten, method
+from bench.methods.selection import Candidate, blocks, candidates, describe, exchange
+
+ORDERS = ("batched", "literal")
+
+
+class CSRConv2d(nn.Module):
+    """A convolution that visits T groups of its input channels one after the other.
+
+    With gi = ceil(Ci/T) and go = ceil(Co/T), ``u`` is (go, gi, k, k) and ``v`` is (go, go, k, k);
+    the input, its tail filled up with its own first channels, is split into x_1 … x_T of gi channels:
+
+        h_1 = U x_1                    h_t = alpha·relu(U x_t + V h_{t-1}) + (1 - beta)·V h_{t-1}
+
+    and the output is the concatenation of all h_t, cut to Co channels: (B, Ci, H, W) -> (B, Co, H', W').
+    ``order="literal"`` computes step by step; ``"batched"`` does all U convolutions in one call and
+    gives the same numbers. The depthwise form convolves with groups = gi and groups = go instead.
+
+    Parameters: k²·go·(gi+go) + 2, and 2·go more with bias. MACs: H'·W'·k²·(T·go·gi + (T-1)·go²).
+
+    Raises ValueError for what the operator does not define: T outside 1 … in_channels, an even or
+    rectangular kernel, and in the depthwise form a go that gi does not divide.
+    """
+
+    def __init__(
+        self,
+        in_channels: int,
+        out_channels: int,
+        kernel_size: int | tuple[int, int],
+        T: int,
+        stride: int | tuple[int, int] = 1,
+        padding: int | tuple[int, int] = 0,
+        bias: bool = False,
+        depthwise: bool = False,
+        order: str = "batched",
+        *,
+        dilation: int | tuple[int, int] = 1,
+        groups: int = 1,
+        device: torch.device | str | None = None,
+        dtype: torch.dtype | None = None,
+    ) -> None:
+        super().__init__()
+        reason = undefined(in_channels, kernel_size, T, dilation, groups)
+        if reason:
+            raise ValueError(reason)
+        if order not in ORDERS:
+            raise ValueError(f"order must be 'batched' or 'literal', not '{order}'")
+        kernel = kernel_size if isinstance(kernel_size, int) else kernel_size[0]
+        self.in_channels = in_channels
+        self.out_channels = out_channels
+        self.kernel_size = kernel
+        self.T = T
+        self.stride = stride
+        self.padding = padding
+        self.depthwise = depthwise
+        self.order = order
+        self.gi = math.ceil(in_channels / T)
+        self.go = math.ceil(out_channels / T)
+        if depthwise and self.go % self.gi:
+            raise ValueError(
+                f"depthwise CSR-Conv needs ceil(Co/T) divisible by ceil(Ci/T); {self.go} is not by {self.gi}: "
+                f"out_channels a multiple of in_channels works"
+            )
+        u_in, v_in = (1, 1) if depthwise else (self.gi, self.go)
+        self.u = nn.Parameter(torch.empty(self.go, u_in, kernel, kernel, device=device, dtype=dtype))
+        self.v = nn.Parameter(torch.empty(self.go, v_in, kernel, kernel, device=device, dtype=dtype))
+        self.alpha = nn.Parameter(torch.empty((), device=device, dtype=dtype))
+        self.beta = nn.Parameter(torch.empty((), device=device, dtype=dtype))
+        if bias:
+            self.bias_u = nn.Parameter(torch.empty(self.go, device=device, dtype=dtype))
+            self.bias_v = nn.Parameter(torch.empty(self.go, device=device, dtype=dtype))
+        else:
+            self.register_parameter("bias_u", None)
+            self.register_parameter("bias_v", None)
+        self.reset_parameters()
+
+    def reset_parameters(self) -> None:
+        """U, V and the biases as PyTorch draws those of a convolution; alpha = beta = 0.5."""
+        for weight, bias in ((self.u, self.bias_u), (self.v, self.bias_v)):
+            nn.init.kaiming_uniform_(weight, a=math.sqrt(5))
+            if bias is not None:
+                bound = 1 / math.sqrt(weight[0].numel())
+                nn.init.uniform_(bias, -bound, bound)
+        nn.init.constant_(self.alpha, 0.5)
+        nn.init.constant_(self.beta, 0.5)
+
+    def forward(self, x: Tensor) -> Tensor:
+        missing = self.gi * self.T - self.in_channels
+        if missing:
+            x = torch.cat([x, x[:, :missing]], 1)
+        h = self._literal(x) if self.order == "literal" else self._batched(x)
+        y = torch.cat(h, 1) if len(h) > 1 else h[0]
+        surplus = self.go * self.T - self.out_channels
+        return y[:, : self.out_channels] if surplus else y
+
+    def _literal(self, x: Tensor) -> list[Tensor]:
+        steps = torch.split(x, self.gi, 1)
+        h = [self._conv_u(steps[0])]
+        for step in steps[1:]:
+            h.append(self._step(self._conv_u(step), h[-1]))
+        return h
+
+    def _batched(self, x: Tensor) -> list[Tensor]:
+        u = self._conv_u(x.reshape(x.shape[0] * self.T, self.gi, x.shape[2], x.shape[3]))
+        u = u.reshape(x.shape[0], self.T, self.go, u.shape[2], u.shape[3])
+        h = [u[:, 0]]
+        for t in range(1, self.T):
+            h.append(self._step(u[:, t], h[-1]))
+        return h
+
+    def _step(self, u: Tensor, previous: Tensor) -> Tensor:
+        v = F.conv2d(
+            previous, self.v, self.bias_v, 1, (self.kernel_size - 1) // 2, 1, self.go if self.depthwise else 1
+        )
+        return self.alpha * torch.relu(u + v) + (1 - self.beta) * v
+
+    def _conv_u(self, x: Tensor) -> Tensor:
+        return F.conv2d(
+            x, self.u, self.bias_u, self.stride, self.padding, 1, self.gi if self.depthwise else 1
+        )
+
+    def closed_form(self, output_hw: tuple[int, int]) -> LayerCount:
+        """Parameters and MACs for an output map of that height and width (methods.md's formula)."""
+        kernel = self.kernel_size**2
+        u_in, v_in = (1, 1) if self.depthwise else (self.gi, self.go)
+        params = kernel * self.go * (u_in + v_in) + 2 + (2 * self.go if self.bias_u is not None else 0)
+        per_pixel = kernel * self.go * (self.T * u_in + (self.T - 1) * v_in)
+        return LayerCount.dense(params, output_hw[0] * output_hw[1] * per_pixel)
+
+    def extra_repr(self) -> str:
+        return (
+            f"{self.in_channels}, {self.out_channels}, kernel_size={self.kernel_size}, T={self.T}, "
+            f"stride={self.stride}, padding={self.padding}, bias={self.bias_u is not None}, "
+            f"depthwise={self.depthwise}, order={self.order!r}"
+        )
+
+
+def undefined(
+    in_channels: int,
+    kernel_size: int | tuple[int, ...],
+    T: int,
+    dilation: int | tuple[int, ...] = 1,
+    groups: int = 1,
+) -> str:
+    """Why CSR-Conv is not defined for such a layer and what would work; empty where it is defined."""
+    kernel = (kernel_size,) * 2 if isinstance(kernel_size, int) else tuple(kernel_size)
+    dilated = dilation if isinstance(dilation, int) else max(dilation)
+    if T < 1:
+        return f"T={T}: the number of steps must be at least 1"
+    if T > in_channels:
+        return f"T={T} is more than the {in_channels} input channels: T from 1 to {in_channels} works"
+    if len(set(kernel)) != 1:
+        return f"kernel {'×'.join(map(str, kernel))} is rectangular: a square one works"
+    if kernel[0] < 1 or kernel[0] % 2 == 0:
+        return f"kernel {kernel[0]}×{kernel[0]} is even, V would shrink the map: an odd one works"
+    if dilated != 1:
+        return f"dilation {dilated} is not defined for CSR-Conv: dilation 1 works"
+    if groups != 1:
+        return f"{groups} groups are not defined for CSR-Conv: groups=1, or depthwise=True, works"
+    return ""
+
+
+def check(*, T: int | dict[str, int], blocks: str = "", **_others: Any) -> None:
+    """Raises ValueError for knob values that fit no network."""
+    if isinstance(T, dict):
+        unknown = set(T) - {"expand", "project"}
+        if unknown or not T:
+            raise ValueError(f"T takes a number or {{expand: …, project: …}}, not {T}")
+    for value in T.values() if isinstance(T, dict) else (T,):
+        if value < 1:
+            raise ValueError(f"T={value}: the number of steps must be at least 1")
+    if blocks:
+        _block_range(blocks)
+
+
+@method("csr_conv", check=check)
+def csr_conv(
+    network: nn.Module,
+    context: Context,
+    *,
+    T: int | dict[str, int],
+    skip: tuple[str, ...] = (),
+    blocks: str = "",
+    order: str = "batched",
+) -> Rewritten:
+    """CSR-Conv with T steps: parameters fall as 1/T², MACs as about 2/T, the steps are serial.
+
+    ``T`` is one number for every layer, or ``{expand: 3, project: 4}`` for the 1×1 convolutions of
+    inverted residuals alone. ``skip``: globs of layers to leave dense. ``blocks``: ``5-16`` rewrites
+    those blocks alone (numbered from 0). ``order``: ``batched`` or ``literal``.
+    """
+    chosen = _chosen_blocks(network, blocks)
+    roles = _roles(network) if isinstance(T, dict) else {}
+    replaced: list[Replaced] = []
+    left: list[Left] = []
+    for candidate in list(candidates(network, context.keep_first, skip)):
+        name, conv = candidate.name, candidate.conv
+        steps = T.get(roles.get(name, ""), 0) if isinstance(T, dict) else T
+        reason = candidate.kept
+        if not reason and chosen is not None and not name.startswith(chosen):
+            reason = f"outside the blocks {blocks}"
+        if not reason and steps == 0:
+            reason = "T names only expand and project layers of inverted residuals"
+        reason = reason or _obstacle(conv, steps)
+        if reason:
+            left.append(Left(name, reason))
+            continue
+        layer = from_dense(conv, steps, order)
+        exchange(network, name, layer)
+        replaced.append(Replaced(name, describe(conv), f"CSRConv2d T={steps}"))
+    return Rewritten(network, tuple(replaced), tuple(left))
+
+
+def from_dense(conv: nn.Conv2d, T: int, order: str = "batched") -> CSRConv2d:
+    """A CSR-Conv of the same shape with fresh weights. Raises ValueError where it is not defined."""
+    obstacle = _obstacle(conv, T)
+    if obstacle:
+        raise ValueError(obstacle)
+    padding = conv.padding
+    if isinstance(padding, str):
+        padding = (conv.kernel_size[0] // 2,) * 2 if padding == "same" else (0, 0)
+    return CSRConv2d(
+        conv.in_channels,
+        conv.out_channels,
+        conv.kernel_size[0],
+        T,
+        (conv.stride[0], conv.stride[1]),
+        (padding[0], padding[1]),
+        conv.bias is not None,
+        order=order,
+        device=conv.weight.device,
+        dtype=conv.weight.dtype,
+    )
+
+
+def _obstacle(conv: nn.Conv2d, T: int) -> str:
+    if conv.groups == conv.in_channels and conv.groups > 1:
+        return "depthwise convolution"
+    if conv.padding_mode != "zeros":
+        return f"padding mode {conv.padding_mode}"
+    return undefined(conv.in_channels, conv.kernel_size, T, conv.dilation, conv.groups)
+
+
+def _block_range(text: str) -> tuple[int, int]:
+    first, dash, last = text.partition("-")
+    if not first.isdigit() or (dash and not last.isdigit()):
+        raise ValueError(f"blocks='{text}' is no range: '5-16' or '3' works")
+    return int(first), int(last if dash else first)
+
+
+def _chosen_blocks(network: nn.Module, text: str) -> tuple[str, ...] | None:
+    if not text:
+        return None
+    first, last = _block_range(text)
+    names = blocks(network)
+    if not first <= last < len(names):
+        raise ValueError(f"blocks='{text}': the network has {len(names)} blocks, numbered from 0")
+    return tuple(f"{name}." for name in names[first : last + 1])
+
+
+def _roles(network: nn.Module) -> dict[str, str]:
+    """Which 1×1 convolutions expand and which project: before and after the block's depthwise one.
+
+    The project layer is the block's last, so the two small layers of a squeeze-excitation have no role.
+    """
+    roles: dict[str, str] = {}
+    for block in blocks(network):
+        convs = [c for c in candidates(network, keep_first=False) if c.name.startswith(f"{block}.")]
+        depthwise = [i for i, c in enumerate(convs) if c.conv.groups == c.conv.in_channels > 1]
+        if not depthwise:
+            continue
+        for candidate in convs[: depthwise[0]]:
+            if _is_pointwise(candidate):
+                roles[candidate.name] = "expand"
+        if depthwise[-1] < len(convs) - 1 and _is_pointwise(convs[-1]):
+            roles[convs[-1].name] = "project"
+    return roles
+
+
+def _is_pointwise(candidate: Candidate) -> bool:
+    return candidate.conv.kernel_size == (1, 1) and candidate.conv.groups == 1
+
+
+__all__ = ["CSRConv2d", "csr_conv", "from_dense", "undefined"]

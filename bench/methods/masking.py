@@ -1,0 +1,83 @@
+"""Convolutions and linear layers with fixed zeros: one mechanism for every method that masks weights."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from bench.counting.layer_count import LayerCount
+
+
+class MaskedConv2d(nn.Conv2d):
+    """A convolution whose weight is zero wherever ``mask`` is False, and stays so.
+
+    The zeros are written into the weight once, so inference runs the plain dense kernel: executed
+    MACs are those of the dense layer, logical ones those of the kept weights. Under gradients the
+    mask multiplies the weight, so no gradient reaches a masked one.
+    """
+
+    mask: Tensor
+
+    def forward(self, input: Tensor) -> Tensor:
+        weight = self.weight * self.mask if torch.is_grad_enabled() else self.weight
+        return self._conv_forward(input, weight, self.bias)
+
+    def closed_form(self, output_hw: tuple[int, int]) -> LayerCount:
+        """Counts for an output map of that height and width."""
+        return _masked_count(self, self.mask, output_hw[0] * output_hw[1])
+
+    def _load_from_state_dict(self, *args: Any, **kwargs: Any) -> None:
+        super()._load_from_state_dict(*args, **kwargs)
+        _write_zeros(self.weight, self.mask)
+
+
+class MaskedLinear(nn.Linear):
+    """A linear layer whose weight is zero wherever ``mask`` is False, and stays so."""
+
+    mask: Tensor
+
+    def forward(self, input: Tensor) -> Tensor:
+        weight = self.weight * self.mask if torch.is_grad_enabled() else self.weight
+        return F.linear(input, weight, self.bias)
+
+    def closed_form(self, output_hw: tuple[int, int]) -> LayerCount:
+        """Counts for one application (``output_hw`` is (rows, 1))."""
+        return _masked_count(self, self.mask, output_hw[0] * output_hw[1])
+
+    def _load_from_state_dict(self, *args: Any, **kwargs: Any) -> None:
+        super()._load_from_state_dict(*args, **kwargs)
+        _write_zeros(self.weight, self.mask)
+
+
+def masked(layer: nn.Conv2d | nn.Linear, mask: Tensor) -> MaskedConv2d | MaskedLinear:
+    """The layer with its weight's zeros fixed to ``mask`` (bool, the weight's shape); parameters are shared.
+
+    Raises ValueError when the shapes differ. A mask of a masked layer is the intersection of both.
+    """
+    if mask.shape != layer.weight.shape:
+        raise ValueError(f"mask {tuple(mask.shape)} does not fit weight {tuple(layer.weight.shape)}")
+    kind = MaskedConv2d if isinstance(layer, nn.Conv2d) else MaskedLinear
+    result = kind.__new__(kind)
+    nn.Module.__init__(result)
+    result.__dict__.update({k: v for k, v in layer.__dict__.items() if k not in ("_parameters", "_buffers")})
+    result._parameters = dict(layer._parameters)
+    mask = mask.to(torch.bool)
+    if isinstance(layer, MaskedConv2d | MaskedLinear):
+        mask = mask & layer.mask
+    result.register_buffer("mask", mask, persistent=False)
+    _write_zeros(result.weight, mask)
+    return result
+
+
+def _write_zeros(weight: Tensor, mask: Tensor) -> None:
+    with torch.no_grad():
+        weight.mul_(mask)
+
+
+def _masked_count(layer: nn.Conv2d | nn.Linear, mask: Tensor, positions: int) -> LayerCount:
+    weights, kept = mask.numel(), int(mask.sum())
+    bias = 0 if layer.bias is None else layer.bias.numel()
+    return LayerCount(weights + bias, kept + bias, weights * positions, kept * positions)

@@ -1,0 +1,110 @@
+"""pSConv: pre-defined sparse kernels (Kundu et al., Allerton 2019; IEEE TC 69(7), arXiv 2001.10710)."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from bench.methods.masking import masked
+from bench.methods.method import Context, Left, Replaced, Rewritten, method
+from bench.methods.selection import candidates, describe, exchange
+
+# Supports on a 3×3 kernel, positions row-major 0..8, by the number of taps.
+PATTERNS: dict[int, tuple[tuple[int, ...], ...]] = {
+    4: ((0, 1, 3, 4), (1, 2, 4, 5), (3, 4, 6, 7), (4, 5, 7, 8)),
+    2: ((0, 1), (1, 2), (3, 4), (4, 5), (6, 7), (7, 8)),
+    1: tuple((tap,) for tap in range(9)),
+}
+_VARIANT = re.compile(r"pSC(?P<n>[1249])|PS(?P<dense>D?)(?P<m>[124])_P(?P<period>[1-9]\d*)")
+
+
+@dataclass(frozen=True)
+class Variant:
+    """``taps`` of nine per kernel; ``period`` 0 means no period (pSCn); ``dense_first``: PSD."""
+
+    taps: int
+    period: int
+    dense_first: bool
+
+    def density(self) -> float:
+        """Share of non-zeros: n/9, and ((P-1)·n + 9)/(9P) for PSD."""
+        if self.dense_first:
+            return ((self.period - 1) * self.taps + 9) / (9 * self.period)
+        return self.taps / 9
+
+
+def parse(name: str) -> Variant:
+    """Reads pSC4, PS4_P4, PSD2_P8 … Raises ValueError with what would work."""
+    match = _VARIANT.fullmatch(name)
+    if match is None:
+        raise ValueError(f"variant '{name}' is not known: pSC9|4|2|1, PS4_P4, PS2_P6, PS1_P9, PSD4|2|1_Pp work")
+    if match["n"]:
+        return Variant(int(match["n"]), 0, False)
+    taps, period = int(match["m"]), int(match["period"])
+    if not match["dense"] and period != len(PATTERNS[taps]):
+        raise ValueError(f"variant '{name}': the period of PS{taps} is {len(PATTERNS[taps])}, its number of patterns")
+    if match["dense"] and period < 2:
+        raise ValueError(f"variant '{name}': the period of a PSD must be at least 2")
+    return Variant(taps, period, bool(match["dense"]))
+
+
+def supports(variant: Variant, out_channels: int, in_channels: int, generator: torch.Generator) -> Tensor:
+    """Bool mask (Co, Ci, 3, 3) of the kept taps.
+
+    With a period P, the kernel of output i and input j has support number r = (i + j + 1) mod P; in a
+    PSD number 0 is dense and the others take the patterns in turn. Without a period (pSCn) every
+    kernel draws its own n taps, from the generator (our rule: the papers fix n, not the places).
+    """
+    if variant.taps == 9:
+        return torch.ones(out_channels, in_channels, 3, 3, dtype=torch.bool)
+    if variant.period == 0:
+        order = torch.rand(out_channels, in_channels, 9, generator=generator).argsort(-1)
+        return (order < variant.taps).view(out_channels, in_channels, 3, 3)
+    patterns = PATTERNS[variant.taps]
+    table = torch.zeros(variant.period, 9, dtype=torch.bool)
+    for r in range(variant.period):
+        if variant.dense_first and r == 0:
+            table[r] = True
+            continue
+        table[r, list(patterns[(r - variant.dense_first) % len(patterns)])] = True
+    i = torch.arange(out_channels)[:, None]
+    j = torch.arange(in_channels)[None, :]
+    return table[(i + j + 1) % variant.period].view(out_channels, in_channels, 3, 3)
+
+
+def check(*, variant: str, **_others: Any) -> None:
+    """Raises ValueError for a variant that does not exist."""
+    parse(variant)
+
+
+@method("psconv", check=check)
+def psconv(
+    network: nn.Module, context: Context, *, variant: str, skip: tuple[str, ...] = ()
+) -> Rewritten:
+    """pSConv: every 3×3 kernel keeps a fixed support of n of 9 taps (pSC4, PS4_P4, PSD2_P8 …).
+
+    The first convolution, 1×1 convolutions and the classifier stay dense, grouped ones too. The
+    zeros run through PyTorch's dense kernel: logical MACs fall, executed ones do not.
+    """
+    kind = parse(variant)
+    generator = torch.Generator().manual_seed(context.seed)
+    replaced: list[Replaced] = []
+    left: list[Left] = []
+    for candidate in list(candidates(network, context.keep_first, skip)):
+        name, conv = candidate.name, candidate.conv
+        reason = candidate.kept
+        if not reason and conv.kernel_size != (3, 3):
+            reason = f"{conv.kernel_size[0]}×{conv.kernel_size[1]} kernel: only 3×3 has supports"
+        if not reason and conv.groups != 1:
+            reason = "depthwise convolution" if conv.groups == conv.in_channels else "grouped convolution"
+        if reason:
+            left.append(Left(name, reason))
+            continue
+        mask = supports(kind, conv.out_channels, conv.in_channels, generator)
+        exchange(network, name, masked(conv, mask))
+        replaced.append(Replaced(name, describe(conv), f"{variant}, density {float(mask.float().mean()):.3f}"))
+    return Rewritten(network, tuple(replaced), tuple(left))

@@ -1,0 +1,79 @@
+"""Which convolutions a method may touch, and how a layer is exchanged."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+
+from torch import nn
+
+SHORTCUTS = ("downsample", "shortcut", "skip")
+"""Names that torchvision, timm and this package give to the projection of a residual shortcut."""
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A convolution of the network; ``kept`` says why the default rule leaves it dense, or is empty."""
+
+    name: str
+    conv: nn.Conv2d
+    kept: str
+
+
+def candidates(network: nn.Module, keep_first: bool, skip: tuple[str, ...] = ()) -> Iterator[Candidate]:
+    """Every nn.Conv2d in registration order, with the default rule applied.
+
+    The rule: all but the network's first convolution, 1×1 projection shortcuts and DenseNet
+    transitions. ``skip`` are globs on module names.
+    """
+    first = True
+    for name, module in network.named_modules():
+        if not isinstance(module, nn.Conv2d):
+            continue
+        kept = ""
+        if first and keep_first:
+            kept = "the network's first convolution"
+        elif module.kernel_size == (1, 1) and _has_part(name, SHORTCUTS):
+            kept = "1×1 projection shortcut"
+        elif _has_part(name, ("transition",)):
+            kept = "DenseNet transition"
+        elif any(fnmatchcase(name, glob) for glob in skip):
+            kept = "named by the knob skip"
+        first = False
+        yield Candidate(name, module, kept)
+
+
+def _has_part(name: str, starts: tuple[str, ...]) -> bool:
+    return any(part.startswith(starts) for part in name.split("."))
+
+
+def blocks(network: nn.Module) -> list[str]:
+    """Names of the network's blocks in order, numbered from 0.
+
+    A block is an outermost module that is no plain container, is not the network itself and holds at
+    least two convolutions: BasicBlock, Bottleneck, InvertedResidual, MBConv …
+    """
+    found: list[str] = []
+    for name, module in network.named_modules():
+        inside = any(name.startswith(f"{block}.") for block in found)
+        container = isinstance(module, nn.Sequential | nn.ModuleList | nn.ModuleDict)
+        if not name or inside or container:
+            continue
+        if sum(isinstance(m, nn.Conv2d) for m in module.modules()) >= 2:
+            found.append(name)
+    return found
+
+
+def exchange(network: nn.Module, name: str, layer: nn.Module) -> None:
+    """Puts ``layer`` where the module ``name`` was."""
+    parent, _, child = name.rpartition(".")
+    setattr(network.get_submodule(parent), child, layer)
+
+
+def describe(conv: nn.Conv2d) -> str:
+    """``Conv2d 64→128 3×3 /2``: in words what the layer was."""
+    kernel = "×".join(str(k) for k in conv.kernel_size)
+    stride = f" /{conv.stride[0]}" if conv.stride[0] != 1 else ""
+    groups = f" groups={conv.groups}" if conv.groups != 1 else ""
+    return f"Conv2d {conv.in_channels}→{conv.out_channels} {kernel}{stride}{groups}"

@@ -1,0 +1,81 @@
+"""What a backbone is, and the registry that finds it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from torch import nn
+
+from bench.registry import Registry
+
+Shape = tuple[int, int, int]
+"""Channels, height, width of one input image."""
+
+
+@dataclass(frozen=True)
+class Backbone:
+    """A network before compression.
+
+    ``build(classes)`` returns it with random weights; ``input`` and ``classes`` are its customary
+    ones. ``keep_first``: methods leave its first convolution dense by default. ``fixed_width``:
+    globs of the convolutions whose output channels cannot be removed, because a shortcut without
+    weights ties them together.
+    """
+
+    name: str
+    build: Callable[[int], nn.Module]
+    input: Shape
+    classes: int
+    summary: str
+    keep_first: bool = True
+    fixed_width: tuple[str, ...] = ()
+
+    def network(self, classes: int | None = None, seed: int = 0) -> nn.Module:
+        """The network in eval mode, its weights drawn from ``seed`` alone, on the CPU.
+
+        BatchNorm statistics and affine weights are drawn too: their initial 0 and 1 would let a
+        broken one pass unseen, and MobileNetV2 in its initial state answers with values near 1e-9.
+        """
+        generator_state = torch.get_rng_state()
+        try:
+            torch.manual_seed(seed)
+            network = self.build(self.classes if classes is None else classes)
+            _draw_norm_statistics(network)
+        finally:
+            torch.set_rng_state(generator_state)
+        return network.eval()
+
+
+def _draw_norm_statistics(network: nn.Module) -> None:
+    with torch.no_grad():
+        for module in network.modules():
+            if isinstance(module, nn.modules.batchnorm._BatchNorm) and module.running_var is not None:
+                assert module.running_mean is not None
+                module.running_mean.uniform_(-0.1, 0.1)
+                module.running_var.uniform_(0.5, 1.0)
+                if module.affine:
+                    module.weight.uniform_(0.8, 1.2)
+                    module.bias.uniform_(-0.1, 0.1)
+
+
+BACKBONES: Registry[Backbone] = Registry("backbone", "bench.models")
+
+
+def backbone(
+    name: str,
+    *,
+    input: Shape = (3, 32, 32),
+    classes: int = 10,
+    fixed_width: tuple[str, ...] = (),
+) -> Callable[[Callable[[int], nn.Module]], Callable[[int], nn.Module]]:
+    """Registers ``build(classes) -> nn.Module`` under ``name``; its docstring's first line is shown by
+    ``bench list backbones``."""
+
+    def register(build: Callable[[int], nn.Module]) -> Callable[[int], nn.Module]:
+        summary = (build.__doc__ or "").strip().partition("\n")[0]
+        BACKBONES.add(name, Backbone(name, build, input, classes, summary, True, fixed_width))
+        return build
+
+    return register

@@ -1,0 +1,1 @@
+"""What is measured in the fresh process. Imports torch and the standard library only."""

@@ -1,0 +1,144 @@
+"""What the measuring host is, and what it was busy with. What cannot be read is "unknown"."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import platform
+from pathlib import Path
+from typing import Any
+
+import torch
+
+UNKNOWN = "unknown"
+_CPU = Path("/sys/devices/system/cpu")
+_LINUX_MACHINES = {"aarch64": ("CPU implementer",), "x86_64": ("vendor_id",)}
+
+
+def fingerprint(device: str) -> dict[str, Any]:
+    """What stays the same while this host and this installation stay the same, with ``id``, its digest."""
+    facts: dict[str, Any] = {
+        "machine": platform.machine(),
+        "cpu": cpu_model(),
+        "logical_cpus": os.cpu_count() or UNKNOWN,
+        "memory_bytes": _memory_bytes(),
+        "system": platform.system(),
+        "kernel": platform.release(),
+        "governor": _read(_CPU / "cpu0/cpufreq/scaling_governor"),
+        "turbo": _turbo(),
+        "smt": {"0": "off", "1": "on"}.get(_read(_CPU / "smt/active"), UNKNOWN),
+        "virtual": _virtual(),
+        "emulated": emulated(),
+        "clock_source": _read(Path("/sys/devices/system/clocksource/clocksource0/current_clocksource")),
+        "python": platform.python_version(),
+        "torch": torch.__version__,
+        "cpu_capability": torch.backends.cpu.get_cpu_capability(),  # type: ignore[no-untyped-call]
+        "mkldnn": torch.backends.mkldnn.is_available(),  # type: ignore[no-untyped-call]
+    }
+    if device == "cuda":
+        properties = torch.cuda.get_device_properties(0)
+        facts["gpu"] = properties.name
+        facts["gpu_memory_bytes"] = properties.total_memory
+        facts["cuda"] = torch.version.cuda or UNKNOWN
+        facts["cudnn"] = torch.backends.cudnn.version()  # type: ignore[no-untyped-call]
+    digest = hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()[:12]
+    return {"id": digest, "name": platform.node() or UNKNOWN, **facts}
+
+
+def conditions() -> dict[str, Any]:
+    """What may change from one moment to the next: load, pressure, frequency, temperature, affinity."""
+    return {
+        "load_1m": _load(),
+        "cpu_pressure_10s": _pressure("cpu"),
+        "memory_pressure_10s": _pressure("memory"),
+        "frequency_khz": _number(_CPU / "cpu0/cpufreq/scaling_cur_freq"),
+        "temperature_mc": _number(Path("/sys/class/thermal/thermal_zone0/temp")),
+        "throttle_count": _number(_CPU / "cpu0/thermal_throttle/core_throttle_count"),
+        "affinity": sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else UNKNOWN,
+        "busy_jiffies": _busy_jiffies(),
+    }
+
+
+def cpu_model() -> str:
+    """The processor's name as the kernel tells it."""
+    for key in ("model name", "Model", "Hardware"):
+        value = _cpuinfo().get(key)
+        if value:
+            return value
+    return platform.processor() or UNKNOWN
+
+
+def emulated() -> bool:
+    """True under user-mode emulation: the kernel's CPU listing is of another architecture than ours.
+
+    Under qemu-user /proc/cpuinfo is the host's, and so is its clock: a latency would mean nothing.
+    """
+    own = _LINUX_MACHINES.get(platform.machine())
+    listing = _cpuinfo()
+    if own is None or not listing:
+        return False
+    return not any(key in listing for key in own)
+
+
+def _cpuinfo() -> dict[str, str]:
+    try:
+        text = Path("/proc/cpuinfo").read_text()
+    except OSError:
+        return {}
+    pairs = (line.partition(":") for line in text.splitlines())
+    return {key.strip(): value.strip() for key, colon, value in pairs if colon}
+
+
+def _memory_bytes() -> int | str:
+    try:
+        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    except (ValueError, OSError, AttributeError):
+        return UNKNOWN
+
+
+def _turbo() -> str:
+    boost = _read(_CPU / "cpufreq/boost")
+    if boost != UNKNOWN:
+        return {"0": "off", "1": "on"}.get(boost, UNKNOWN)
+    return {"0": "on", "1": "off"}.get(_read(_CPU / "intel_pstate/no_turbo"), UNKNOWN)
+
+
+def _virtual() -> bool | str:
+    flags = _cpuinfo().get("flags")
+    return UNKNOWN if flags is None else "hypervisor" in flags.split()
+
+
+def _load() -> float | str:
+    try:
+        return round(os.getloadavg()[0], 2)
+    except OSError:
+        return UNKNOWN
+
+
+def _pressure(resource: str) -> float | str:
+    for line in _read(Path(f"/proc/pressure/{resource}")).splitlines():
+        if line.startswith("some"):
+            return float(line.split()[1].removeprefix("avg10="))
+    return UNKNOWN
+
+
+def _busy_jiffies() -> dict[str, int] | str:
+    """Jiffies since boot by all CPUs together: busy for anyone, and stolen by the hypervisor."""
+    fields = _read(Path("/proc/stat")).partition("\n")[0].split()
+    if len(fields) < 9 or fields[0] != "cpu":
+        return UNKNOWN
+    user, nice, system, _idle, _iowait, irq, softirq, steal = (int(f) for f in fields[1:9])
+    return {"busy": user + nice + system + irq + softirq, "steal": steal}
+
+
+def _number(path: Path) -> int | str:
+    text = _read(path)
+    return int(text) if text.lstrip("-").isdigit() else UNKNOWN
+
+
+def _read(path: Path) -> str:
+    try:
+        return path.read_text().strip() or UNKNOWN
+    except (OSError, UnicodeDecodeError):
+        return UNKNOWN

@@ -1,0 +1,16 @@
+"""torch.compile with its default backend."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from bench.runtimes.runtime import Forward, runtime
+
+
+@runtime("compile")
+def compiled(network: nn.Module, example: Tensor) -> Forward:
+    """torch.compile (Inductor, static shapes); compilation falls into the first call. Needs a C++ compiler."""
+    del example
+    forward: Forward = torch.compile(network, dynamic=False)
+    return forward

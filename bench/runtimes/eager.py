@@ -1,0 +1,14 @@
+"""PyTorch's eager mode."""
+
+from __future__ import annotations
+
+from torch import Tensor, nn
+
+from bench.runtimes.runtime import Forward, runtime
+
+
+@runtime("eager")
+def eager(network: nn.Module, example: Tensor) -> Forward:
+    """PyTorch as it is: every operator is dispatched one by one."""
+    del example
+    return network
