@@ -54,8 +54,8 @@ class Registry(Generic[Entry]):
             try:
                 return make(rest)
             except KeyError:
-                known = (f"{prefix}/{n}" for n in names())
-                raise InputError(f"unknown {self.kind} '{name}'{nearest(name, known)}") from None
+                family = (f"{prefix}/{n}" for n in names())
+                raise InputError(f"unknown {self.kind} '{name}'{nearest(name, family)}") from None
         known = [*self._entries, *(f"{p}/…" for p in self._families)]
         raise InputError(f"unknown {self.kind} '{name}'{nearest(name, known)}")
 
@@ -65,7 +65,8 @@ class Registry(Generic[Entry]):
         found = [n for n in self._entries if fnmatchcase(n, pattern)]
         for prefix, (_, names) in self._families.items():
             if pattern.startswith(f"{prefix}/"):
-                found += [n for n in (f"{prefix}/{rest}" for rest in names()) if fnmatchcase(n, pattern)]
+                full = [f"{prefix}/{rest}" for rest in names()]
+                found += [name for name in full if fnmatchcase(name, pattern)]
         return sorted(found)
 
     def families(self) -> list[str]:

@@ -107,7 +107,7 @@ def _measure(job: Job, stages: Stages, answer: dict[str, Any]) -> None:
 
 
 def pin(threads: int) -> list[int] | str:
-    """Binds this process to ``threads`` cores of its mask, the highest numbers, away from core 0's interrupts.
+    """Binds this process to ``threads`` cores of its mask: the highest, away from core 0's interrupts.
 
     Returns the cores, or "unknown" where the system cannot bind. Raises ValueError when the mask has
     fewer cores than threads.

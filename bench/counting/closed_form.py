@@ -52,9 +52,7 @@ def counted_layers(network: nn.Module, example: Tensor) -> list[CountedLayer]:
 
     for name, module in own_layers(network):
 
-        def hook(
-            module: nn.Module, inputs: tuple[Tensor, ...], output: Tensor, name: str = name
-        ) -> None:
+        def hook(module: nn.Module, inputs: tuple[Tensor, ...], output: Tensor, name: str = name) -> None:
             record(name, module, inputs, output)
 
         hooks.append(module.register_forward_hook(hook))

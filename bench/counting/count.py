@@ -16,7 +16,7 @@ from bench.probes.memory import weight_bytes
 
 @dataclass(frozen=True)
 class Count:
-    """Counts of one network at batch 1. ``disagreements``: one line per witness that differs; empty is good."""
+    """Counts of one network at batch 1. ``disagreements``: a line per witness that differs; empty is good."""
 
     params: int
     logical_params: int
@@ -92,7 +92,9 @@ def _disagreements(
         for name, macs in own.items():
             others = fvcore.by_module.get(name, 0), torch_counter.by_module.get(name, 0)
             if set(others) != {macs}:
-                lines.append(f"{name or 'network'}: closed form {macs}, fvcore {others[0]}, torch {others[1]}")
+                lines.append(
+                    f"{name or 'network'}: closed form {macs}, fvcore {others[0]}, torch {others[1]}"
+                )
         if not lines:
             totals = ", ".join(f"{k} {v}" for k, v in witnesses.items())
             lines.append(f"outside all counted layers: {totals}")

@@ -15,7 +15,7 @@ class _ElementCounter(TorchDispatchMode):
     """Adds up the output elements of every operator that computes or copies and is no MAC."""
 
     def __init__(self) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]
         self.elements = 0
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:

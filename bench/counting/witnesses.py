@@ -17,19 +17,16 @@ from torch.utils.flop_counter import FlopCounterMode
 FVCORE_MAC_OPERATORS = ("conv", "linear", "addmm")
 TORCH_MAC_OPERATORS = ("convolution", "_convolution", "addmm", "mm")
 
-POINTWISE = frozenset(
-    "aten::" + name
-    for name in (
-        "abs abs_ add add_ cat ceil chunk clamp clone constant_pad_nd contiguous copy_ div div_ dropout dropout_ "
-        "eq exp expand expand_as flatten floor ge gelu getitem gt hardsigmoid hardsigmoid_ hardswish "
-        "hardswish_ hardtanh hardtanh_ index le leaky_relu leaky_relu_ lt max max_pool2d mean mish mul mul_ "
-        "ne neg norm pad permute pixel_shuffle pow prelu relu relu6 relu6_ relu_ repeat reshape roll rsqrt "
-        "rsub select sigmoid sigmoid_ silu silu_ slice softmax softplus split split_with_sizes sqrt square "
-        "squeeze stack sub sub_ sum tanh tensor_split transpose unbind unsqueeze view where zeros zeros_like "
-        "upsample_nearest2d avg_pool2d feature_dropout alpha_dropout channel_shuffle new_zeros ones fill_ "
-        "to type_as size numel detach"
-    ).split()
-)
+_NO_MACS = """
+    abs abs_ add add_ alpha_dropout avg_pool2d cat ceil channel_shuffle chunk clamp clone constant_pad_nd
+    contiguous copy_ detach div div_ dropout dropout_ eq exp expand expand_as feature_dropout fill_ flatten
+    floor ge gelu getitem gt hardsigmoid hardsigmoid_ hardswish hardswish_ hardtanh hardtanh_ index le
+    leaky_relu leaky_relu_ lt max max_pool2d mean mish mul mul_ ne neg new_zeros norm numel ones pad permute
+    pixel_shuffle pow prelu relu relu6 relu6_ relu_ repeat reshape roll rsqrt rsub select sigmoid sigmoid_
+    silu silu_ size slice softmax softplus split split_with_sizes sqrt square squeeze stack sub sub_ sum tanh
+    tensor_split to transpose type_as unbind unsqueeze upsample_nearest2d view where zeros zeros_like
+"""
+POINTWISE = frozenset(f"aten::{name}" for name in _NO_MACS.split())
 """Operators without multiply-accumulates of convolution or linear layers: the explicit allow-list."""
 
 
@@ -56,7 +53,7 @@ class TorchWitness:
 
     def __init__(self, network: nn.Module, example: Tensor) -> None:
         # Not under inference mode: there aten::linear stays whole and is counted as nothing.
-        counter = FlopCounterMode(display=False, depth=None)
+        counter = FlopCounterMode(display=False, depth=None)  # type: ignore[arg-type]
         with torch.no_grad(), counter:
             network(example)
         counts = counter.get_flop_counts()

@@ -70,8 +70,8 @@ class CSRConv2d(nn.Module):
         self.go = math.ceil(out_channels / T)
         if depthwise and self.go % self.gi:
             raise ValueError(
-                f"depthwise CSR-Conv needs ceil(Co/T) divisible by ceil(Ci/T); {self.go} is not by {self.gi}: "
-                f"out_channels a multiple of in_channels works"
+                f"depthwise CSR-Conv: {self.gi} = ceil(Ci/T) does not divide {self.go} = ceil(Co/T): "
+                "out_channels a multiple of in_channels works"
             )
         u_in, v_in = (1, 1) if depthwise else (self.gi, self.go)
         self.u = nn.Parameter(torch.empty(self.go, u_in, kernel, kernel, device=device, dtype=dtype))
@@ -159,7 +159,7 @@ def undefined(
     dilated = dilation if isinstance(dilation, int) else max(dilation)
     if T < 1:
         return f"T={T}: the number of steps must be at least 1"
-    if T > in_channels:
+    if in_channels < T:
         return f"T={T} is more than the {in_channels} input channels: T from 1 to {in_channels} works"
     if len(set(kernel)) != 1:
         return f"kernel {'×'.join(map(str, kernel))} is rectangular: a square one works"

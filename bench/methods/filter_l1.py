@@ -13,7 +13,9 @@ from bench.methods.structured import Recipe, crop, plan_channels
 def check(*, ratio: float, **_others: Any) -> None:
     """Raises ValueError for a ratio outside (0, 1)."""
     if not 0 < ratio < 1:
-        raise ValueError(f"ratio={ratio}: the share of channels to remove lies between 0 and 1, both excluded")
+        raise ValueError(
+            f"ratio={ratio}: the share of channels to remove lies between 0 and 1, both excluded"
+        )
 
 
 def prepare(network: nn.Module, context: Context, *, ratio: float) -> Recipe:
@@ -30,4 +32,6 @@ def filter_l1(network: nn.Module, context: Context, *, ratio: float) -> Rewritte
     Channels that a shortcut ties together go together (torch-pruning's dependency graph); in networks
     with option A shortcuts only the inner width of a block can shrink, as in Li et al., section 3.3.
     """
-    return crop(network, context.recipe if context.recipe is not None else prepare(network, context, ratio=ratio))
+    return crop(
+        network, context.recipe if context.recipe is not None else prepare(network, context, ratio=ratio)
+    )

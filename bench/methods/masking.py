@@ -23,7 +23,8 @@ class MaskedConv2d(nn.Conv2d):
 
     def forward(self, input: Tensor) -> Tensor:
         weight = self.weight * self.mask if torch.is_grad_enabled() else self.weight
-        return self._conv_forward(input, weight, self.bias)
+        out: Tensor = self._conv_forward(input, weight, self.bias)
+        return out
 
     def closed_form(self, output_hw: tuple[int, int]) -> LayerCount:
         """Counts for an output map of that height and width."""
@@ -59,6 +60,7 @@ def masked(layer: nn.Conv2d | nn.Linear, mask: Tensor) -> MaskedConv2d | MaskedL
     """
     if mask.shape != layer.weight.shape:
         raise ValueError(f"mask {tuple(mask.shape)} does not fit weight {tuple(layer.weight.shape)}")
+    kind: type[MaskedConv2d] | type[MaskedLinear]
     kind = MaskedConv2d if isinstance(layer, nn.Conv2d) else MaskedLinear
     result = kind.__new__(kind)
     nn.Module.__init__(result)

@@ -41,12 +41,16 @@ def parse(name: str) -> Variant:
     """Reads pSC4, PS4_P4, PSD2_P8 … Raises ValueError with what would work."""
     match = _VARIANT.fullmatch(name)
     if match is None:
-        raise ValueError(f"variant '{name}' is not known: pSC9|4|2|1, PS4_P4, PS2_P6, PS1_P9, PSD4|2|1_Pp work")
+        raise ValueError(
+            f"variant '{name}' is not known: pSC9|4|2|1, PS4_P4, PS2_P6, PS1_P9, PSD4|2|1_Pp work"
+        )
     if match["n"]:
         return Variant(int(match["n"]), 0, False)
     taps, period = int(match["m"]), int(match["period"])
     if not match["dense"] and period != len(PATTERNS[taps]):
-        raise ValueError(f"variant '{name}': the period of PS{taps} is {len(PATTERNS[taps])}, its number of patterns")
+        raise ValueError(
+            f"variant '{name}': the period of PS{taps} is {len(PATTERNS[taps])}, its number of patterns"
+        )
     if match["dense"] and period < 2:
         raise ValueError(f"variant '{name}': the period of a PSD must be at least 2")
     return Variant(taps, period, bool(match["dense"]))
@@ -82,9 +86,7 @@ def check(*, variant: str, **_others: Any) -> None:
 
 
 @method("psconv", check=check)
-def psconv(
-    network: nn.Module, context: Context, *, variant: str, skip: tuple[str, ...] = ()
-) -> Rewritten:
+def psconv(network: nn.Module, context: Context, *, variant: str, skip: tuple[str, ...] = ()) -> Rewritten:
     """pSConv: every 3×3 kernel keeps a fixed support of n of 9 taps (pSC4, PS4_P4, PSD2_P8 …).
 
     The first convolution, 1×1 convolutions and the classifier stay dense, grouped ones too. The
@@ -106,5 +108,7 @@ def psconv(
             continue
         mask = supports(kind, conv.out_channels, conv.in_channels, generator)
         exchange(network, name, masked(conv, mask))
-        replaced.append(Replaced(name, describe(conv), f"{variant}, density {float(mask.float().mean()):.3f}"))
+        replaced.append(
+            Replaced(name, describe(conv), f"{variant}, density {float(mask.float().mean()):.3f}")
+        )
     return Rewritten(network, tuple(replaced), tuple(left))

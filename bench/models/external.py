@@ -1,4 +1,4 @@
-"""Any classifier of torchvision and timm by its full name: ``torchvision/resnet50``, ``timm/ghostnetv2_100``."""
+"""Any classifier of torchvision and timm by its full name: ``timm/ghostnetv2_100``."""
 
 from __future__ import annotations
 

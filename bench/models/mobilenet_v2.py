@@ -34,7 +34,7 @@ class InvertedResidual(nn.Module):
         self.residual = stride == 1 and in_channels == out_channels
 
     def forward(self, x: Tensor) -> Tensor:
-        out = F.relu6(self.expand(x)) if self.expands else x
+        out: Tensor = F.relu6(self.expand(x)) if self.expands else x
         out = self.project(F.relu6(self.depthwise(out)))
         return x + out if self.residual else out
 

@@ -33,15 +33,15 @@ def fingerprint(device: str) -> dict[str, Any]:
         "clock_source": _read(Path("/sys/devices/system/clocksource/clocksource0/current_clocksource")),
         "python": platform.python_version(),
         "torch": torch.__version__,
-        "cpu_capability": torch.backends.cpu.get_cpu_capability(),  # type: ignore[no-untyped-call]
-        "mkldnn": torch.backends.mkldnn.is_available(),  # type: ignore[no-untyped-call]
+        "cpu_capability": torch.backends.cpu.get_cpu_capability(),
+        "mkldnn": torch.backends.mkldnn.is_available(),
     }
     if device == "cuda":
         properties = torch.cuda.get_device_properties(0)
         facts["gpu"] = properties.name
         facts["gpu_memory_bytes"] = properties.total_memory
         facts["cuda"] = torch.version.cuda or UNKNOWN
-        facts["cudnn"] = torch.backends.cudnn.version()  # type: ignore[no-untyped-call]
+        facts["cudnn"] = torch.backends.cudnn.version()
     digest = hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()[:12]
     return {"id": digest, "name": platform.node() or UNKNOWN, **facts}
 

@@ -53,12 +53,12 @@ class CudaStopwatch:
         start = torch.cuda.Event(enable_timing=True)
         stop = torch.cuda.Event(enable_timing=True)
         torch.cuda.synchronize()
-        start.record()  # type: ignore[no-untyped-call]
+        start.record()
         for _ in range(calls):
             call()
-        stop.record()  # type: ignore[no-untyped-call]
+        stop.record()
         torch.cuda.synchronize()
-        return float(start.elapsed_time(stop)) / 1e3  # type: ignore[no-untyped-call]
+        return float(start.elapsed_time(stop)) / 1e3
 
 
 @dataclass(frozen=True)

@@ -65,7 +65,7 @@ def live_peak(call: Callable[[], object]) -> int | None:
 
     None where the profiler has no memory events (builds without Kineto).
     """
-    if not torch.autograd.kineto_available():  # type: ignore[no-untyped-call]
+    if not torch.profiler.kineto_available():
         return None
     # Not torch.profiler.profile: its import costs 0.7 s, and it digests every event before it answers.
     with torch.autograd.profiler.profile(use_kineto=True, profile_memory=True) as profile:
@@ -73,11 +73,7 @@ def live_peak(call: Callable[[], object]) -> int | None:
     results = profile.kineto_results
     if results is None:
         return None
-    deltas = [
-        (event.start_ns(), event.nbytes())
-        for event in results.events()
-        if event.name() == "[memory]"
-    ]
+    deltas = [(event.start_ns(), event.nbytes()) for event in results.events() if event.name() == "[memory]"]
     live = peak = 0
     for _, delta in sorted(deltas, key=lambda event: event[0]):
         live += delta

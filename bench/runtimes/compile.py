@@ -10,7 +10,7 @@ from bench.runtimes.runtime import Forward, runtime
 
 @runtime("compile")
 def compiled(network: nn.Module, example: Tensor) -> Forward:
-    """torch.compile (Inductor, static shapes); compilation falls into the first call. Needs a C++ compiler."""
+    """torch.compile (Inductor, static shapes); compiles in the first call; needs a C++ compiler."""
     del example
     forward: Forward = torch.compile(network, dynamic=False)
     return forward

@@ -1,0 +1,136 @@
+"""Trials to a table: one pandas row per case."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import pandas as pd
+
+from bench import stats
+from bench.case import Case
+from bench.store import Results
+from bench.trial import Count, Trial
+
+COLUMNS = (
+    "run", "case", "backbone", "method", "label", "knobs", "runtime", "target", "batch", "input", "threads",
+    "memory_format", "seed", "is_baseline", "baseline",
+    "params", "logical_params", "macs", "executed_macs", "flops", "other_elements", "witnesses_agree",
+    "disagreements", "replaced", "left",
+    "latency", "latency_low", "latency_high", "first_call", "p90", "trials", "failed_trials",
+    "ratio", "ratio_low", "ratio_high", "ratio_rounds", "params_ratio", "macs_ratio", "delivered_share",
+    "weight_bytes", "live_peak", "resident_growth", "cuda_allocated_peak", "cuda_reserved_peak",
+    "same_output", "finite_output", "host", "status", "error",
+)  # fmt: skip
+"""Columns of the frame. Times in seconds, memory in bytes; ratios are to the dense baseline."""
+
+
+def make_frame(results: Iterable[Results]) -> pd.DataFrame:
+    """One row per case and run, in the order of the suites; a failed case has a row too."""
+    rows: list[dict[str, Any]] = []
+    for one in results:
+        rows += _rows(one)
+    return pd.DataFrame(rows, columns=list(COLUMNS))
+
+
+def medians(trials: Iterable[Trial]) -> dict[int, float]:
+    """Round -> median of the trial's samples, of the trials that have a latency."""
+    found: dict[int, float] = {}
+    for trial in trials:
+        if trial.status == "ok" and trial.latency is not None:
+            try:
+                found[trial.round] = stats.trial_median(trial.latency["samples"])
+            except ValueError:
+                continue  # a latency without one usable sample (NaN from a broken clock) counts as none
+    return found
+
+
+def _rows(results: Results) -> list[dict[str, Any]]:
+    by_case: dict[str, list[Trial]] = defaultdict(list)
+    for trial in results.trials:
+        by_case[trial.case].append(trial)
+    rows: dict[str, dict[str, Any]] = {}
+    for data in results.start.cases:
+        case = Case.from_dict({k: v for k, v in data.items() if k != "baseline"})
+        count = results.counts.get(case.count_id)
+        rows[case.id] = _row(results.start.run, case, data["baseline"], count, by_case[case.id])
+    for row in rows.values():
+        base = rows.get(row["baseline"])
+        if base is not None:
+            _compare(row, base, by_case)
+    return list(rows.values())
+
+
+def _row(run: str, case: Case, baseline: str, count: Count | None, trials: Sequence[Trial]) -> dict[str, Any]:
+    good = [trial for trial in trials if trial.status == "ok"]
+    latency = stats.estimate(list(medians(good).values()))
+    counts = (count.counts if count else None) or {}
+    failures = [t.error for t in trials if t.status != "ok"]
+    error = (count.error if count and count.status != "ok" else None) or (failures[-1] if failures else None)
+    checksums = Counter(t.output["checksum"] for t in good if t.output)
+    samples = [s for t in good if t.latency for s in t.latency["samples"]]
+    per_call = all(t.latency["calls_per_sample"] == 1 for t in good if t.latency)
+    names = [call.name for call in case.methods]
+    return {
+        "run": run,
+        "case": case.id,
+        "backbone": case.backbone,
+        "method": "+".join(names),
+        "label": case.method,
+        "knobs": {k: v for call in case.methods for k, v in call.knobs.items()},
+        "runtime": case.runtime,
+        "target": case.target,
+        "batch": case.batch,
+        "input": "x".join(map(str, case.input)),
+        "threads": case.threads,
+        "memory_format": case.memory_format,
+        "seed": case.seed,
+        "is_baseline": case.id == baseline,
+        "baseline": baseline,
+        **{k: counts.get(k, math.nan) for k in
+           ("params", "logical_params", "macs", "executed_macs", "flops", "other_elements")},
+        "witnesses_agree": bool(counts) and not counts["disagreements"],
+        "disagreements": list(counts.get("disagreements", ())),
+        "replaced": list(count.replaced) if count else [],
+        "left": list(count.left) if count else [],
+        "latency": latency.value,
+        "latency_low": latency.low,
+        "latency_high": latency.high,
+        "first_call": _middle([t.latency["first_call"] for t in good if t.latency]),
+        "p90": stats.percentile(samples, 90) if per_call else math.nan,
+        "trials": len(good),
+        "failed_trials": len(trials) - len(good),
+        "ratio": math.nan,
+        "ratio_low": math.nan,
+        "ratio_high": math.nan,
+        "ratio_rounds": 0,
+        "params_ratio": math.nan,
+        "macs_ratio": math.nan,
+        "delivered_share": math.nan,
+        **{k: _middle([t.memory[k] for t in good if t.memory and t.memory.get(k) is not None]) for k in
+           ("weight_bytes", "live_peak", "resident_growth", "cuda_allocated_peak", "cuda_reserved_peak")},
+        "same_output": len(checksums) <= 1,
+        "finite_output": all(t.output["finite"] for t in good if t.output),
+        "host": ", ".join(sorted({t.host["id"] for t in good if t.host})),
+        "status": "ok" if good else ("failed" if error else "not run"),
+        "error": "" if error is None else f"{error['type']} in {error['stage']}: {error['message']}",
+    }  # fmt: skip
+
+
+def _compare(row: dict[str, Any], base: dict[str, Any], by_case: dict[str, list[Trial]]) -> None:
+    row["params_ratio"] = row["logical_params"] / base["logical_params"]
+    row["macs_ratio"] = row["macs"] / base["macs"] if base["macs"] else math.nan
+    try:
+        interval = stats.ratio(medians(by_case[base["case"]]), medians(by_case[row["case"]]))
+    except ValueError:
+        return  # no common round: the ratio stays unknown
+    row["ratio"], row["ratio_low"], row["ratio_high"] = interval.value, interval.low, interval.high
+    row["ratio_rounds"] = interval.count
+    if not row["is_baseline"]:
+        row["delivered_share"] = stats.delivered_share(interval.value, row["macs_ratio"])
+
+
+def _middle(values: Sequence[float]) -> float:
+    return float(pd.Series(values, dtype=float).median()) if values else math.nan

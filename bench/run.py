@@ -1,0 +1,252 @@
+"""One run: counts first, then rounds of trials, every record on the disk before the next begins."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import secrets
+import subprocess
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Protocol
+
+import bench
+from bench.case import Case
+from bench.errors import InputError
+from bench.launch import Answer, CountingProcess, run_worker
+from bench.plan import Plan
+from bench.schedule import remaining, round_order
+from bench.store import Results, Store, list_results, read_results
+from bench.trial import Count, RunEnd, RunStart, Trial
+
+GIVE_UP_AFTER = 2
+"""Failed trials of a case after which its other rounds are not tried: each may cost a whole time-out."""
+
+VERSIONS_OF = ("torch", "torchvision", "timm", "fvcore", "torch-pruning", "numpy", "csr-bench")
+
+
+class Listener(Protocol):
+    """What a person is told while a run goes on."""
+
+    def counting(self, done: int, total: int) -> None:
+        """So many networks are counted."""
+
+    def trial(self, done: int, total: int, trial: Trial | None) -> None:
+        """So many trials are done; the last of them, or None at the beginning."""
+
+
+@dataclass
+class Outcome:
+    """How a run went. ``failed``: case id -> what went wrong, in one line."""
+
+    file: Path
+    interrupted: bool = False
+    failed: dict[str, str] = field(default_factory=dict)
+
+
+def begin(plan: Plan, folder: Path, seed: int | None) -> tuple[Path, RunStart]:
+    """The file and first record of a new run; nothing is written yet."""
+    now = datetime.now(UTC)
+    run_id = f"{now:%Y%m%d-%H%M%S}-{plan.suite}-{secrets.token_hex(2)}"
+    start = RunStart(
+        run=run_id,
+        suite=plan.suite,
+        description=plan.description,
+        suite_digest=plan.digest(),
+        started=now.isoformat(timespec="seconds"),
+        seed=secrets.randbits(32) if seed is None else seed,
+        measure=plan.measure.model_dump(),
+        cases=[{**case.as_dict(), "baseline": case.baseline().id} for case in plan.cases],
+        targets=[asdict(target) for target in plan.targets.values()],
+        plugins=list(plan.plugins),
+        versions=versions(),
+        revision=revision(),
+    )
+    return folder / f"{run_id}.jsonl", start
+
+
+def unfinished(plan: Plan, folder: Path) -> Results:
+    """The newest run of this very plan that did not come to its end. Raises InputError when there is none."""
+    for file in reversed(list(list_results(folder))):
+        if f"-{plan.suite}-" not in file.name:
+            continue
+        results = read_results(file)
+        if results.start.suite_digest == plan.digest() and not results.complete:
+            return results
+    raise InputError(f"--resume: {folder} holds no unfinished run of suite {plan.suite} with these cases")
+
+
+def execute(
+    plan: Plan,
+    file: Path,
+    start: RunStart,
+    listener: Listener,
+    resumed: Results | None = None,
+    clock: Callable[[], float] = time.monotonic,
+) -> Outcome:
+    """Measures the plan into ``file``. Ctrl-C ends it cleanly; what was measured is on the disk."""
+    outcome = Outcome(file)
+    with Store(file) as store:
+        if resumed is None:
+            store.append(start)
+        try:
+            counts = _count(plan, start.run, store, listener, resumed)
+            _rounds(plan, start, store, listener, resumed, counts, outcome, clock)
+        except KeyboardInterrupt:
+            outcome.interrupted = True
+        store.append(RunEnd(start.run, "interrupted" if outcome.interrupted else "complete", _now()))
+    return outcome
+
+
+def _count(
+    plan: Plan, run_id: str, store: Store, listener: Listener, resumed: Results | None
+) -> dict[str, Count]:
+    counts = {k: c for k, c in (resumed.counts if resumed else {}).items() if c.status == "ok"}
+    todo: dict[str, Case] = {case.count_id: case for case in plan.cases if case.count_id not in counts}
+    with CountingProcess(list(plan.plugins)) as process:
+        for done, (count_id, case) in enumerate(todo.items()):
+            listener.counting(done, len(todo))
+            answer = process.count(case.as_dict())
+            count = Count(
+                run=run_id,
+                count_id=count_id,
+                status=answer["status"],
+                error=answer["error"],
+                counts=answer.get("counts"),
+                replaced=answer.get("replaced", []),
+                left=answer.get("left", []),
+                recipes=answer.get("recipes", []),
+            )
+            store.append(count)
+            counts[count_id] = count
+    listener.counting(len(todo), len(todo))
+    return counts
+
+
+def _rounds(
+    plan: Plan,
+    start: RunStart,
+    store: Store,
+    listener: Listener,
+    resumed: Results | None,
+    counts: dict[str, Count],
+    outcome: Outcome,
+    clock: Callable[[], float],
+) -> None:
+    trials = list(resumed.trials) if resumed else []
+    finished = {(trial.case, trial.round) for trial in trials}
+    failures: dict[str, int] = {}
+    for trial in trials:
+        _note_failure(trial, failures, outcome)
+    cases: dict[str, Case] = {}
+    for case in plan.cases:
+        count = counts[case.count_id]
+        if count.status == "ok":
+            cases[case.id] = case
+        else:
+            outcome.failed[case.id] = _in_words(count.error)
+    total = len(cases) * plan.measure.rounds
+    done = sum(1 for trial in trials if trial.case in cases)
+    listener.trial(done, total, None)
+    for number in range(plan.measure.rounds):
+        order = round_order(list(cases), start.seed, number)
+        todo = set(remaining(order, number, finished))
+        for position, case_id in enumerate(order):
+            if case_id not in todo:
+                continue
+            done += 1
+            if failures.get(case_id, 0) >= GIVE_UP_AFTER:
+                continue
+            case = cases[case_id]
+            trial = measure(plan, case, counts[case.count_id], start.run, number, position, clock)
+            store.append(trial)
+            _note_failure(trial, failures, outcome)
+            listener.trial(done, total, trial)
+
+
+def measure(
+    plan: Plan, case: Case, count: Count, run_id: str, number: int, position: int, clock: Callable[[], float]
+) -> Trial:
+    """One trial of a case in a fresh process."""
+    target = plan.targets[case.target]
+    job: Answer = {
+        "case": case.as_dict(),
+        "device": target.device,
+        "recipes": count.recipes,
+        "protocol": plan.measure.protocol(),
+        "plugins": list(plan.plugins),
+    }
+    started, since = _now(), clock()
+    answer = run_worker(target, job, plan.measure.timeout)
+    return as_trial(answer, run_id, case.id, number, position, started, clock() - since)
+
+
+def as_trial(
+    answer: Answer,
+    run_id: str,
+    case_id: str,
+    number: int,
+    position: int,
+    started: str,
+    wall: float,
+    arm: str = "",
+) -> Trial:
+    """The record of a worker's answer."""
+    known = {name for name in Trial.__dataclass_fields__ if name != "kind"}
+    fields: dict[str, Any] = {k: v for k, v in answer.items() if k in known}
+    return Trial(
+        run=run_id,
+        case=case_id,
+        round=number,
+        position=position,
+        started=started,
+        wall_seconds=round(wall, 4),
+        arm=arm,
+        **fields,
+    )
+
+
+def versions() -> dict[str, str]:
+    """Versions of what the numbers depend on."""
+    found = {"csr-bench": bench.__version__}
+    for name in VERSIONS_OF:
+        try:
+            found[name] = importlib.metadata.version(name)
+        except importlib.metadata.PackageNotFoundError:
+            found.setdefault(name, "not installed")
+    return found
+
+
+def revision() -> str:
+    """The commit of the checkout that this package runs from, with ``-dirty`` where it was changed."""
+    try:
+        answer = subprocess.run(
+            ["git", "describe", "--always", "--dirty", "--abbrev=12", "--exclude=*"],
+            cwd=Path(__file__).parent,
+            capture_output=True,
+            text=True,
+            timeout=10,
+            check=False,
+        )
+    except OSError:
+        return "unknown"
+    return answer.stdout.strip() or "unknown"
+
+
+def _note_failure(trial: Trial, failures: dict[str, int], outcome: Outcome) -> None:
+    if trial.status != "ok":
+        failures[trial.case] = failures.get(trial.case, 0) + 1
+        outcome.failed[trial.case] = _in_words(trial.error)
+
+
+def _in_words(error: dict[str, Any] | None) -> str:
+    if error is None:
+        return "failed without a word"
+    first_line = str(error.get("message", "")).strip().partition("\n")[0]
+    return f"{error.get('type')} in {error.get('stage')}: {first_line}"
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="seconds")

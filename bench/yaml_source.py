@@ -1,0 +1,105 @@
+"""YAML with positions: plain data, and the line on which each value stands."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from bench.errors import InputError
+
+MAX_VALUES = 100_000
+"""A suite needs hundreds of values; anchors that refer to anchors reach billions."""
+
+Path_ = tuple[str | int, ...]
+
+
+@dataclass
+class YamlSource:
+    """Data read from ``file``; ``lines`` maps the path of each key and item to its line, from 1."""
+
+    file: str
+    data: Any = None
+    lines: dict[Path_, int] = field(default_factory=dict)
+
+    def where(self, path: Path_) -> str:
+        """``file:line`` of the value at that path, or of the nearest one that encloses it."""
+        while path and path not in self.lines:
+            path = path[:-1]
+        return f"{self.file}:{self.lines.get(path, 1)}"
+
+
+def read_yaml(file: Path) -> YamlSource:
+    """Reads one YAML document.
+
+    Raises InputError, with file and line, for a file that is not there, a syntax error, a key twice
+    in a mapping, and anchors that expand to more than MAX_VALUES values.
+    """
+    try:
+        text = file.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        raise InputError(f"{file}: no such file") from None
+    except UnicodeDecodeError:
+        raise InputError(f"{file}: not a UTF-8 text file") from None
+    except OSError as error:
+        raise InputError(f"{file}: {error.strerror}") from None
+    return parse_yaml(text, str(file))
+
+
+def parse_yaml(text: str, file: str) -> YamlSource:
+    """Parses a YAML text; ``file`` is its name in messages. Raises InputError as ``read_yaml`` does."""
+    try:
+        node = yaml.compose(text, Loader=yaml.SafeLoader)
+    except yaml.MarkedYAMLError as error:
+        mark = error.problem_mark or error.context_mark
+        line = mark.line + 1 if mark else 1
+        problem = " ".join((error.problem or error.context or "cannot be read").split())
+        raise InputError(f"{file}:{line}: YAML syntax error: {problem}") from None
+    except (yaml.YAMLError, RecursionError) as error:
+        raise InputError(f"{file}:1: YAML syntax error: {' '.join(str(error).split())}") from None
+    source = YamlSource(file)
+    if node is not None:
+        source.data = _Builder(source).build(node, (), frozenset())
+    return source
+
+
+class _Builder:
+    def __init__(self, source: YamlSource) -> None:
+        self._source = source
+        self._scalars = yaml.SafeLoader("")
+        self._values = 0
+
+    def build(self, node: yaml.Node, path: Path_, around: frozenset[int]) -> Any:
+        line = node.start_mark.line + 1
+        self._values += 1
+        if self._values > MAX_VALUES:
+            raise InputError(
+                f"{self._source.file}:{line}: anchors expand to more than {MAX_VALUES} values; write them out"
+            )
+        if id(node) in around or len(around) > 50:
+            raise InputError(f"{self._source.file}:{line}: an anchor contains itself, or nesting is too deep")
+        self._source.lines.setdefault(path, line)
+        around = around | {id(node)}
+        if isinstance(node, yaml.SequenceNode):
+            return [self.build(item, (*path, at), around) for at, item in enumerate(node.value)]
+        if isinstance(node, yaml.MappingNode):
+            return self._mapping(node, path, around)
+        try:
+            return self._scalars.construct_object(node)
+        except (yaml.YAMLError, ValueError) as error:
+            raise InputError(f"{self._source.file}:{line}: {' '.join(str(error).split())}") from None
+
+    def _mapping(self, node: yaml.MappingNode, path: Path_, around: frozenset[int]) -> dict[str, Any]:
+        result: dict[str, Any] = {}
+        for key_node, value_node in node.value:
+            line = key_node.start_mark.line + 1
+            if not isinstance(key_node, yaml.ScalarNode):
+                raise InputError(f"{self._source.file}:{line}: a key must be one word")
+            key = str(key_node.value)
+            if key in result:
+                raise InputError(f"{self._source.file}:{line}: key '{key}' stands twice in one mapping")
+            self._source.lines[(*path, key)] = line
+            result[key] = self.build(value_node, (*path, key), around)
+        return result
