@@ -11,8 +11,9 @@ import pandas as pd
 
 from bench import stats
 from bench.case import Case
+from bench.quality import marks, medians
 from bench.store import Results
-from bench.trial import Count, Trial
+from bench.trial import Count, Trial, count_key
 
 COLUMNS = (
     "run", "case", "backbone", "method", "label", "knobs", "runtime", "target", "batch", "input", "threads",
@@ -20,6 +21,7 @@ COLUMNS = (
     "params", "logical_params", "macs", "executed_macs", "flops", "other_elements", "witnesses_agree",
     "disagreements", "replaced", "left",
     "latency", "latency_low", "latency_high", "first_call", "p90", "trials", "failed_trials",
+    "marks", "left_out_trials", "compile_seconds", "resolved",
     "ratio", "ratio_low", "ratio_high", "ratio_rounds", "params_ratio", "macs_ratio", "delivered_share",
     "weight_bytes", "live_peak", "resident_growth", "cuda_allocated_peak", "cuda_reserved_peak",
     "same_output", "finite_output", "host", "status", "error",
@@ -35,31 +37,35 @@ def make_frame(results: Iterable[Results]) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=list(COLUMNS))
 
 
-def medians(trials: Iterable[Trial]) -> dict[int, float]:
-    """Round -> median of the trial's samples, of the trials that have a latency."""
-    found: dict[int, float] = {}
-    for trial in trials:
-        if trial.status == "ok" and trial.latency is not None:
-            try:
-                found[trial.round] = stats.trial_median(trial.latency["samples"])
-            except ValueError:
-                continue  # a latency without one usable sample (NaN from a broken clock) counts as none
-    return found
-
-
 def _rows(results: Results) -> list[dict[str, Any]]:
+    rows: list[dict[str, Any]] = []
+    for arm in results.start.arms or ("",):
+        of_arm = _arm_rows(results, arm)
+        if arm:
+            for row in of_arm:
+                row["case"], row["label"] = f"{row['case']}@{arm}", f"{row['label']} @{arm}"
+        rows += of_arm
+    return rows
+
+
+def _arm_rows(results: Results, arm: str) -> list[dict[str, Any]]:
     by_case: dict[str, list[Trial]] = defaultdict(list)
     for trial in results.trials:
-        by_case[trial.case].append(trial)
+        if trial.arm == arm:
+            by_case[trial.case].append(trial)
     rows: dict[str, dict[str, Any]] = {}
     for data in results.start.cases:
         case = Case.from_dict({k: v for k, v in data.items() if k != "baseline"})
-        count = results.counts.get(case.count_id)
+        count = results.counts.get(count_key(arm, case.count_id))
         rows[case.id] = _row(results.start.run, case, data["baseline"], count, by_case[case.id])
+    resolution = results.start.measure.get("resolution")
     for row in rows.values():
         base = rows.get(row["baseline"])
         if base is not None:
             _compare(row, base, by_case)
+            if resolution is not None and not row["is_baseline"]:
+                width = math.log(row["ratio_high"] / row["ratio_low"]) / 2
+                row["resolved"] = bool(width <= math.log1p(resolution))
     return list(rows.values())
 
 
@@ -102,6 +108,10 @@ def _row(run: str, case: Case, baseline: str, count: Count | None, trials: Seque
         "p90": stats.percentile(samples, 90) if per_call else math.nan,
         "trials": len(good),
         "failed_trials": len(trials) - len(good),
+        "marks": _mark_counts(good),
+        "left_out_trials": sum(1 for t in good if t.latency) - len(medians(good)),
+        "compile_seconds": _middle([t.compile_seconds for t in good if t.compile_seconds is not None]),
+        "resolved": None,
         "ratio": math.nan,
         "ratio_low": math.nan,
         "ratio_high": math.nan,
@@ -130,6 +140,11 @@ def _compare(row: dict[str, Any], base: dict[str, Any], by_case: dict[str, list[
     row["ratio_rounds"] = interval.count
     if not row["is_baseline"]:
         row["delivered_share"] = stats.delivered_share(interval.value, row["macs_ratio"])
+
+
+def _mark_counts(trials: Sequence[Trial]) -> dict[str, int]:
+    """How many trials carry each mark of bench.quality."""
+    return dict(sorted(Counter(mark for found in marks(trials) for mark in found).items()))
 
 
 def _middle(values: Sequence[float]) -> float:

@@ -7,6 +7,7 @@ import importlib.metadata
 import importlib.util
 import pkgutil
 import sys
+import zlib
 from collections.abc import Callable, Iterable
 from fnmatch import fnmatchcase
 from pathlib import Path
@@ -84,13 +85,14 @@ class Registry(Generic[Entry]):
 
 
 def load_plugins(paths: Iterable[str]) -> None:
-    """Imports the user's own files, whose decorators then add to the registries.
+    """Imports the user's own files, each once, whose decorators then add to the registries.
 
-    Raises InputError when a file is not there; what the file itself raises is passed on.
+    Raises InputError when a file is not there or raises something itself.
     """
     for path in paths:
         file = Path(path).resolve()
-        name = f"bench_plugin_{file.stem}"
+        # Two folders may each hold a file of this name.
+        name = f"bench_plugin_{file.stem}_{zlib.crc32(bytes(file)):08x}"
         if name in sys.modules:
             continue
         spec = importlib.util.spec_from_file_location(name, file)
@@ -98,4 +100,8 @@ def load_plugins(paths: Iterable[str]) -> None:
             raise InputError(f"plugin '{path}' is not a Python file that can be read")
         module = importlib.util.module_from_spec(spec)
         sys.modules[name] = module
-        spec.loader.exec_module(module)
+        try:
+            spec.loader.exec_module(module)
+        except Exception as error:
+            del sys.modules[name]
+            raise InputError(f"plugin '{path}': {type(error).__name__}: {error}") from error

@@ -87,7 +87,9 @@ def _measure(job: Job, stages: Stages, answer: dict[str, Any]) -> None:
     example = torch.randn(case.batch, *case.input, generator=generator)
     example = example.to(device=device, memory_format=memory_format)
     with torch.inference_mode():
+        since = time.perf_counter()
         forward = RUNTIMES.get(case.runtime).prepare(network, example)
+        answer["compile_seconds"] = time.perf_counter() - since
         stages.enter("sample")
         mark = memory.ResidentMark()
         stopwatch = latency.CudaStopwatch() if device == "cuda" else latency.CpuStopwatch()

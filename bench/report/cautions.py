@@ -1,0 +1,142 @@
+"""What a reader should know before trusting a number: conditions found in the results, by written-down rules."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from bench.report.digits import known
+from bench.report.rows import Row
+from bench.report.words import plural
+from bench.store import Results
+from bench.trial import Trial
+
+FEW_ROUNDS = 5
+"""Rounds below which a run is called short: intervals over fewer trials are wide and easily misled."""
+
+_MOST_NAMED = 6
+
+
+@dataclass(frozen=True)
+class Caution:
+    """One thing to know. ``grave``: the numbers do not bear a claim while it holds."""
+
+    text: str
+    grave: bool = False
+
+
+def cautions(rows: Sequence[Row], results: Sequence[Results]) -> tuple[Caution, ...]:
+    """All that applies, the grave ones first."""
+    found = [caution for one in results for caution in _of_run(one, several=len(results) > 1)]
+    found += [*_repeated(results), *_hosts(results), *_versions(results), *_outputs(rows), *_partial(rows)]
+    return tuple(sorted(found, key=lambda caution: not caution.grave))
+
+
+def busy(trial: Trial) -> bool:
+    """True where the 1-minute load before the trial was above the number of the host's logical CPUs."""
+    load = (trial.conditions_before or {}).get("load_1m")
+    cpus = (trial.host or {}).get("logical_cpus")
+    return known(load) and known(cpus) and float(load) > float(cpus)  # type: ignore[arg-type]
+
+
+def _of_run(results: Results, several: bool) -> Iterable[Caution]:
+    start, trials = results.start, results.trials
+    where = f"Run {start.run}" if several else "The run"
+    if start.measure.get("quick"):
+        yield Caution(
+            f"{where} was made with --quick (few rounds, short sampling): for a first look, not for a claim.",
+            True,
+        )
+    if not results.complete:
+        state = results.ends[-1].status if results.ends else "no end was recorded"
+        yield Caution(
+            f"{where} is unfinished ({state}): cases may be missing or have fewer trials than planned.", True
+        )
+    rounds = start.measure.get("rounds")
+    if known(rounds) and rounds < FEW_ROUNDS:
+        yield Caution(
+            f"{where} has {plural(rounds, 'round')}; from {FEW_ROUNDS} rounds on intervals are worth quoting."
+        )
+    if str(start.revision).endswith("-dirty"):
+        yield Caution(f"{where} was made from a checkout with uncommitted changes ({start.revision}).")
+    if overloaded := [trial for trial in trials if busy(trial)]:
+        highest = max(float((trial.conditions_before or {})["load_1m"]) for trial in overloaded)
+        yield Caution(
+            f"{where}: {len(overloaded)} of {plural(len(trials), 'trial')} began on a busy host "
+            f"(rule: 1-minute load above the number of logical CPUs; the highest was {highest:g}). "
+            f"Cases: {_names(trial.case for trial in overloaded)}."
+        )
+    if emulated := [trial for trial in trials if (trial.host or {}).get("emulated") is True]:
+        yield Caution(
+            f"{where}: {plural(len(emulated), 'trial')} ran on an emulated processor, whose clock means nothing: "
+            "no latency was taken there."
+        )
+    if refused := [trial for trial in trials if trial.latency_refused]:
+        reasons = sorted({str(trial.latency_refused) for trial in refused})
+        yield Caution(
+            f"{where}: latency was refused in {plural(len(refused), 'trial')}: {'; '.join(reasons)}."
+        )
+    timed = [trial for trial in trials if trial.latency]
+    if unsteady := [t for t in timed if t.latency and t.latency.get("warmup_steady") is False]:
+        yield Caution(
+            f"{where}: in {len(unsteady)} of {plural(len(timed), 'timed trial')} two successive warm-up windows never "
+            f"agreed before the time for warming up was over. Cases: {_names(t.case for t in unsteady)}."
+        )
+
+
+def _repeated(results: Sequence[Results]) -> Iterable[Caution]:
+    for run, number in Counter(one.start.run for one in results).items():
+        if number > 1:
+            yield Caution(f"Run {run} comes from {number} files: its cases stand here more than once.", True)
+
+
+def _hosts(results: Sequence[Results]) -> Iterable[Caution]:
+    hosts = sorted({str(t.host.get("id")) for one in results for t in one.trials if t.host})
+    if len(hosts) > 1:
+        yield Caution(
+            f"{len(hosts)} hosts are mixed in this report ({', '.join(hosts)}): latencies compare within one "
+            "host only; ratios are formed within a run."
+        )
+
+
+def _versions(results: Sequence[Results]) -> Iterable[Caution]:
+    seen: dict[str, set[str]] = {}
+    for one in results:
+        for package, version in one.start.versions.items():
+            seen.setdefault(str(package), set()).add(str(version))
+    mixed = [f"{p} {', '.join(sorted(v))}" for p, v in sorted(seen.items()) if len(v) > 1]
+    if mixed:
+        yield Caution(f"The runs used different versions: {'; '.join(mixed)}.")
+
+
+def _outputs(rows: Sequence[Row]) -> Iterable[Caution]:
+    done = [row for row in rows if row["status"] == "ok"]
+    if differing := [row["case"] for row in done if not row["same_output"]]:
+        yield Caution(
+            f"The network's output differs between trials of {plural(len(differing), 'case')}: the trials may not "
+            f"have computed the same thing. Cases: {_names(differing)}.",
+            True,
+        )
+    if broken := [row["case"] for row in done if not row["finite_output"]]:
+        yield Caution(
+            f"The output is not finite in {plural(len(broken), 'case')}: infinite or undefined numbers can be "
+            f"slower or faster to compute with. Cases: {_names(broken)}.",
+            True,
+        )
+
+
+def _partial(rows: Sequence[Row]) -> Iterable[Caution]:
+    partial = [row["case"] for row in rows if row["status"] == "ok" and row["failed_trials"]]
+    if partial:
+        yield Caution(
+            f"Some trials failed in {plural(len(partial), 'case')} that others finished; the numbers are from those "
+            f"that finished. Cases: {_names(partial)}."
+        )
+
+
+def _names(cases: Iterable[Any]) -> str:
+    found = list(dict.fromkeys(str(case) for case in cases))
+    rest = len(found) - _MOST_NAMED
+    return ", ".join(found[:_MOST_NAMED]) + (f" and {rest} more" if rest > 0 else "")
