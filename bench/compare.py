@@ -65,7 +65,7 @@ class Comparison:
 
     @property
     def exit_code(self) -> int:
-        """0 nothing got worse, 1 something did, 4 cannot tell for at least one case (and nothing got worse)."""
+        """0 nothing got worse, 1 something did, 4 nothing did but at least one case cannot be told."""
         slower = "slower" in self.fail_on and any(c.verdict == SLOWER for c in self.cases)
         bigger = "bigger" in self.fail_on and any(c.bigger for c in self.cases)
         if slower or bigger:

@@ -12,6 +12,7 @@ import pandas as pd
 from bench import stats
 from bench.case import Case
 from bench.quality import marks, medians
+from bench.roofline import intensity, network_attainable, peak_for
 from bench.store import Results
 from bench.trial import Count, Trial, count_key
 
@@ -24,9 +25,12 @@ COLUMNS = (
     "marks", "left_out_trials", "compile_seconds", "resolved",
     "ratio", "ratio_low", "ratio_high", "ratio_rounds", "params_ratio", "macs_ratio", "delivered_share",
     "weight_bytes", "live_peak", "resident_growth", "cuda_allocated_peak", "cuda_reserved_peak",
+    "intensity", "attainable", "attained", "live_peak_by_order",
     "same_output", "finite_output", "host", "status", "error",
 )  # fmt: skip
 """Columns of the frame. Times in seconds, memory in bytes; ratios are to the dense baseline."""
+
+BY_ORDER = "live_peak_by_order"
 
 
 def make_frame(results: Iterable[Results]) -> pd.DataFrame:
@@ -57,7 +61,11 @@ def _arm_rows(results: Results, arm: str) -> list[dict[str, Any]]:
     for data in results.start.cases:
         case = Case.from_dict({k: v for k, v in data.items() if k != "baseline"})
         count = results.counts.get(count_key(arm, case.count_id))
-        rows[case.id] = _row(results.start.run, case, data["baseline"], count, by_case[case.id])
+        rows[case.id] = _roofline(results, case, count, by_case[case.id]) | _row(
+            results.start.run, case, data["baseline"], count, by_case[case.id]
+        )
+    for row in rows.values():
+        row["attained"] = row["attainable"] / row["latency"]
     resolution = results.start.measure.get("resolution")
     for row in rows.values():
         base = rows.get(row["baseline"])
@@ -121,12 +129,25 @@ def _row(run: str, case: Case, baseline: str, count: Count | None, trials: Seque
         "delivered_share": math.nan,
         **{k: _middle([t.memory[k] for t in good if t.memory and t.memory.get(k) is not None]) for k in
            ("weight_bytes", "live_peak", "resident_growth", "cuda_allocated_peak", "cuda_reserved_peak")},
+        "live_peak_by_order": next((p for t in good if t.memory and (p := t.memory.get(BY_ORDER))), {}),
         "same_output": len(checksums) <= 1,
         "finite_output": all(t.output["finite"] for t in good if t.output),
         "host": ", ".join(sorted({t.host["id"] for t in good if t.host})),
         "status": "ok" if good else ("failed" if error else "not run"),
         "error": "" if error is None else f"{error['type']} in {error['stage']}: {error['message']}",
     }  # fmt: skip
+
+
+def _roofline(results: Results, case: Case, count: Count | None, trials: Sequence[Trial]) -> dict[str, float]:
+    """Arithmetic intensity, and the attainable time where the peaks of the trials' host are stored."""
+    layers = (count.counts or {}).get("layers", []) if count else []
+    hosts = {trial.host["id"] for trial in trials if trial.host}
+    peak = peak_for(results.start.peaks, hosts.pop(), case.threads) if len(hosts) == 1 else None
+    return {
+        "intensity": intensity(layers, case.batch),
+        "attainable": network_attainable(layers, peak, case.batch) if peak and layers else math.nan,
+        "attained": math.nan,
+    }
 
 
 def _compare(row: dict[str, Any], base: dict[str, Any], by_case: dict[str, list[Trial]]) -> None:

@@ -35,15 +35,22 @@ def environment(threads: int, checkout: Path | None = None) -> dict[str, str]:
     return {**os.environ, **fixed}
 
 
-def run_worker(target: Target, job: Answer, timeout: float, checkout: Path | None = None) -> Answer:
-    """One trial in one fresh process. What goes wrong outside the worker is a failed answer too.
+def run_worker(
+    target: Target,
+    job: Answer,
+    timeout: float,
+    checkout: Path | None = None,
+    module: str = "bench.worker",
+) -> Answer:
+    """One job in one fresh process. What goes wrong outside the worker is a failed answer too.
 
-    ``checkout`` runs the package of another checkout instead of the installed one.
+    ``module`` is what runs: a trial unless another kind of worker is named. ``checkout`` runs the
+    package of another checkout instead of the installed one.
     """
     with tempfile.TemporaryFile() as errors:
         try:
             process = subprocess.Popen(
-                argv(target, "bench.worker"),
+                argv(target, module),
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=errors,
@@ -52,9 +59,7 @@ def run_worker(target: Target, job: Answer, timeout: float, checkout: Path | Non
                 start_new_session=True,  # Ctrl-C reaches the harness alone, which then ends the worker
             )
         except OSError as error:
-            return failed(
-                "launch", type(error).__name__, f"{argv(target, 'bench.worker')[0]}: {error.strerror}"
-            )
+            return failed("launch", type(error).__name__, f"{argv(target, module)[0]}: {error.strerror}")
         try:
             out, _ = process.communicate(json.dumps(job).encode(), timeout)
         except subprocess.TimeoutExpired:

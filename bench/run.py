@@ -18,6 +18,7 @@ from bench.errors import InputError
 from bench.launch import Answer, CountingProcess, run_worker
 from bench.plan import Plan
 from bench.resolution import unresolved
+from bench.roofline import read_peaks
 from bench.schedule import remaining, round_order
 from bench.store import Results, Store, list_results, read_results
 from bench.trial import Count, RunEnd, RunStart, Trial, count_key
@@ -67,6 +68,7 @@ def begin(
         versions=versions(),
         revision=revision(),
         arms=arms or {},
+        peaks=read_peaks(folder),
     )
     return folder / f"{run_id}.jsonl", start
 

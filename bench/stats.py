@@ -98,6 +98,16 @@ def change(base: Sequence[float], head: Sequence[float]) -> tuple[Interval, floa
     return Interval(math.exp(shift), math.exp(shift - reach), math.exp(shift + reach), count), p_value
 
 
+def log_ratio(base: float, other: float) -> float:
+    """log(other / base): what all statistics of ratios are made of."""
+    return math.log(other / base)
+
+
+def from_log(value: float) -> float:
+    """The ratio of a log ratio."""
+    return math.exp(value)
+
+
 def paired_p_value(base: Mapping[int, float], other: Mapping[int, float]) -> float:
     """p-value of "no difference" by Student's t on the rounds' log ratios; nan with fewer than two rounds."""
     rounds = sorted(base.keys() & other.keys())

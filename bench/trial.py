@@ -29,6 +29,7 @@ class RunStart:
     versions: Json
     revision: str = "unknown"
     arms: dict[str, str] = field(default_factory=dict)
+    peaks: Json | None = None
     kind: str = field(default="run", init=False)
 
 

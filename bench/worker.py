@@ -127,7 +127,7 @@ def pin(threads: int) -> list[int] | str:
 def main() -> None:
     """Reads one job, answers with one line, and leaves without the interpreter's own tear-down."""
     stages = Stages()
-    answers = _claim_stdout()
+    answers = claim_stdout()
     answer = run(json.load(sys.stdin), stages)
     answers.write(json.dumps(answer) + "\n")
     answers.flush()
@@ -135,7 +135,7 @@ def main() -> None:
     os._exit(0)
 
 
-def _claim_stdout() -> TextIO:
+def claim_stdout() -> TextIO:
     """The real stdout for the answer alone; whatever libraries print goes to stderr."""
     answers = os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(2, 1)

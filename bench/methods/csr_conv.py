@@ -34,6 +34,8 @@ class CSRConv2d(nn.Module):
     rectangular kernel, and in the depthwise form a go that gi does not divide.
     """
 
+    ORDERS = ORDERS
+
     def __init__(
         self,
         in_channels: int,

@@ -1,4 +1,4 @@
-"""What a reader should know before trusting a number: conditions found in the results, by written-down rules."""
+"""What a reader should know before trusting a number: found in the results by written-down rules."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from bench.quality import OTHERS_SHARE, STOLEN_SHARE
 from bench.report.digits import known
 from bench.report.rows import Row
 from bench.report.words import plural
@@ -16,7 +17,16 @@ from bench.trial import Trial
 FEW_ROUNDS = 5
 """Rounds below which a run is called short: intervals over fewer trials are wide and easily misled."""
 
-_MOST_NAMED = 6
+MARKS = {
+    "busy": f"other processes used more than {OTHERS_SHARE:g} of a core while it sampled",
+    "stolen": f"the hypervisor took more than {STOLEN_SHARE:g} of a core while it sampled",
+    "throttled": "the processor throttled while it sampled",
+    "restless": "two successive warm-up windows never agreed before the time for warming up was over",
+    "far": "its median lies far from those of the case's other trials",
+}
+"""The marks of ``bench.quality`` in words."""
+
+_MOST_NAMED = 4
 
 
 @dataclass(frozen=True)
@@ -30,15 +40,23 @@ class Caution:
 def cautions(rows: Sequence[Row], results: Sequence[Results]) -> tuple[Caution, ...]:
     """All that applies, the grave ones first."""
     found = [caution for one in results for caution in _of_run(one, several=len(results) > 1)]
-    found += [*_repeated(results), *_hosts(results), *_versions(results), *_outputs(rows), *_partial(rows)]
+    found += [
+        *_repeated(results),
+        *_hosts(results),
+        *_versions(results),
+        *_outputs(rows),
+        *_partial(rows),
+        *_marked(rows),
+        *_unresolved(rows),
+    ]
     return tuple(sorted(found, key=lambda caution: not caution.grave))
 
 
-def busy(trial: Trial) -> bool:
+def loaded(trial: Trial) -> bool:
     """True where the 1-minute load before the trial was above the number of the host's logical CPUs."""
     load = (trial.conditions_before or {}).get("load_1m")
     cpus = (trial.host or {}).get("logical_cpus")
-    return known(load) and known(cpus) and float(load) > float(cpus)  # type: ignore[arg-type]
+    return known(load) and known(cpus) and float(load) > float(cpus)
 
 
 def _of_run(results: Results, several: bool) -> Iterable[Caution]:
@@ -57,32 +75,27 @@ def _of_run(results: Results, several: bool) -> Iterable[Caution]:
     rounds = start.measure.get("rounds")
     if known(rounds) and rounds < FEW_ROUNDS:
         yield Caution(
-            f"{where} has {plural(rounds, 'round')}; from {FEW_ROUNDS} rounds on intervals are worth quoting."
+            f"{where} has {plural(int(rounds), 'round')}; intervals are worth quoting from {FEW_ROUNDS} on."
         )
     if str(start.revision).endswith("-dirty"):
         yield Caution(f"{where} was made from a checkout with uncommitted changes ({start.revision}).")
-    if overloaded := [trial for trial in trials if busy(trial)]:
+    if overloaded := [trial for trial in trials if loaded(trial)]:
         highest = max(float((trial.conditions_before or {})["load_1m"]) for trial in overloaded)
         yield Caution(
-            f"{where}: {len(overloaded)} of {plural(len(trials), 'trial')} began on a busy host "
+            f"{where}: {len(overloaded)} of {plural(len(trials), 'trial')} began on a loaded host "
             f"(rule: 1-minute load above the number of logical CPUs; the highest was {highest:g}). "
             f"Cases: {_names(trial.case for trial in overloaded)}."
         )
     if emulated := [trial for trial in trials if (trial.host or {}).get("emulated") is True]:
         yield Caution(
-            f"{where}: {plural(len(emulated), 'trial')} ran on an emulated processor, whose clock means nothing: "
+            f"{where}: {plural(len(emulated), 'trial')} ran on an emulated processor, whose clock means "
+            "nothing: "
             "no latency was taken there."
         )
     if refused := [trial for trial in trials if trial.latency_refused]:
         reasons = sorted({str(trial.latency_refused) for trial in refused})
         yield Caution(
             f"{where}: latency was refused in {plural(len(refused), 'trial')}: {'; '.join(reasons)}."
-        )
-    timed = [trial for trial in trials if trial.latency]
-    if unsteady := [t for t in timed if t.latency and t.latency.get("warmup_steady") is False]:
-        yield Caution(
-            f"{where}: in {len(unsteady)} of {plural(len(timed), 'timed trial')} two successive warm-up windows never "
-            f"agreed before the time for warming up was over. Cases: {_names(t.case for t in unsteady)}."
         )
 
 
@@ -115,13 +128,15 @@ def _outputs(rows: Sequence[Row]) -> Iterable[Caution]:
     done = [row for row in rows if row["status"] == "ok"]
     if differing := [row["case"] for row in done if not row["same_output"]]:
         yield Caution(
-            f"The network's output differs between trials of {plural(len(differing), 'case')}: the trials may not "
+            f"The network's output differs between trials of {plural(len(differing), 'case')}: the "
+            "trials may not "
             f"have computed the same thing. Cases: {_names(differing)}.",
             True,
         )
     if broken := [row["case"] for row in done if not row["finite_output"]]:
         yield Caution(
-            f"The output is not finite in {plural(len(broken), 'case')}: infinite or undefined numbers can be "
+            f"The output is not finite in {plural(len(broken), 'case')}: infinite or undefined numbers "
+            "can be "
             f"slower or faster to compute with. Cases: {_names(broken)}.",
             True,
         )
@@ -131,9 +146,38 @@ def _partial(rows: Sequence[Row]) -> Iterable[Caution]:
     partial = [row["case"] for row in rows if row["status"] == "ok" and row["failed_trials"]]
     if partial:
         yield Caution(
-            f"Some trials failed in {plural(len(partial), 'case')} that others finished; the numbers are from those "
+            f"Some trials failed in {plural(len(partial), 'case')} that others finished; the numbers "
+            "are from those "
             f"that finished. Cases: {_names(partial)}."
         )
+
+
+def _marked(rows: Sequence[Row]) -> Iterable[Caution]:
+    for mark, meaning in MARKS.items():
+        marked = [row for row in rows if row["marks"].get(mark)]
+        if marked:
+            trials = sum(row["marks"][mark] for row in marked)
+            yield Caution(f"{plural(trials, 'trial')} marked {mark}: {meaning}. {_where(marked)}")
+    left_out = [row for row in rows if row["left_out_trials"]]
+    if left_out:
+        trials = sum(row["left_out_trials"] for row in left_out)
+        yield Caution(
+            f"{plural(trials, 'trial')} left out of the latencies: far from the others, and a mark says why. "
+            f"{_where(left_out)}"
+        )
+
+
+def _unresolved(rows: Sequence[Row]) -> Iterable[Caution]:
+    coarse = [row for row in rows if row["resolved"] is False]
+    if coarse:
+        yield Caution(
+            f"{plural(len(coarse), 'case')} did not reach the resolution that the suite asked for. "
+            f"{_where(coarse)}"
+        )
+
+
+def _where(rows: Sequence[Row]) -> str:
+    return f"Cases: {_names(row['case'] for row in rows)}."
 
 
 def _names(cases: Iterable[Any]) -> str:

@@ -9,7 +9,7 @@ from pathlib import PurePath
 from typing import Any
 
 from bench.report import digits
-from bench.report.cautions import busy
+from bench.report.cautions import loaded
 from bench.store import Results
 from bench.trial import Json, Trial
 
@@ -94,12 +94,18 @@ def _run(results: Results) -> Iterable[Fact]:
     yield Fact("started", start.started)
     yield Fact("ended", "; ".join(f"{end.ended} ({end.status})" for end in results.ends) or UNKNOWN)
     yield Fact("revision of csr-bench", start.revision)
+    if start.arms:
+        yield Fact("revisions compared", ", ".join(f"{arm}: {rev}" for arm, rev in start.arms.items()))
     yield Fact("versions", ", ".join(f"{k} {v}" for k, v in start.versions.items()) or UNKNOWN)
     yield Fact("rounds planned", str(start.measure.get("rounds", UNKNOWN)) + _quick(start.measure))
+    if digits.known(start.measure.get("resolution")):
+        most = start.measure.get("max_rounds", UNKNOWN)
+        asked = digits.percent(start.measure["resolution"], 1)
+        yield Fact("resolution asked for", f"±{asked} of each ratio to dense, in {most} rounds at most")
     failed = sum(trial.status != "ok" for trial in trials)
+    under_load = sum(map(loaded, trials))
     yield Fact(
-        "trials",
-        f"{len(trials)} in fresh processes, {failed} failed, {sum(map(busy, trials))} on a busy host",
+        "trials", f"{len(trials)} in fresh processes, {failed} failed, {under_load} begun on a loaded host"
     )
     yield Fact("order", f"every round visits each case once in a fresh random order; seed {start.seed}")
     yield Fact("sampling", protocol(start.measure))

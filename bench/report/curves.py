@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 
 from bench.report import digits
@@ -19,7 +18,7 @@ from bench.report.figures import (
     layout,
     log_axis,
 )
-from bench.report.rows import SETTING, Row, grouped, setting, varying
+from bench.report.rows import SETTING, Row, arm, grouped, setting, varying
 from bench.trial import Json
 
 METHOD = "csr_conv"
@@ -27,8 +26,10 @@ METHOD = "csr_conv"
 TITLE = "CSR-Conv over T: promised and delivered"
 
 INTRODUCTION = (
-    "Solid lines: latency over dense, delivered, with 95 % intervals. Dashed, in the same colour: logical MACs over "
-    "dense, promised. Below the line at 1 is less than dense; the gap between solid and dashed is what did not arrive."
+    "Solid lines: latency over dense, delivered, with intervals. Dashed, in the same colour: "
+    "logical MACs over "
+    "dense, promised. Below the line at 1 is less than dense; the gap between solid and dashed is what "
+    "did not arrive."
 )
 
 
@@ -56,11 +57,10 @@ def steps(row: Row) -> int | None:
 def _figure(identity: str, title: str, rows: Sequence[Row]) -> Figure:
     lines: dict[tuple[str, str], list[Row]] = {}
     for row in rows:
-        others = {knob: value for knob, value in row["knobs"].items() if knob != "T"}
-        lines.setdefault((row["backbone"], json.dumps(others, sort_keys=True, default=str)), []).append(row)
+        lines.setdefault((row["backbone"], _other_knobs(row)), []).append(row)
     data: list[Json] = []
     for place, ((backbone, others), members) in enumerate(lines.items()):
-        name = backbone if others == "{}" else f"{backbone} {_knobs(others)}"
+        name = f"{backbone} {others}".strip()
         data += _pair(place, name, sorted(members, key=lambda row: steps(row) or 0))
     seen = [row[key] for row in rows for key in ("ratio", "ratio_low", "ratio_high", "macs_ratio")]
     y = log_axis(
@@ -143,8 +143,10 @@ def _hover(row: Row) -> str:
     )
 
 
-def _knobs(others: str) -> str:
-    return ", ".join(f"{knob}={value}" for knob, value in json.loads(others).items())
+def _other_knobs(row: Row) -> str:
+    """The knobs beside T and the arm, as text; cases that differ in them belong on different lines."""
+    words = [f"{knob}={value}" for knob, value in sorted(row["knobs"].items()) if knob != "T"]
+    return ", ".join([*words, f"@{arm(row)}"] if arm(row) else words)
 
 
 def _width(at: Sequence[int]) -> float:

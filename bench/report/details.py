@@ -80,6 +80,12 @@ def _facts(row: Row) -> list[tuple[str, str]]:
     ]
     if digits.known(row["p90"]):
         facts.insert(6, ("90th percentile of all calls", digits.duration(row["p90"])))
+    if digits.known(row["compile_seconds"]):
+        facts.insert(5, ("compiling, before the first call", digits.duration(row["compile_seconds"])))
+    if row["marks"]:
+        facts.insert(4, ("trials marked", ", ".join(f"{mark} {n}" for mark, n in row["marks"].items())))
+    if row["left_out_trials"]:
+        facts.insert(4, ("trials left out of the latency", str(row["left_out_trials"])))
     return facts
 
 

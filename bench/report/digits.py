@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 from numbers import Real
-from typing import Any
+from typing import Any, TypeGuard
 
 MISSING = "—"
 _SPACE = "\N{NO-BREAK SPACE}"
@@ -26,7 +26,7 @@ class Unit:
 UNITS = (Unit("s", 1.0), Unit("ms", 1e-3), Unit("µs", 1e-6))
 
 
-def known(value: Any) -> bool:
+def known(value: Any) -> TypeGuard[float]:
     """True for a finite number."""
     return isinstance(value, Real) and not isinstance(value, bool) and math.isfinite(float(value))
 
@@ -45,12 +45,12 @@ def exact(value: Any) -> str:
 
 def short(value: Any) -> str:
     """A count with four significant digits: ``40.55 M``."""
-    return _scaled(value, _DECIMAL, "") if known(value) else MISSING
+    return _scaled(value, _DECIMAL, "", 4) if known(value) else MISSING
 
 
 def size(value: Any) -> str:
-    """Bytes with four significant digits: ``1.034 MiB``."""
-    return _scaled(value, _BINARY, _SPACE + "B") if known(value) else MISSING
+    """Bytes with three significant digits: ``1.03 MiB``."""
+    return _scaled(value, _BINARY, _SPACE + "B", 3) if known(value) else MISSING
 
 
 def times(value: Any) -> str:
@@ -120,10 +120,10 @@ def _significant(value: float, digits: int) -> str:
     return f"{rounded:,.{max(0, decimals)}f}".replace("-", _MINUS)
 
 
-def _scaled(value: Any, steps: tuple[tuple[float, str], ...], plain: str) -> str:
+def _scaled(value: Any, steps: tuple[tuple[float, str], ...], plain: str, digits: int) -> str:
     for factor, name in steps:
         if abs(value) >= factor:
-            return f"{_significant(value / factor, 4)}{_SPACE}{name}"
+            return f"{_significant(value / factor, digits)}{_SPACE}{name}"
     return f"{round(value):,}{plain}"
 
 

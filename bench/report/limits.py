@@ -9,10 +9,14 @@ from bench.report.rows import Row
 from bench.stats import LEVEL
 from bench.store import Results
 
+_FIVE_ROUNDS_MISS = 1 - 0.9375
+"""What the interval from five rounds leaves outside (``bench.stats.centre_interval``)."""
+
 
 def limits(rows: Sequence[Row], results: Sequence[Results]) -> tuple[str, ...]:
     """The list, in plain sentences."""
-    judged = sum(verdict.verdict(row) in verdict.COMPARED for row in rows)
+    rounds = [row["ratio_rounds"] for row in rows if verdict.verdict(row) in verdict.COMPARED]
+    by_chance = sum(_FIVE_ROUNDS_MISS if number == 5 else 1 - LEVEL for number in rounds)
     batches = ", ".join(str(batch) for batch in sorted({row["batch"] for row in rows}))
     found = [
         "Nothing about accuracy: the weights are random. A network that is fast here may be useless.",
@@ -21,22 +25,29 @@ def limits(rows: Sequence[Row], results: Sequence[Results]) -> tuple[str, ...]:
     ]
     if batches:
         found.append(
-            f"Latency is the time of one call with the batch as stated (here: {batches}). It is not throughput "
+            f"Latency is the time of one call with the batch as stated (here: {batches}). It is not "
+            "throughput "
             "under load, and it leaves out reading and preparing the input."
         )
     found += [
-        "Logical MACs are what a perfect kernel would compute, executed MACs what this runtime computes. Masked or "
-        "pruned weights that are stored as zeros run dense: their logical saving is a promise, not a measurement.",
-        "MACs cover convolution and linear layers. Normalisation, pooling and element-wise work cost time too; "
+        "Logical MACs are what a perfect kernel would compute, executed MACs what this runtime "
+        "computes. Masked or "
+        "pruned weights that are stored as zeros run dense: their logical saving is a promise, not a "
+        "measurement.",
+        "MACs cover convolution and linear layers. Normalisation, pooling and element-wise work cost "
+        "time too; "
         "they are counted apart, as elements, in the details.",
-        "Resident growth is noisy: the allocator and the system decide when pages come and go. The live tensor peak "
+        "Resident growth is noisy: the allocator and the system decide when pages come and go. The live "
+        "tensor peak "
         "is the exact number of the two, but leaves out what libraries allocate for themselves.",
-        f"An interval ({LEVEL:.0%}) covers variation between processes on this host during this run: not other days, "
+        "An interval covers variation between processes on this host during this run: "
+        "not other days, "
         "other hosts, other random weights or another order of memory in another build.",
     ]
-    if judged > 1:
+    if len(rounds) > 1:
         found.append(
-            f"Each interval stands for itself: among {judged} comparisons about {judged * (1 - LEVEL):.1f} would be "
+            f"Each interval stands for itself: among {len(rounds)} comparisons about "
+            f"{by_chance:.1f} would be "
             "called faster or slower by chance if nothing differed at all."
         )
     found.append("“Cannot tell” is not “the same”: a change smaller than the resolution may well be there.")

@@ -66,6 +66,9 @@
   const CONFIG = {
     responsive: true,
     displaylogo: false,
+    // plotly.js offers by default to send a plot to its maker's server.
+    showSendToCloud: false,
+    plotlyServerURL: "",
     modeBarButtonsToRemove: ["lasso2d", "select2d", "autoScale2d"],
   };
   document.querySelectorAll("script[data-plot]").forEach((script) => {

@@ -12,9 +12,12 @@ from bench.trial import Json
 TITLE = "Parameters against latency"
 
 INTRODUCTION = (
-    "Each point is a case, each colour and shape a method; bars are 95 % intervals. Parameters are stored ones, what "
-    "the file holds. The dotted line is the Pareto front of the estimates: no other case of the plot has fewer "
-    "parameters and a lower latency. Accuracy is no part of it, and neighbours whose intervals overlap may swap."
+    "Each point is a case, each colour and shape a method; bars are intervals. Parameters are "
+    "stored ones, what "
+    "the file holds. The dotted line is the Pareto front of the estimates: no other case of the plot "
+    "has fewer "
+    "parameters and a lower latency. Accuracy is no part of it, and neighbours whose intervals overlap "
+    "may swap."
 )
 
 
@@ -99,4 +102,4 @@ def _hover(row: Row, unit: digits.Unit) -> str:
 
 
 def _positive(value: object) -> bool:
-    return digits.known(value) and float(value) > 0  # type: ignore[arg-type]
+    return digits.known(value) and float(value) > 0

@@ -28,6 +28,9 @@ NAMES = {
 """The setting columns as a reader calls them."""
 
 
+_SELF_EXPLAINING = ("target", "runtime", "input", "memory_format")
+
+
 def records(frame: pd.DataFrame) -> list[Row]:
     """The frame's rows in order."""
     return [{str(key): value for key, value in row.items()} for row in frame.to_dict("records")]
@@ -48,12 +51,14 @@ def constant(rows: Sequence[Row]) -> tuple[tuple[str, str], ...]:
 
 def setting_word(column: str, value: Any) -> str:
     """One setting's value as text."""
-    return str(value).replace("x", " × ") if column == "input" else str(value)
+    return str(value).replace("x", "×") if column == "input" else str(value)
 
 
 def setting(row: Row, columns: Iterable[str]) -> str:
-    """The row's setting in those columns: ``runtime eager, batch 8``; empty for no column."""
-    return ", ".join(f"{NAMES[c]} {setting_word(c, row[c])}" for c in columns)
+    """The row's setting in those columns: ``eager, batch 8``; empty for no column."""
+    return ", ".join(
+        setting_word(c, row[c]) if c in _SELF_EXPLAINING else f"{NAMES[c]} {row[c]}" for c in columns
+    )
 
 
 def name(row: Row, columns: Iterable[str]) -> str:
@@ -70,14 +75,26 @@ def grouped(rows: Sequence[Row], columns: Sequence[str]) -> list[list[Row]]:
     return list(groups.values())
 
 
+def arm(row: Row) -> str:
+    """The arm of a run that measures two revisions, which ends the row's case id; empty for other runs."""
+    _, at, tail = str(row["case"]).rpartition("@")
+    return tail if at and str(row["label"]).endswith(f"@{tail}") else ""
+
+
 def baselines(rows: Iterable[Row]) -> dict[tuple[str, str], Row]:
     """(run, case id) -> row, to find a row's baseline."""
     return {(row["run"], row["case"]): row for row in rows}
 
 
+def _baseline(row: Row, index: Mapping[tuple[str, str], Row]) -> Row | None:
+    """The row's own dense baseline: of the same arm, where the run has arms."""
+    own = f"{row['baseline']}@{arm(row)}" if arm(row) else row["baseline"]
+    return index.get((row["run"], own))
+
+
 def to_dense(row: Row, column: str, index: Mapping[tuple[str, str], Row]) -> float:
     """The row's value over its dense baseline's; nan where either is not known."""
-    base = index.get((row["run"], row["baseline"]))
+    base = _baseline(row, index)
     if base is None or not known(row[column]) or not known(base[column]) or base[column] == 0:
         return float("nan")
     return float(row[column]) / float(base[column])

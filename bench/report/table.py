@@ -10,6 +10,35 @@ from bench.report.rows import NAMES, Row, baselines, ratio_of, setting_word, to_
 
 Index = Mapping[tuple[str, str], Row]
 
+CUDA = (("cuda_allocated_peak", "CUDA allocated peak"), ("cuda_reserved_peak", "CUDA reserved peak"))
+
+MEANINGS = {
+    "backbone": "The network before compression.",
+    "method": "What compresses the backbone, with its knobs; leads to the case's details.",
+    "parameters": "Numbers that the stored model holds, and their ratio to dense; below, where it differs, "
+    "the logical number: distinct non-zero weights.",
+    "MACs": "Multiply-accumulates of convolution and linear layers for one image if zeros cost nothing "
+    "(logical), and their ratio to dense; below, where it differs, what the runtime executes.",
+    "latency": "Time of one forward call on a whole batch: centre of the trials' medians, with its "
+    "interval over trials.",
+    "latency ÷ dense": "Latency over the dense baseline's, formed within each round, with its interval "
+    "over rounds; below 1 is faster.",
+    "verdict": "Faster or slower than dense where the whole interval of the ratio is on one side of 1; "
+    "otherwise it cannot be told, and the resolution is half the interval.",
+    "delivered share": "log(dense latency ÷ latency) over log(dense MACs ÷ logical MACs): how much of the "
+    "promised saving arrived; undefined where no MACs are saved.",
+    "weight bytes": "Bytes of everything that the model's state holds: parameters and buffers.",
+    "live tensor peak": "Highest sum of bytes of tensors alive during one forward, as the allocator saw it; "
+    "weights and input excluded.",
+    "resident growth": "How far the process's resident high-water mark rose while it ran: median over "
+    "trials, "
+    "noisy.",
+    "CUDA allocated peak": "Highest sum of bytes that torch allocated on the GPU during one forward beyond "
+    "what it held before.",
+    "CUDA reserved peak": "Highest sum of bytes that torch's allocator had reserved on the GPU.",
+}
+"""What each column's number is, in one sentence."""
+
 
 @dataclass(frozen=True)
 class Cell:
@@ -64,51 +93,29 @@ def _columns(rows: Sequence[Row]) -> tuple[Column, ...]:
     index = baselines(rows)
     unit = digits.unit_for(row["latency"] for row in rows)
     columns = [
-        Column("backbone", "The network before compression.", False, lambda _, row: Cell(row["backbone"])),
-        Column(
-            "method",
-            "What compresses the backbone, with its knobs; leads to the case's details.",
-            False,
-            _method,
-        ),
+        Column("backbone", MEANINGS["backbone"], False, lambda _, row: Cell(row["backbone"])),
+        Column("method", MEANINGS["method"], False, _method),
     ]
     columns += [_setting(column) for column in varying(rows)]
     columns += [
-        Column("parameters", "Numbers that the stored model holds, and their ratio to dense; below, where it differs, "
-               "the logical number: distinct non-zero weights.", True, lambda _, row: _params(row, index)),
-        Column("MACs", "Multiply-accumulates of convolution and linear layers for one image if zeros cost nothing "
-               "(logical), and their ratio to dense; below, where it differs, what the runtime executes.", True,
-               lambda _, row: _macs(row, index)),
-        Column(f"latency, {unit.name}", "Time of one forward call on a whole batch: geometric mean of the trials' "
-               "medians, with its 95 % interval over trials.", True, lambda _, row: _latency(row, unit)),
-        Column("latency ÷ dense", "Latency over the dense baseline's, formed within each round, with its 95 % "
-               "interval over rounds; below 1 is faster.", True, _ratio),
-        Column("verdict", "Faster or slower than dense where the whole interval of the ratio is on one side of 1, "
-               "otherwise: cannot tell, with the resolution.", False, _verdict),
-        Column("delivered share", "log(dense latency ÷ latency) over log(dense MACs ÷ logical MACs): how much of the "
-               "promised saving arrived; undefined where no MACs are saved.", True, _delivered),
-        Column("weight bytes", "Bytes of everything the model's state holds: parameters and buffers.", True,
-               _size("weight_bytes")),
-        Column("live tensor peak", "Highest sum of bytes of tensors alive during one forward, from the allocator's own "
-               "events; weights and input excluded.", True, _size("live_peak")),
-        Column("resident growth", "How far the process's resident high-water mark rose while it ran: median over "
-               "trials, noisy.", True, _size("resident_growth")),
-    ]  # fmt: skip
-    for column, header, meaning in (
-        (
-            "cuda_allocated_peak",
-            "CUDA allocated peak",
-            "Highest bytes that torch allocated on the GPU in one forward.",
-        ),
-        (
-            "cuda_reserved_peak",
-            "CUDA reserved peak",
-            "Highest bytes that torch's allocator held from the GPU.",
-        ),
-    ):
+        _number("parameters", lambda _, row: _params(row, index)),
+        _number("MACs", lambda _, row: _macs(row, index)),
+        Column(f"latency, {unit.name}", MEANINGS["latency"], True, lambda _, row: _latency(row, unit)),
+        _number("latency ÷ dense", _ratio),
+        Column("verdict", MEANINGS["verdict"], False, _verdict),
+        _number("delivered share", _delivered),
+        _number("weight bytes", _size("weight_bytes")),
+        _number("live tensor peak", _size("live_peak")),
+        _number("resident growth", _size("resident_growth")),
+    ]
+    for column, header in CUDA:
         if any(digits.known(row[column]) for row in rows):
-            columns.append(Column(header, meaning, True, _size(column)))
+            columns.append(_number(header, _size(column)))
     return tuple(columns)
+
+
+def _number(header: str, cell: Callable[[int, Row], Cell]) -> Column:
+    return Column(header, MEANINGS[header], True, cell)
 
 
 def anchor(number: int) -> str:
@@ -139,21 +146,21 @@ def _setting(column: str) -> Column:
 def _params(row: Row, index: Index) -> Cell:
     small = _times(to_dense(row, "params", index))
     if digits.known(row["logical_params"]) and row["logical_params"] != row["params"]:
-        small += (_second("logical", row["logical_params"], row["params_ratio"]),)
+        small += _second("logical", row["logical_params"], row["params_ratio"])
     return Cell(digits.short(row["params"]), small, _sort(row["params"]))
 
 
 def _macs(row: Row, index: Index) -> Cell:
     small = _times(row["macs_ratio"])
     if digits.known(row["executed_macs"]) and row["executed_macs"] != row["macs"]:
-        small += (_second("executed", row["executed_macs"], to_dense(row, "executed_macs", index)),)
+        small += _second("executed", row["executed_macs"], to_dense(row, "executed_macs", index))
     return Cell(
         digits.short(row["macs"]), small, _sort(row["macs"]), "⚠ disputed" if row["disagreements"] else ""
     )
 
 
-def _second(word: str, value: float, ratio: float) -> str:
-    return f"{word} {digits.short(value)}" + "".join(f", {text}" for text in _times(ratio))
+def _second(word: str, value: float, ratio: float) -> tuple[str, ...]:
+    return f"{word} {digits.short(value)}", *_times(ratio)
 
 
 def _times(ratio: float) -> tuple[str, ...]:
@@ -163,14 +170,19 @@ def _times(ratio: float) -> tuple[str, ...]:
 def _latency(row: Row, unit: digits.Unit) -> Cell:
     values = (row[key] / unit.seconds for key in ("latency", "latency_low", "latency_high"))
     text, interval = digits.with_interval(*values)
-    return Cell(text, (interval,) if interval else (), _sort(row["latency"]))
+    return Cell(text, _narrow(interval), _sort(row["latency"]))
 
 
 def _ratio(_: int, row: Row) -> Cell:
     if row["is_baseline"] and row["status"] == "ok":
         return Cell("1", sort=1.0)
     text, interval = digits.with_interval(row["ratio"], row["ratio_low"], row["ratio_high"], watch=1)
-    return Cell(text, (interval,) if interval else (), _sort(row["ratio"]))
+    return Cell(text, _narrow(interval), _sort(row["ratio"]))
+
+
+def _narrow(interval: str) -> tuple[str, ...]:
+    """The interval as a line that needs little width: ``1.331–1.361``."""
+    return (interval.replace(" to ", "–"),) if interval else ()
 
 
 def _verdict(_: int, row: Row) -> Cell:
@@ -192,4 +204,4 @@ def _size(column: str) -> Callable[[int, Row], Cell]:
 
 
 def _sort(value: object) -> float | None:
-    return float(value) if digits.known(value) else None  # type: ignore[arg-type]
+    return float(value) if digits.known(value) else None

@@ -1,13 +1,13 @@
-"""The word for one case against dense: read off the interval of its latency ratio, never off the estimate."""
+"""The word for one case against dense: read off the interval of its ratio, never off the estimate."""
 
 from __future__ import annotations
 
 from bench.report.rows import Row, ratio_of
 from bench.stats import Interval
+from bench.verdict import CANNOT_TELL as CANNOT_TELL
+from bench.verdict import FASTER as FASTER
+from bench.verdict import SLOWER as SLOWER
 
-FASTER = "faster"
-SLOWER = "slower"
-CANNOT_TELL = "cannot tell"
 NO_INTERVAL = "no interval"
 NOT_COMPARED = "not compared"
 BASELINE = "baseline"

@@ -62,7 +62,7 @@ def _headline(rows: Sequence[Row], compressed: Sequence[Row], judged: Sequence[R
     if not any(row["status"] == "ok" for row in rows):
         if all(row["status"] == "failed" for row in rows):
             return f"All {plural(len(rows), 'case')} failed: there is no time to read here."
-        return f"None of the {plural(len(rows), 'case')} has been measured."
+        return f"Nothing has been measured: {plural(len(rows), 'case')} planned."
     if not compressed:
         return "Only dense networks were measured: there is nothing to compare them with."
     if not judged:
@@ -71,7 +71,7 @@ def _headline(rows: Sequence[Row], compressed: Sequence[Row], judged: Sequence[R
     slow = [row for row in saving if verdict.verdict(row) == verdict.SLOWER]
     everything = f"{plural(len(judged), 'compressed case')}{_with_interval(compressed, judged)}"
     if not saving:
-        return f"Of {everything} none is known to have fewer MACs than dense."
+        return f"Not one of {everything} is known to have fewer MACs than dense."
     if slow:
         verbs = (
             "promises fewer MACs than dense and is"
@@ -81,7 +81,8 @@ def _headline(rows: Sequence[Row], compressed: Sequence[Row], judged: Sequence[R
         return f"{len(slow)} of {everything} {verbs} still slower."
     fast = sum(verdict.verdict(row) == verdict.FASTER for row in saving)
     return (
-        f"{len(saving)} of {everything} {'promises' if len(saving) == 1 else 'promise'} fewer MACs than dense: "
+        f"{len(saving)} of {everything} {'promises' if len(saving) == 1 else 'promise'} fewer MACs than "
+        "dense: "
         f"{fast} faster, {len(saving) - fast} not to be told apart from dense, none slower."
     )
 
@@ -151,7 +152,8 @@ def _unjudged(compressed: Sequence[Row], others_judged: bool) -> list[str]:
         )
     if without := found[verdict.NOT_COMPARED]:
         lines.append(
-            f"{plural(without, f'{further}compressed case')} had no dense baseline measured in the same round: "
+            f"{plural(without, f'{further}compressed case')} had no dense baseline measured in the same "
+            "round: "
             "no ratio, so no verdict."
         )
     return lines

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from bench.frame import make_frame
+from bench.lock import HostLock
 from bench.plan import Plan, make_plan
 from bench.run import begin, execute
 from bench.store import read_results
@@ -48,10 +49,10 @@ class Silent:
 def measure(plan: Plan) -> Rows:
     """Runs the plan through the harness and returns case id -> tracked columns, status and error.
 
-    A case that failed has its row too. Raises KeyboardInterrupt when the run was interrupted, so that
-    asv keeps nothing of half a run.
+    A case that failed has its row too. Waits for another run on this host to end. Raises
+    KeyboardInterrupt when the run was interrupted, so that asv keeps nothing of half a run.
     """
-    with tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory() as folder, HostLock(wait=True):
         file, start = begin(plan, Path(folder), seed=None)
         if execute(plan, file, start, Silent()).interrupted:
             raise KeyboardInterrupt

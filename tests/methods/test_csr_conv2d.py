@@ -427,7 +427,10 @@ def test_channels_last_input_gives_the_same_result(order: str, Ci: int) -> None:
 
 def test_stride_and_padding_may_differ_by_axis() -> None:
     layer = CSRConv2d(4, 4, 3, 2, stride=(1, 2), padding=(0, 2))
-    assert layer(torch.randn(1, 4, 8, 8)).shape == nn.Conv2d(4, 4, 3, (1, 2), (0, 2))(torch.randn(1, 4, 8, 8)).shape
+    assert (
+        layer(torch.randn(1, 4, 8, 8)).shape
+        == nn.Conv2d(4, 4, 3, (1, 2), (0, 2))(torch.randn(1, 4, 8, 8)).shape
+    )
 
 
 def test_its_representation_names_every_choice() -> None:
