@@ -15,6 +15,7 @@ from bench.quality import marks, medians
 from bench.roofline import intensity, network_attainable, peak_for
 from bench.store import Results
 from bench.trial import Count, Trial, count_key
+from bench.verdict import verdicts
 
 COLUMNS = (
     "run", "case", "backbone", "method", "label", "knobs", "runtime", "target", "batch", "input", "threads",
@@ -23,12 +24,16 @@ COLUMNS = (
     "disagreements", "replaced", "left",
     "latency", "latency_low", "latency_high", "first_call", "p90", "trials", "failed_trials",
     "marks", "left_out_trials", "compile_seconds", "resolved",
-    "ratio", "ratio_low", "ratio_high", "ratio_rounds", "params_ratio", "macs_ratio", "delivered_share",
+    "ratio", "ratio_low", "ratio_high", "ratio_rounds", "p_value", "verdict",
+    "params_ratio", "macs_ratio", "delivered_share",
     "weight_bytes", "live_peak", "resident_growth", "cuda_allocated_peak", "cuda_reserved_peak",
     "intensity", "attainable", "attained", "live_peak_by_order",
     "same_output", "finite_output", "host", "status", "error",
 )  # fmt: skip
 """Columns of the frame. Times in seconds, memory in bytes; ratios are to the dense baseline."""
+
+RESOLUTION = 0.03
+"""Differences up to this are called the same where a run asked for no resolution of its own."""
 
 BY_ORDER = "live_peak_by_order"
 
@@ -74,6 +79,7 @@ def _arm_rows(results: Results, arm: str) -> list[dict[str, Any]]:
             if resolution is not None and not row["is_baseline"]:
                 width = math.log(row["ratio_high"] / row["ratio_low"]) / 2
                 row["resolved"] = bool(width <= math.log1p(resolution))
+    _judge([row for row in rows.values() if row["ratio_rounds"] and not row["is_baseline"]], results)
     return list(rows.values())
 
 
@@ -124,6 +130,8 @@ def _row(run: str, case: Case, baseline: str, count: Count | None, trials: Seque
         "ratio_low": math.nan,
         "ratio_high": math.nan,
         "ratio_rounds": 0,
+        "p_value": math.nan,
+        "verdict": "",
         "params_ratio": math.nan,
         "macs_ratio": math.nan,
         "delivered_share": math.nan,
@@ -136,6 +144,15 @@ def _row(run: str, case: Case, baseline: str, count: Count | None, trials: Seque
         "status": "ok" if good else ("failed" if error else "not run"),
         "error": "" if error is None else f"{error['type']} in {error['stage']}: {error['message']}",
     }  # fmt: skip
+
+
+def _judge(rows: Sequence[dict[str, Any]], results: Results) -> None:
+    """Writes the verdicts of one run's (and arm's) compressed cases, judged together."""
+    ratios = [stats.Interval(r["ratio"], r["ratio_low"], r["ratio_high"], r["ratio_rounds"]) for r in rows]
+    resolution = results.start.measure.get("resolution") or RESOLUTION
+    words = verdicts(ratios, [r["p_value"] for r in rows], resolution)
+    for row, word in zip(rows, words, strict=True):
+        row["verdict"] = word
 
 
 def _roofline(results: Results, case: Case, count: Count | None, trials: Sequence[Trial]) -> dict[str, float]:
@@ -159,6 +176,7 @@ def _compare(row: dict[str, Any], base: dict[str, Any], by_case: dict[str, list[
         return  # no common round: the ratio stays unknown
     row["ratio"], row["ratio_low"], row["ratio_high"] = interval.value, interval.low, interval.high
     row["ratio_rounds"] = interval.count
+    row["p_value"] = stats.paired_p_value(medians(by_case[base["case"]]), medians(by_case[row["case"]]))
     if not row["is_baseline"]:
         row["delivered_share"] = stats.delivered_share(interval.value, row["macs_ratio"])
 

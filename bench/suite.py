@@ -181,12 +181,12 @@ def load_suite(file: Path, plugins: Iterable[str] = ()) -> LoadedSuite:
         suite = Suite.model_validate(source.data)
     except ValidationError as error:
         raise InputError(_first_problem(error, source)) from None
-    beside = [str(file.parent / plugin) for plugin in suite.plugins]
-    suite.plugins = [*beside, *plugins]
-    try:
-        load_plugins(suite.plugins)
-    except InputError as error:
-        raise InputError(f"{source.where(('plugins',))}: {error}") from None
+    beside, given = [str(file.parent / plugin) for plugin in suite.plugins], list(plugins)
+    for at, plugin in enumerate(beside):
+        with _Located(source, ("plugins", at)):
+            load_plugins([plugin])
+    load_plugins(given)
+    suite.plugins = [*beside, *given]
     targets: dict[str, Target] = {}
     for at, entry in enumerate(suite.targets):
         with _Located(source, ("targets", at)):

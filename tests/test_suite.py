@@ -74,7 +74,7 @@ MISTAKES: dict[str, tuple[str, int, str]] = {
     "word at top level": ("resnet20\n", 1, "a suite is a mapping"),
     "include leaves nothing": (OK + "include: [nothing*]\n", 4, "include and exclude leave no case"),
     "exclude leaves nothing": (OK + "include: ['*']\nexclude: ['*']\n", 5, "include and exclude leave no case"),
-    "missing plugin": (OK + "plugins: [nothere.py]\n", 4, "nothere.py' is not a Python file that can be read"),
+    "missing plugin": (OK + "plugins:\n  - nothere.py\n", 5, "nothere.py' is not a Python file that can be read"),
     "word with a line end": ('name: s\nbackbones: ["a\\nb"]\nmethods: [dense]\n', 2, "unknown backbone 'a b'"),
 }  # fmt: skip
 

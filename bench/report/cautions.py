@@ -39,16 +39,11 @@ class Caution:
 
 def cautions(rows: Sequence[Row], results: Sequence[Results]) -> tuple[Caution, ...]:
     """All that applies, the grave ones first."""
-    found = [caution for one in results for caution in _of_run(one, several=len(results) > 1)]
-    found += [
-        *_repeated(results),
-        *_hosts(results),
-        *_versions(results),
-        *_outputs(rows),
-        *_partial(rows),
-        *_marked(rows),
-        *_unresolved(rows),
-    ]
+    trials = [trial for one in results for trial in one.trials]
+    found = [
+        *_runs(results), *_repeated(results), *_hosts(results), *_versions(results), *_trials(trials),
+        *_outputs(rows), *_partial(rows), *_marked(rows), *_unresolved(rows),
+    ]  # fmt: skip
     return tuple(sorted(found, key=lambda caution: not caution.grave))
 
 
@@ -59,44 +54,57 @@ def loaded(trial: Trial) -> bool:
     return known(load) and known(cpus) and float(load) > float(cpus)
 
 
-def _of_run(results: Results, several: bool) -> Iterable[Caution]:
-    start, trials = results.start, results.trials
-    where = f"Run {start.run}" if several else "The run"
-    if start.measure.get("quick"):
+def _runs(results: Sequence[Results]) -> Iterable[Caution]:
+    if quick := [one for one in results if one.start.measure.get("quick")]:
         yield Caution(
-            f"{where} was made with --quick (few rounds, short sampling): for a first look, not for a claim.",
+            f"--quick was used in {_which(quick, results)} (few rounds, short sampling): "
+            "for a first look, not for a claim.",
             True,
         )
-    if not results.complete:
-        state = results.ends[-1].status if results.ends else "no end was recorded"
+    if unfinished := [one for one in results if not one.complete]:
+        states = sorted({one.ends[-1].status if one.ends else "no end was recorded" for one in unfinished})
         yield Caution(
-            f"{where} is unfinished ({state}): cases may be missing or have fewer trials than planned.", True
+            f"Unfinished ({', '.join(states)}): {_which(unfinished, results)}. "
+            "Cases may be missing or have fewer trials than planned.",
+            True,
         )
-    rounds = start.measure.get("rounds")
-    if known(rounds) and rounds < FEW_ROUNDS:
+    if few := [one for one in results if _few(one.start.measure.get("rounds"))]:
         yield Caution(
-            f"{where} has {plural(int(rounds), 'round')}; intervals are worth quoting from {FEW_ROUNDS} on."
+            f"Fewer than {FEW_ROUNDS} rounds were planned in {_which(few, results)}: "
+            "such intervals are wide and rest on little."
         )
-    if str(start.revision).endswith("-dirty"):
-        yield Caution(f"{where} was made from a checkout with uncommitted changes ({start.revision}).")
+    if dirty := [one for one in results if str(one.start.revision).endswith("-dirty")]:
+        yield Caution(f"The checkout had uncommitted changes in {_which(dirty, results)}.")
+
+
+def _few(rounds: object) -> bool:
+    return known(rounds) and rounds < FEW_ROUNDS
+
+
+def _which(some: Sequence[Results], every: Sequence[Results]) -> str:
+    if len(every) == 1:
+        return "the run"
+    if len(some) == len(every):
+        return "both runs" if len(every) == 2 else f"all {len(every)} runs"
+    return f"{'run' if len(some) == 1 else 'runs'} {_names(one.start.run for one in some)}"
+
+
+def _trials(trials: Sequence[Trial]) -> Iterable[Caution]:
     if overloaded := [trial for trial in trials if loaded(trial)]:
         highest = max(float((trial.conditions_before or {})["load_1m"]) for trial in overloaded)
         yield Caution(
-            f"{where}: {len(overloaded)} of {plural(len(trials), 'trial')} began on a loaded host "
+            f"{len(overloaded)} of {plural(len(trials), 'trial')} began on a loaded host "
             f"(rule: 1-minute load above the number of logical CPUs; the highest was {highest:g}). "
             f"Cases: {_names(trial.case for trial in overloaded)}."
         )
     if emulated := [trial for trial in trials if (trial.host or {}).get("emulated") is True]:
         yield Caution(
-            f"{where}: {plural(len(emulated), 'trial')} ran on an emulated processor, whose clock means "
-            "nothing: "
+            f"{plural(len(emulated), 'trial')} ran on an emulated processor, whose clock means nothing: "
             "no latency was taken there."
         )
     if refused := [trial for trial in trials if trial.latency_refused]:
         reasons = sorted({str(trial.latency_refused) for trial in refused})
-        yield Caution(
-            f"{where}: latency was refused in {plural(len(refused), 'trial')}: {'; '.join(reasons)}."
-        )
+        yield Caution(f"Latency was refused in {plural(len(refused), 'trial')}: {'; '.join(reasons)}.")
 
 
 def _repeated(results: Sequence[Results]) -> Iterable[Caution]:

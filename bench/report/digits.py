@@ -14,6 +14,9 @@ _MINUS = "\N{MINUS SIGN}"
 _DECIMAL = ((1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k"))
 _BINARY = ((2**40, "TiB"), (2**30, "GiB"), (2**20, "MiB"), (2**10, "KiB"))
 
+_WIDE = 3.0
+"""Ratio of an interval's ends from which common decimals would hide the lower one."""
+
 
 @dataclass(frozen=True)
 class Unit:
@@ -68,10 +71,12 @@ def percent(value: Any, decimals: int = 0) -> str:
 
 
 def resolution(half_width: float) -> str:
-    """Half an interval on the log scale as per cent: ``±1.6 %``."""
+    """Half an interval on the log scale: ``±1.6 %``, or ``a factor of 3.4`` where per cent say nothing."""
     if not known(half_width):
         return MISSING
     change = 100 * math.expm1(half_width)
+    if change > 100:
+        return f"a factor of {_significant(math.exp(half_width), 2)}"
     return f"±{_significant(change, 2) if change >= 0.01 else '0.01 or less'}{_SPACE}%"
 
 
@@ -93,6 +98,8 @@ def with_interval(value: Any, low: Any, high: Any, watch: float | None = None) -
         return MISSING, ""
     if not (known(low) and known(high)):
         return _significant(float(value), 3), ""
+    if low > 0 and high / low > _WIDE:
+        return _significant(float(value), 2), f"{_significant(low, 2)} to {_significant(high, 2)}"
     decimals = _decimals((high - low) / 2, float(value))
     while watch is not None and decimals < 9 and any(_blurs(b, watch, decimals) for b in (low, high)):
         decimals += 1

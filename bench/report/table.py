@@ -23,8 +23,9 @@ MEANINGS = {
     "interval over trials.",
     "latency ÷ dense": "Latency over the dense baseline's, formed within each round, with its interval "
     "over rounds; below 1 is faster.",
-    "verdict": "Faster or slower than dense where the whole interval of the ratio is on one side of 1; "
-    "otherwise it cannot be told, and the resolution is half the interval.",
+    "verdict": "Same where the whole interval lies within the resolution asked for (3 % unless the run says "
+    "otherwise); else faster or slower where it lies on one side of 1 and the difference survives Holm's "
+    "correction for all cases of the run; else it cannot be told, and half the interval stands below.",
     "delivered share": "log(dense latency ÷ latency) over log(dense MACs ÷ logical MACs): how much of the "
     "promised saving arrived; undefined where no MACs are saved.",
     "weight bytes": "Bytes of everything that the model's state holds: parameters and buffers.",

@@ -83,7 +83,7 @@ def _headline(rows: Sequence[Row], compressed: Sequence[Row], judged: Sequence[R
     return (
         f"{len(saving)} of {everything} {'promises' if len(saving) == 1 else 'promise'} fewer MACs than "
         "dense: "
-        f"{fast} faster, {len(saving) - fast} not to be told apart from dense, none slower."
+        f"{fast} faster, {len(saving) - fast} the same or not to be told apart, none slower."
     )
 
 
@@ -100,6 +100,8 @@ def _tally(judged: Sequence[Row]) -> list[str]:
         return []
     found = Counter(verdict.verdict(row) for row in judged)
     text = f"Against dense in the same rounds: {found[verdict.FASTER]} faster, {found[verdict.SLOWER]} slower"
+    if same := found[verdict.SAME]:
+        text += f", {same} the same"
     unsure = sorted(ratio_of(r).half_width for r in judged if verdict.verdict(r) == verdict.CANNOT_TELL)
     text += f", {len(unsure)} that cannot be told apart"
     if unsure:
@@ -121,11 +123,13 @@ def _on_paper(judged: Sequence[Row], rows: Sequence[Row]) -> list[str]:
 
 
 def _extremes(judged: Sequence[Row], columns: Sequence[str]) -> list[str]:
-    if not judged:
+    """The best and the worst of those that differ from dense: an estimate that may be 1 is neither."""
+    decided = [row for row in judged if verdict.verdict(row) in (verdict.FASTER, verdict.SLOWER)]
+    order = sorted(decided, key=lambda row: float(row["ratio"]))
+    if not order:
         return []
-    order = sorted(judged, key=lambda row: float(row["ratio"]))
     if len(order) == 1:
-        return [f"Latency over dense: {_described(order[0], columns)}."]
+        return [f"The one case that can be told from dense: {_described(order[0], columns)}."]
     return [
         f"Lowest latency over dense: {_described(order[0], columns)}.",
         f"Highest latency over dense: {_described(order[-1], columns)}.",
@@ -185,7 +189,7 @@ def _groups(rows: Sequence[Row], columns: Sequence[str]) -> tuple[Group, ...]:
     groups = []
     for group in grouped(rows, ("backbone", *columns)):
         parts = []
-        for word in (verdict.FASTER, verdict.SLOWER, verdict.CANNOT_TELL, verdict.NO_INTERVAL,
+        for word in (verdict.FASTER, verdict.SLOWER, verdict.SAME, verdict.CANNOT_TELL, verdict.NO_INTERVAL,
                      verdict.NOT_COMPARED, verdict.FAILED, verdict.NOT_RUN):  # fmt: skip
             cases = [_entry(row, word) for row in group if verdict.verdict(row) == word]
             if cases:
@@ -199,4 +203,5 @@ def _groups(rows: Sequence[Row], columns: Sequence[str]) -> tuple[Group, ...]:
 def _entry(row: Row, word: str) -> str:
     if word == verdict.CANNOT_TELL:
         return f"{row['label']} {_ratio(row)}, resolution {digits.resolution(ratio_of(row).half_width)}"
-    return f"{row['label']} {_ratio(row)}" if word in (verdict.FASTER, verdict.SLOWER) else str(row["label"])
+    told = word in (verdict.FASTER, verdict.SLOWER, verdict.SAME)
+    return f"{row['label']} {_ratio(row)}" if told else str(row["label"])

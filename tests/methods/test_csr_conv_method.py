@@ -177,6 +177,11 @@ def test_blocks_take_one_number_or_a_range() -> None:
     assert len(some.replaced) == 18
 
 
+def test_block_1_is_not_block_10() -> None:
+    rewritten = on_backbone("mobilenet_v2", T=2, blocks="1")
+    assert {r.name for r in rewritten.replaced} == {"blocks.1.expand.0", "blocks.1.project.0"}
+
+
 @pytest.mark.parametrize("blocks", ["5-99", "9", "5-3"])
 def test_blocks_that_do_not_exist_are_refused(blocks: str) -> None:
     with pytest.raises(ValueError, match=rf"blocks='{blocks}': the network has 9 blocks, numbered from 0"):

@@ -27,9 +27,9 @@ def test_a_clean_run_has_no_caution() -> None:
     ("results", "words"),
     [
         (run(*NETS, quick=True), "not for a claim"),
-        (run(*NETS, ends=()), "unfinished (no end was recorded)"),
-        (run(*NETS, ends=("complete", "interrupted")), "unfinished (interrupted)"),
-        (run(Net(medians=[1e-3] * 4)), "4 rounds"),
+        (run(*NETS, ends=()), "Unfinished (no end was recorded)"),
+        (run(*NETS, ends=("complete", "interrupted")), "Unfinished (interrupted): the run."),
+        (run(Net(medians=[1e-3] * 4)), "Fewer than 5 rounds were planned in the run"),
         (run(*NETS, revision="abc-dirty"), "uncommitted changes"),
         (run(*NETS, load=2.5), "10 of 10 trials began on a loaded host"),
         (run(*NETS, host={**HOST, "emulated": True}), "emulated processor"),
@@ -65,6 +65,13 @@ def test_several_runs_hosts_and_versions() -> None:
     assert "Run run-1 comes from 2 files" in warned(first, first)
 
 
+def test_one_reason_in_several_runs_is_told_once() -> None:
+    found = [run(*NETS, name=f"run-{n}", quick=n < 3) for n in (1, 2, 3)]
+    assert warned(*found).count("--quick was used in runs run-1, run-2 (") == 1
+    assert "--quick was used in run run-1 (" in warned(found[0], found[2])
+    assert "--quick was used in both runs (" in warned(*found[:2])
+
+
 def test_grave_ones_come_first() -> None:
     one = run(Net(medians=[1e-3]), quick=True, revision="abc-dirty")
     graveness = [caution.grave for caution in cautions(rows(one), [one])]
@@ -92,8 +99,8 @@ def test_circumstances_of_a_run() -> None:
     assert facts["threads"] == "1"
 
 
-def test_chance_is_stated_for_as_many_comparisons_as_there_are() -> None:
+def test_the_correction_is_stated_for_as_many_comparisons_as_there_are() -> None:
     four = run(Net(), *(Net("csr_conv", around(2e-3), {"T": T}) for T in (2, 3, 4, 5)))
-    assert any("among 4 comparisons about 0.2" in text for text in limits(rows(four), [four]))
+    assert any("among 4 equal cases" in text for text in limits(rows(four), [four]))
     one = run(*NETS)
-    assert not any("comparisons" in text for text in limits(rows(one), [one]))
+    assert not any("equal cases" in text for text in limits(rows(one), [one]))

@@ -27,6 +27,7 @@ SPACE = "\N{NO-BREAK SPACE}"
         (digits.percent(-0.001), f"0{SPACE}%"),
         (digits.duration(0.00402), f"4.02{SPACE}ms"),
         (digits.resolution(0.016), f"±1.6{SPACE}%"),
+        (digits.resolution(2.7), "a factor of 15"),
         (digits.tick(50_000), f"50{SPACE}k"),
     ],
 )
@@ -56,6 +57,7 @@ def test_decimals_follow_the_interval() -> None:
     assert digits.with_interval(1.3461, 1.3309, 1.3614) == ("1.346", "1.331 to 1.361")
     assert digits.with_interval(1.3461, 1.2, 1.5) == ("1.35", "1.20 to 1.50")
     assert digits.with_interval(134.61, 120.0, 150.0) == ("135", "120 to 150")
+    assert digits.with_interval(1.6, 0.0921, 28.2) == ("1.6", "0.092 to 28")
     assert digits.with_interval(1.3461, NAN, NAN) == ("1.35", "")
     assert digits.with_interval(NAN, NAN, NAN) == (digits.MISSING, "")
 
