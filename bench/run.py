@@ -211,6 +211,7 @@ def measure(
         "recipes": count.recipes,
         "protocol": plan.measure.protocol(),
         "plugins": list(plan.plugins),
+        "orders": number == 0,
     }
     started, since = _now(), clock()
     answer = run_worker(target, job, plan.measure.timeout, checkout)

@@ -63,7 +63,8 @@ def _measure(job: Job, stages: Stages, answer: dict[str, Any]) -> None:
 
     stages.enter("import bench")
     from bench.case import Case
-    from bench.network import backbone_network, compress
+    from bench.models.calibration import calibrate
+    from bench.network import backbone_network, calibration_images, compress
     from bench.probes import host, latency, memory, output
     from bench.registry import load_plugins
     from bench.runtimes import RUNTIMES
@@ -102,8 +103,13 @@ def _measure(job: Job, stages: Stages, answer: dict[str, Any]) -> None:
             answer["latency"] = latency.measure(lambda: forward(example), stopwatch, protocol).as_dict()
         answer["conditions_after"] = host.conditions()
         stages.enter("memory")
-        answer["memory"] = memory.memory(network, lambda: forward(example), mark, device).as_dict()
+        answer["memory"] = memory.memory(
+            network, lambda: forward(example), mark, device, bool(job.get("orders"))
+        ).as_dict()
         stages.enter("output")
+        # Only now, when times and memory are taken: it runs the network, and neither depends on it.
+        images = calibration_images(case).to(device=device, memory_format=memory_format)
+        calibrate(network, images)
         answer["output"] = output.describe_output(forward(example))
     answer["params"] = sum(p.numel() for p in network.parameters())
 

@@ -70,8 +70,8 @@ def test_another_interpreter_can_be_named(tmp_path: Path) -> None:
 
 def test_thread_pools_have_the_cases_size(tmp_path: Path) -> None:
     job = {"case": Case("x", DENSE, threads=2).as_dict()}
-    script = f"""echo "$OMP_NUM_THREADS $MKL_NUM_THREADS $OPENBLAS_NUM_THREADS $PYTHONHASHSEED" > {tmp_path}/env
-    echo '{OK}'"""
+    names = "$OMP_NUM_THREADS $MKL_NUM_THREADS $OPENBLAS_NUM_THREADS $PYTHONHASHSEED"
+    script = f"echo {names} > {tmp_path}/env; echo '{OK}'"
     run_worker(shell(script), job, 10)
     assert (tmp_path / "env").read_text().split() == ["2", "2", "2", "0"]
 
@@ -163,7 +163,8 @@ def test_only_the_end_of_a_long_complaint_is_kept() -> None:
 
 
 def test_a_large_answer_comes_through() -> None:
-    script = """printf '{"status": "ok", "error": null, "x": "'; head -c 300000 /dev/zero | tr '\\0' y; echo '"}'"""
+    start = """printf '{"status": "ok", "error": null, "x": "'"""
+    script = start + """; head -c 300000 /dev/zero | tr '\\0' y; echo '"}'"""
     assert len(run_worker(shell(script), JOB, 30)["x"]) == 300_000
 
 

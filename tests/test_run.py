@@ -306,7 +306,7 @@ def test_more_rounds_can_be_asked_for_when_resuming(
 
 
 def test_nothing_to_resume_is_refused(plan: Plan, tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="--resume: .* holds no unfinished run of suite tiny"):
+    with pytest.raises(InputError, match=r"--resume: .* holds no unfinished run of suite tiny"):
         unfinished(plan, tmp_path / "nothing")
 
 

@@ -17,51 +17,128 @@ from bench.suite import Measure, Suite, load_suite, parse_shape
 
 Write = Callable[[str], Path]
 OK = "name: s\nbackbones: [resnet20]\nmethods: [dense]\n"
+LIST = "name: s\nbackbones: [resnet20]\nmethods:\n"
 LAUGHS = "a: &a [x, x, x, x, x, x, x, x, x]\n" + "".join(
     f"{new}: &{new} [{', '.join([f'*{old}'] * 9)}]\n" for old, new in zip("abcdefgh", "bcdefghi", strict=True)
 )
 
 MISTAKES: dict[str, tuple[str, int, str]] = {
-    "unknown key": ("name: s\nbackbone: [resnet20]\nmethods: [dense]\n", 2, "unknown key 'backbone'; did you mean 'backbones'?"),
-    "unknown key in measure": (OK + "measure:\n  round: 3\n", 5, "unknown key 'round'; did you mean 'rounds'?"),
-    "unknown key in a target": (OK + "targets:\n  - name: a\n    prefx: [x]\n", 6, "unknown key 'prefx'; did you mean 'prefix'?"),
-    "unknown backbone": ("name: s\nbackbones:\n  - resnet20\n  - resnt56\nmethods: [dense]\n", 4, "unknown backbone 'resnt56'; did you mean 'resnet56'?"),
+    "unknown key": (
+        "name: s\nbackbone: [resnet20]\nmethods: [dense]\n",
+        2,
+        "unknown key 'backbone'; did you mean 'backbones'?",
+    ),
+    "unknown key in measure": (
+        OK + "measure:\n  round: 3\n",
+        5,
+        "unknown key 'round'; did you mean 'rounds'?",
+    ),
+    "unknown key in a target": (
+        OK + "targets:\n  - name: a\n    prefx: [x]\n",
+        6,
+        "unknown key 'prefx'; did you mean 'prefix'?",
+    ),
+    "unknown backbone": (
+        "name: s\nbackbones:\n  - resnet20\n  - resnt56\nmethods: [dense]\n",
+        4,
+        "unknown backbone 'resnt56'; did you mean 'resnet56'?",
+    ),
     "unknown family": ("name: s\nbackbones: [layr/3-3-k3]\nmethods: [dense]\n", 2, "did you mean 'layer/…'?"),
-    "unknown layer": ("name: s\nbackbones: [layer/64-64]\nmethods: [dense]\n", 2, "did you mean 'layer/64-64-k3'?"),
-    "glob without a backbone": ("name: s\nbackbones: ['xx*']\nmethods: [dense]\n", 2, "no backbone fits 'xx*'"),
-    "unknown method": ("name: s\nbackbones: [resnet20]\nmethods:\n  - densee\n", 4, "unknown method 'densee'; did you mean 'dense'?"),
-    "unknown method with knobs": ("name: s\nbackbones: [resnet20]\nmethods:\n  - dense\n  - csr_cnv: {T: 4}\n", 5, "did you mean 'csr_conv'?"),
-    "unknown method in a chain": ("name: s\nbackbones: [resnet20]\nmethods:\n  - chain:\n    - dense\n    - psconvv: {variant: pSC4}\n", 6, "did you mean 'psconv'?"),
-    "unknown knob": ("name: s\nbackbones: [resnet20]\nmethods:\n  - csr_conv:\n      T: 4\n      ordr: literal\n", 6, "has no knob 'ordr'; did you mean 'order'?"),
-    "knob of the wrong type": ("name: s\nbackbones: [resnet20]\nmethods:\n  - csr_conv:\n      order: literal\n      T: four\n", 6, "knob T takes a whole number"),
-    "knob out of range": ("name: s\nbackbones: [resnet20]\nmethods:\n  - csr_conv: {T: 0}\n", 4, "T=0: the number of steps must be at least 1"),
-    "second value of a knob out of range": ("name: s\nbackbones: [resnet20]\nmethods:\n  - csr_conv:\n      order: [literal]\n      T: [2, 0]\n", 6, "T=0"),
-    "knob missing": ("name: s\nbackbones: [resnet20]\nmethods:\n  - csr_conv\n", 4, "needs the knob T, for example csr_conv: {T: …}"),
-    "knobs that are no mapping": ("name: s\nbackbones: [resnet20]\nmethods:\n  - csr_conv: 4\n", 4, "the knobs of csr_conv are a mapping"),
-    "two methods in one entry": ("name: s\nbackbones: [resnet20]\nmethods:\n  - {csr_conv: {T: 2}, dense: }\n", 4, "a method is a name or a mapping with one name"),
-    "method that is a number": ("name: s\nbackbones: [resnet20]\nmethods:\n  - 3\n", 4, "methods.0: "),
-    "empty chain": ("name: s\nbackbones: [resnet20]\nmethods:\n  - chain: []\n", 4, "a chain is a list of methods"),
+    "unknown layer": (
+        "name: s\nbackbones: [layer/64-64]\nmethods: [dense]\n",
+        2,
+        "did you mean 'layer/64-64-k3'?",
+    ),
+    "glob without a backbone": (
+        "name: s\nbackbones: ['xx*']\nmethods: [dense]\n",
+        2,
+        "no backbone fits 'xx*'",
+    ),
+    "unknown method": (LIST + "  - densee\n", 4, "unknown method 'densee'; did you mean 'dense'?"),
+    "unknown method with knobs": (LIST + "  - dense\n  - csr_cnv: {T: 4}\n", 5, "did you mean 'csr_conv'?"),
+    "unknown method in a chain": (
+        LIST + "  - chain:\n    - dense\n    - psconvv: {variant: pSC4}\n",
+        6,
+        "did you mean 'psconv'?",
+    ),
+    "unknown knob": (
+        LIST + "  - csr_conv:\n      T: 4\n      ordr: literal\n",
+        6,
+        "has no knob 'ordr'; did you mean 'order'?",
+    ),
+    "knob of the wrong type": (
+        LIST + "  - csr_conv:\n      order: literal\n      T: four\n",
+        6,
+        "knob T takes a whole number",
+    ),
+    "knob out of range": (LIST + "  - csr_conv: {T: 0}\n", 4, "T=0: the number of steps must be at least 1"),
+    "second value of a knob out of range": (
+        LIST + "  - csr_conv:\n      order: [literal]\n      T: [2, 0]\n",
+        6,
+        "T=0",
+    ),
+    "knob missing": (LIST + "  - csr_conv\n", 4, "needs the knob T, for example csr_conv: {T: …}"),
+    "knobs that are no mapping": (LIST + "  - csr_conv: 4\n", 4, "the knobs of csr_conv are a mapping"),
+    "two methods in one entry": (
+        LIST + "  - {csr_conv: {T: 2}, dense: }\n",
+        4,
+        "a method is a name or a mapping with one name",
+    ),
+    "method that is a number": (LIST + "  - 3\n", 4, "methods.0: "),
+    "empty chain": (LIST + "  - chain: []\n", 4, "a chain is a list of methods"),
     "unknown runtime": (OK + "runtimes:\n  - eagr\n", 5, "unknown runtime 'eagr'; did you mean 'eager'?"),
     "unknown target": (OK + "targets:\n  - cdua\n", 5, "unknown target 'cdua'; did you mean 'cuda'?"),
-    "unknown device": (OK + "targets:\n  - name: x\n    device: gpu\n", 6, "targets.0.device: must be 'cpu' or 'cuda', not 'gpu'"),
+    "unknown device": (
+        OK + "targets:\n  - name: x\n    device: gpu\n",
+        6,
+        "targets.0.device: must be 'cpu' or 'cuda', not 'gpu'",
+    ),
     "target without a name": (OK + "targets:\n  - device: cpu\n", 5, "the key 'name' is missing"),
-    "target with a slash in its name": (OK + "targets: [{name: a/b}]\n", 4, "targets.0.name: must match pattern"),
-    "two targets of one name": (OK + "targets:\n  - cpu\n  - name: cpu\n    prefix: [taskset]\n", 6, "two different targets are called 'cpu'"),
+    "target with a slash in its name": (
+        OK + "targets: [{name: a/b}]\n",
+        4,
+        "targets.0.name: must match pattern",
+    ),
+    "two targets of one name": (
+        OK + "targets:\n  - cpu\n  - name: cpu\n    prefix: [taskset]\n",
+        6,
+        "two different targets are called 'cpu'",
+    ),
     "missing key": ("name: s\nbackbones: [resnet20]\n", 1, "the key 'methods' is missing"),
     "wrong type in a list": (OK + "batches: [one]\n", 4, "batches.0: must be a valid integer, not 'one'"),
     "wrong type for a list": (OK + "batches: 1\n", 4, "batches: must be a valid list, not 1"),
-    "wrong type in measure": (OK + "measure:\n  rounds: '3'\n", 5, "measure.rounds: must be a valid integer, not '3'"),
-    "number for a name": ("name: 3\nbackbones: [resnet20]\nmethods: [dense]\n", 1, "name: must be a valid string, not 3"),
-    "name with a blank": ("name: a b\nbackbones: [resnet20]\nmethods: [dense]\n", 1, "name: must match pattern"),
+    "wrong type in measure": (
+        OK + "measure:\n  rounds: '3'\n",
+        5,
+        "measure.rounds: must be a valid integer, not '3'",
+    ),
+    "number for a name": (
+        "name: 3\nbackbones: [resnet20]\nmethods: [dense]\n",
+        1,
+        "name: must be a valid string, not 3",
+    ),
+    "name with a blank": (
+        "name: a b\nbackbones: [resnet20]\nmethods: [dense]\n",
+        1,
+        "name: must match pattern",
+    ),
     "nothing after a key": ("name: s\nbackbones:\nmethods: [dense]\n", 2, "backbones: must be a valid list"),
     "batch of none": (OK + "batches: [0]\n", 4, "batches.0: must be greater than or equal to 1, not 0"),
     "no time": (OK + "measure: {min_seconds: .nan}\n", 4, "measure.min_seconds: "),
-    "minimum above maximum": (OK + "measure: {min_seconds: 3}\n", 4, "measure: min_seconds 3 is above max_seconds 2"),
-    "unknown memory format": (OK + "memory_formats: [nhwc]\n", 4, "must be 'contiguous' or 'channels_last', not 'nhwc'"),
+    "minimum above maximum": (
+        OK + "measure: {min_seconds: 3}\n",
+        4,
+        "measure: min_seconds 3 is above max_seconds 2",
+    ),
+    "unknown memory format": (
+        OK + "memory_formats: [nhwc]\n",
+        4,
+        "must be 'contiguous' or 'channels_last', not 'nhwc'",
+    ),
     "empty backbones": ("name: s\nbackbones: []\nmethods: [dense]\n", 2, "backbones: the list is empty"),
     "empty methods": ("name: s\nbackbones: [resnet20]\nmethods: []\n", 3, "methods: the list is empty"),
     "empty batches": (OK + "batches: []\n", 4, "batches: the list is empty"),
-    "empty list of a knob": ("name: s\nbackbones: [resnet20]\nmethods:\n  - csr_conv: {T: []}\n", 4, "the list of knob T is empty"),
+    "empty list of a knob": (LIST + "  - csr_conv: {T: []}\n", 4, "the list of knob T is empty"),
     "input that is no shape": (OK + "inputs: [32x32, 3x]\n", 4, "input '3x' is no shape; 3x32x32 is one"),
     "input of no pixels": (OK + "inputs: [0x32x32]\n", 4, "is no shape"),
     "syntax": ("name: s\nbackbones: [resnet20\nmethods: [dense]\n", 3, "YAML syntax error"),
@@ -73,10 +150,22 @@ MISTAKES: dict[str, tuple[str, int, str]] = {
     "list at top level": ("- name\n- s\n", 1, "a suite is a mapping"),
     "word at top level": ("resnet20\n", 1, "a suite is a mapping"),
     "include leaves nothing": (OK + "include: [nothing*]\n", 4, "include and exclude leave no case"),
-    "exclude leaves nothing": (OK + "include: ['*']\nexclude: ['*']\n", 5, "include and exclude leave no case"),
-    "missing plugin": (OK + "plugins:\n  - nothere.py\n", 5, "nothere.py' is not a Python file that can be read"),
-    "word with a line end": ('name: s\nbackbones: ["a\\nb"]\nmethods: [dense]\n', 2, "unknown backbone 'a b'"),
-}  # fmt: skip
+    "exclude leaves nothing": (
+        OK + "include: ['*']\nexclude: ['*']\n",
+        5,
+        "include and exclude leave no case",
+    ),
+    "missing plugin": (
+        OK + "plugins:\n  - nothere.py\n",
+        5,
+        "nothere.py' is not a Python file that can be read",
+    ),
+    "word with a line end": (
+        'name: s\nbackbones: ["a\\nb"]\nmethods: [dense]\n',
+        2,
+        "unknown backbone 'a b'",
+    ),
+}
 
 
 @pytest.mark.parametrize("mistake", MISTAKES)
@@ -104,7 +193,7 @@ def test_a_plugin_stands_beside_the_suite(suite_file: Write, tmp_path: Path) -> 
         "    '''Nothing.'''\n"
         "    return Rewritten(network)\n"
     )
-    text = "name: s\nbackbones: [resnet20]\nmethods: [beside_the_suite: {n: 2}]\nplugins: [beside_the_suite.py]\n"
+    text = LIST + "  - beside_the_suite: {n: 2}\nplugins: [beside_the_suite.py]\n"
     (case,) = load_suite(suite_file(text)).cases()
     assert case.method == "beside_the_suite(n=2)"
 
@@ -150,13 +239,13 @@ suite_like = st.fixed_dictionaries(
 def test_any_data_is_a_suite_or_refused_in_one_line(tmp_path_factory: Any, data: Any) -> None:
     file = tmp_path_factory.getbasetemp() / "any.yaml"
     file.write_text(yaml.safe_dump(data, allow_unicode=True), encoding="utf-8")
+    message = ""
     try:
-        cases = load_suite(file).cases()
+        assert load_suite(file).cases()
     except InputError as error:
-        assert str(error).startswith(str(file))
-        assert len(str(error).splitlines()) == 1
-    else:
-        assert cases
+        message = str(error)
+    assert not message or message.startswith(str(file))
+    assert len(message.splitlines()) <= 1
 
 
 def ids(file: Path) -> list[str]:
@@ -225,7 +314,7 @@ def test_duplicates_collapse(suite_file: Write) -> None:
 
 
 def test_different_cases_of_one_id_are_refused(suite_file: Write) -> None:
-    text = "name: s\nbackbones: [resnet20]\nmethods:\n  - psconv: {variant: pSC4, skip: [[a, b], [a+b]]}\n"
+    text = LIST + "  - psconv: {variant: pSC4, skip: [[a, b], [a+b]]}\n"
     with pytest.raises(InputError, match=r"s.yaml:3: two cases share the id resnet20/psconv.*skip=a\+b"):
         load_suite(suite_file(text)).cases()
 

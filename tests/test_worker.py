@@ -1,4 +1,4 @@
-"""The measuring process: one line out, the same output in each process, torch and the standard library only."""
+"""The measuring process: one line out, the same in every process, torch and the standard library only."""
 
 from __future__ import annotations
 
@@ -217,7 +217,21 @@ def test_the_worker_imports_torch_and_the_standard_library_only(methods: dict[st
 
 @pytest.mark.parametrize(
     "module",
-    ["pandas", "pydantic", "scipy", "plotly", "typer", "yaml", "torchvision", "timm", "fvcore", "torch_pruning", "rich", "jinja2", "psutil"],
+    [
+        "pandas",
+        "pydantic",
+        "scipy",
+        "plotly",
+        "typer",
+        "yaml",
+        "torchvision",
+        "timm",
+        "fvcore",
+        "torch_pruning",
+        "rich",
+        "jinja2",
+        "psutil",
+    ],
 )
 def test_the_worker_does_not_import(methods: dict[str, Any], module: str) -> None:
     assert module not in methods["modules"]
@@ -318,7 +332,7 @@ def test_stages_add_up_on_their_clock() -> None:
 
 
 def test_the_package_imports_nothing_at_its_top() -> None:
-    code = "import sys, bench, bench.case, bench.worker; print('torch' in sys.modules, 'pydantic' in sys.modules)"
+    code = "import sys, bench.case, bench.worker; print('torch' in sys.modules, 'pydantic' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.split() == ["False", "False"]
 

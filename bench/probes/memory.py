@@ -89,8 +89,13 @@ def weight_bytes(network: nn.Module) -> int:
     return sum(t.numel() * t.element_size() for t in tensors.values())
 
 
-def memory(network: nn.Module, call: Callable[[], object], mark: ResidentMark, device: str) -> Memory:
-    """All numbers after the calls that were to be measured; runs ``call`` once or twice more."""
+def memory(
+    network: nn.Module, call: Callable[[], object], mark: ResidentMark, device: str, orders: bool = False
+) -> Memory:
+    """All numbers after the calls that were to be measured; runs ``call`` once or a few times more.
+
+    ``orders`` asks for ``live_peak_by_order`` too: exact, so one trial of a case is enough.
+    """
     peak, growth = mark.peak(), mark.growth()  # read first: the profiler needs memory of its own
     allocated = reserved = None
     if device == "cuda":
@@ -109,7 +114,7 @@ def memory(network: nn.Module, call: Callable[[], object], mark: ResidentMark, d
         resident_growth=growth,
         cuda_allocated_peak=allocated,
         cuda_reserved_peak=reserved,
-        live_peak_by_order=live_peak_by_order(network, call) if device == "cpu" else None,
+        live_peak_by_order=live_peak_by_order(network, call) if orders and device == "cpu" else None,
     )
 
 

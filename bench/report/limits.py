@@ -42,8 +42,8 @@ def limits(rows: Sequence[Row], results: Sequence[Results]) -> tuple[str, ...]:
     if len(rounds) > 1:
         found.append(
             f"An interval stands for itself, a verdict for all: among {len(rounds)} equal cases some "
-            "intervals would miss 1 by chance, so faster and slower also need to survive Holm's correction, which "
-            "keeps false alarms of the whole page at 5 %."
+            "intervals would miss 1 by chance, so faster and slower also need to survive Holm's correction, "
+            "which keeps false alarms of the whole page at 5 %."
         )
     found.append("“Cannot tell” is not “the same”: a change smaller than the resolution may well be there.")
     if any(trial.host and trial.host.get("virtual") is True for one in results for trial in one.trials):

@@ -16,15 +16,24 @@ VERBS = sorted(file.stem.removeprefix("verb_") for file in Path(bench.cli.__file
 
 OK = "name: s\nbackbones: [resnet20]\nmethods: [dense]\n"
 WRONG = {
-    "unknown key": ("name: s\nbackbone: [x]\n", "s.yaml:2: unknown key 'backbone'; did you mean 'backbones'?"),
-    "unknown key in measure": (OK + "measure:\n  round: 1\n", "s.yaml:5: unknown key 'round'; did you mean 'rounds'?"),
+    "unknown key": (
+        "name: s\nbackbone: [x]\n",
+        "s.yaml:2: unknown key 'backbone'; did you mean 'backbones'?",
+    ),
+    "unknown key in measure": (
+        OK + "measure:\n  round: 1\n",
+        "s.yaml:5: unknown key 'round'; did you mean 'rounds'?",
+    ),
     "unknown backbone": ("name: s\nbackbones: [resnt20]\nmethods: [dense]\n", "s.yaml:2: unknown backbone"),
     "unknown method": ("name: s\nbackbones: [resnet20]\nmethods: [densee]\n", "did you mean 'dense'?"),
     "unknown knob": ("name: s\nbackbones: [resnet20]\nmethods: [csr_conv: {t: 4}]\n", "did you mean 'T'?"),
     "unknown runtime": (OK + "runtimes: [eagr]\n", "s.yaml:4: unknown runtime 'eagr'; did you mean 'eager'?"),
     "unknown target": (OK + "targets: [cdua]\n", "s.yaml:4: unknown target 'cdua'; did you mean 'cuda'?"),
     "wrong type": (OK + "batches: [one]\n", "s.yaml:4: batches.0: "),
-    "no steps": ("name: s\nbackbones: [resnet20]\nmethods: [csr_conv: {T: 0}]\n", "s.yaml:3: method csr_conv: T=0"),
+    "no steps": (
+        "name: s\nbackbones: [resnet20]\nmethods: [csr_conv: {T: 0}]\n",
+        "s.yaml:3: method csr_conv: T=0",
+    ),
     "empty list": (OK + "batches: []\n", "s.yaml:4: batches: the list is empty"),
     "no shape": (OK + "inputs: [3x]\n", "s.yaml:4: input '3x' is no shape"),
     "syntax": ("name: [s\nbackbones: [resnet20]\n", "s.yaml:2: YAML syntax error"),
@@ -35,7 +44,7 @@ WRONG = {
     "list at top level": ("- a\n", "s.yaml:1: a suite is a mapping"),
     "nothing left": (OK + "exclude: ['*']\n", "s.yaml:4: include and exclude leave no case"),
     "missing plugin": (OK + "plugins: [no.py]\n", "no.py' is not a Python file"),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("verb", VERBS)

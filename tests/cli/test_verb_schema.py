@@ -1,4 +1,4 @@
-"""bench schema and the shipped suites: the schema is the one in the repository, and every suite follows it."""
+"""bench schema and the shipped suites: the schema in the repository is current, every suite follows it."""
 
 from __future__ import annotations
 

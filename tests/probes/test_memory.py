@@ -11,6 +11,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from bench.methods.csr_conv import CSRConv2d
 from bench.probes import memory
 
 FLOATS = 4
@@ -192,3 +193,22 @@ def test_all_numbers_of_a_network() -> None:
     assert found["live_peak"] >= 4 * 64 * 64 * FLOATS
     assert found["cuda_allocated_peak"] is None
     assert found["cuda_reserved_peak"] is None
+
+
+def test_each_order_of_csr_conv_has_its_hand_computed_live_peak() -> None:
+    """Literal keeps one step's U at a time; batched holds all of them beside the growing output."""
+    layer = CSRConv2d(4, 4, 1, T=2).eval()
+    asked = layer.order
+    x = torch.randn(1, 4, 8, 8)
+    with torch.inference_mode():
+        found = memory.live_peak_by_order(layer, lambda: layer(x))
+    assert found is not None
+    assert set(found) == {"batched", "literal"}
+    assert layer.order == asked
+    # The output (4 channels) and the two h (2 channels each) are alive at the concatenation, in float32.
+    assert all(peak >= (4 + 2 + 2) * 64 * 4 for peak in found.values())
+
+
+def test_a_network_without_orders_has_no_peaks_by_order() -> None:
+    network = nn.ReLU()
+    assert memory.live_peak_by_order(network, lambda: network(torch.ones(2))) is None
