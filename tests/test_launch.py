@@ -123,6 +123,7 @@ def test_an_interrupted_wait_ends_the_worker(tmp_path: Path, monkeypatch: pytest
         ("echo 5", "the worker's answer is no JSON record"),
         ("echo null", "the worker's answer is no JSON record"),
         ("echo '{}'", "the worker's answer is no JSON record"),
+        ("""echo '{"status": "ok"}'""", "the worker's answer is no JSON record"),
         ("echo '[1, 2]'", "the worker's answer is no JSON record"),
         ("printf '\\377\\376'", "the worker's answer is no JSON record"),
     ],

@@ -257,6 +257,17 @@ def test_a_run_cut_off_in_the_middle_of_a_line_is_resumed(
     assert found.complete
 
 
+def test_what_could_not_be_counted_is_tried_again_when_resuming(
+    workshop: Workshop, plan: Plan, tmp_path: Path
+) -> None:
+    workshop.uncountable, workshop.interrupt_at = {plan.cases[1].id}, 2
+    go(plan, tmp_path)
+    workshop.uncountable, workshop.interrupt_at = set(), None
+    outcome = go(plan, tmp_path, unfinished(plan, tmp_path))
+    assert outcome.failed == {}
+    assert visits(read_results(outcome.file).trials) == everything(plan)
+
+
 def test_failures_before_an_interruption_are_remembered(
     workshop: Workshop, plan: Plan, tmp_path: Path
 ) -> None:

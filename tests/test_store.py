@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import warnings
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -205,6 +206,11 @@ def test_nan_survives_a_file(tmp_path: Path) -> None:
     assert trial.latency is not None
     assert math.isnan(trial.latency["samples"][0])
     assert trial.latency["samples"][1] == math.inf
+
+
+def test_the_first_run_record_names_the_run(file: Path) -> None:
+    write(file, [replace(START, run="later")])
+    assert read_results(file).start == START
 
 
 def test_files_are_listed_oldest_first(tmp_path: Path) -> None:

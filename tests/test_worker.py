@@ -14,6 +14,7 @@ import torch
 
 from bench import worker
 from bench.case import DENSE, Case, MethodCall
+from bench.probes.output import describe_output
 
 PROTOCOL = {
     "min_samples": 3,
@@ -62,6 +63,11 @@ class Layout(nn.Module):
 def layout(classes):
     '''Insists on channels last.'''
     return Layout()
+
+@backbone("echo", input=(4, 8, 8))
+def echo(classes):
+    '''Answers with its input.'''
+    return nn.Identity()
 """
 
 # Runs many jobs in one process, then tells what was imported.
@@ -169,6 +175,8 @@ def mishaps(plugin: str) -> dict[str, dict[str, Any]]:
             Case("layout", DENSE, input=(4, 8, 8), memory_format="channels_last"), plugins=[plugin]
         ),
         "contiguous": job(Case("layout", DENSE, input=(4, 8, 8)), plugins=[plugin]),
+        "echo 0": job(Case("echo", DENSE, input=(4, 8, 8)), plugins=[plugin]),
+        "echo 1": job(Case("echo", DENSE, input=(4, 8, 8), seed=1), plugins=[plugin]),
         "after all": job(TINY),
     }
     return dict(zip(jobs, several(list(jobs.values()))["answers"], strict=True))
@@ -277,6 +285,15 @@ def test_what_goes_wrong_is_said_in_words(
 
 def test_channels_last_reaches_input_and_weights(mishaps: dict[str, dict[str, Any]]) -> None:
     assert mishaps["channels last"]["error"] is None
+
+
+def test_the_input_is_drawn_from_the_cases_seed(mishaps: dict[str, dict[str, Any]]) -> None:
+    sums = []
+    for seed in (0, 1):
+        images = torch.randn(1, 4, 8, 8, generator=torch.Generator().manual_seed(seed))
+        sums.append(describe_output(images))
+    assert [mishaps[f"echo {seed}"]["output"] for seed in (0, 1)] == sums
+    assert sums[0] != sums[1]
 
 
 def test_a_failed_case_leaves_no_trace_in_the_next(
