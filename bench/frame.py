@@ -99,7 +99,7 @@ def _row(run: str, case: Case, baseline: str, count: Count | None, trials: Seque
         "backbone": case.backbone,
         "method": "+".join(names),
         "label": case.method,
-        "knobs": {k: v for call in case.methods for k, v in call.knobs.items()},
+        "knobs": dict(case.methods[0].knobs) if len(case.methods) == 1 else {},
         "runtime": case.runtime,
         "target": case.target,
         "batch": case.batch,
@@ -138,8 +138,8 @@ def _row(run: str, case: Case, baseline: str, count: Count | None, trials: Seque
         **{k: _middle([t.memory[k] for t in good if t.memory and t.memory.get(k) is not None]) for k in
            ("weight_bytes", "live_peak", "resident_growth", "cuda_allocated_peak", "cuda_reserved_peak")},
         "live_peak_by_order": next((p for t in good if t.memory and (p := t.memory.get(BY_ORDER))), {}),
-        "same_output": len(checksums) <= 1,
-        "finite_output": all(t.output["finite"] for t in good if t.output),
+        "same_output": len(checksums) == 1 if checksums else None,
+        "finite_output": all(t.output["finite"] for t in good if t.output) if checksums else None,
         "host": ", ".join(sorted({t.host["id"] for t in good if t.host})),
         "status": "ok" if good else ("failed" if error else "not run"),
         "error": "" if error is None else f"{error['type']} in {error['stage']}: {error['message']}",
@@ -168,7 +168,7 @@ def _roofline(results: Results, case: Case, count: Count | None, trials: Sequenc
 
 
 def _compare(row: dict[str, Any], base: dict[str, Any], by_case: dict[str, list[Trial]]) -> None:
-    row["params_ratio"] = row["logical_params"] / base["logical_params"]
+    row["params_ratio"] = row["logical_params"] / (base["logical_params"] or math.nan)
     row["macs_ratio"] = row["macs"] / base["macs"] if base["macs"] else math.nan
     try:
         interval = stats.ratio(medians(by_case[base["case"]]), medians(by_case[row["case"]]))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import os
 import tempfile
@@ -33,7 +34,12 @@ class HostLock:
         self._handle: IO[str] | None = None
 
     def __enter__(self) -> HostLock:
-        descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT, 0o666)
+        try:
+            descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT, 0o666)
+            with contextlib.suppress(PermissionError):  # another user's file: he opened it for all
+                os.fchmod(descriptor, 0o666)
+        except OSError as error:
+            raise InputError(f"lock {self._path}: {error.strerror}; remove it or set TMPDIR") from None
         handle = os.fdopen(descriptor, "r+", encoding="utf-8")
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -29,6 +29,7 @@ class Plan:
     targets: dict[str, Target]
     measure: Measure
     plugins: tuple[str, ...]
+    quick: bool = False
 
     @property
     def trials(self) -> int:
@@ -95,4 +96,5 @@ def make_plan(
         loaded.targets,
         measure,
         tuple(loaded.suite.plugins),
+        quick,
     )

@@ -53,7 +53,6 @@ def profile(job: dict[str, Any]) -> dict[str, Any]:
     from bench.registry import load_plugins
 
     torch.set_num_threads(int(job["case"]["threads"]))
-    torch.set_flush_denormal(True)
     load_plugins(job.get("plugins", []))
     case = Case.from_dict(job["case"])
     network = compress(backbone_network(case), case, job["recipes"]).network
@@ -190,6 +189,9 @@ def main() -> None:
     job = json.load(sys.stdin)
     pin(int(job["case"]["threads"]))
     try:
+        import torch
+
+        torch.set_flush_denormal(True)
         answer = profile(job)
     except Exception as error:  # noqa: BLE001 - the answer carries the traceback
         answer = {

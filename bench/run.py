@@ -61,7 +61,7 @@ def begin(
         suite_digest=plan.digest(),
         started=now.isoformat(timespec="seconds"),
         seed=secrets.randbits(32) if seed is None else seed,
-        measure=plan.measure.model_dump(),
+        measure={**plan.measure.model_dump(), "quick": plan.quick},
         cases=[{**case.as_dict(), "baseline": case.baseline().id} for case in plan.cases],
         targets=[asdict(target) for target in plan.targets.values()],
         plugins=list(plan.plugins),
@@ -78,7 +78,12 @@ def unfinished(plan: Plan, folder: Path) -> Results:
     for file in reversed(list(list_results(folder))):
         if f"-{plan.suite}-" not in file.name:
             continue
-        results = read_results(file)
+        try:
+            results = read_results(file)
+        except InputError:
+            continue  # another schema, or ended before its first record: not what is looked for
+        if results.start.arms:
+            continue  # two revisions compared: another kind of run
         if results.start.suite_digest == plan.digest() and not results.complete:
             return results
     raise InputError(f"--resume: {folder} holds no unfinished run of suite {plan.suite} with these cases")

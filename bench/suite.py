@@ -45,7 +45,6 @@ class Measure(BaseModel):
         Field(gt=0, lt=1, description="go on until each ratio to dense is known that well: 0.02 is 2 %"),
     ] = None
     max_rounds: Annotated[int, Field(ge=1, le=1000, description="rounds that a resolution may take")] = 30
-    quick: Annotated[bool, Field(description="set by --quick: two rounds, short sampling")] = False
 
     @model_validator(mode="after")
     def _minimum_below_maximum(self) -> Measure:
@@ -62,7 +61,6 @@ class Measure(BaseModel):
         """The same with two rounds and a fifth of the sampling time: for a first look, not for a claim."""
         return self.model_copy(
             update={
-                "quick": True,
                 "rounds": min(self.rounds, 2),
                 "min_seconds": min(self.min_seconds, 0.05),
                 "min_samples": min(self.min_samples, 16),

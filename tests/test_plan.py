@@ -46,7 +46,7 @@ def test_rounds_can_be_given(planned: Callable[..., Plan]) -> None:
 
 def test_quick_has_two_rounds_unless_told(planned: Callable[..., Plan]) -> None:
     assert planned(quick=True).measure.rounds == 2
-    assert planned(quick=True).measure.quick
+    assert planned(quick=True).quick
     assert planned(quick=True, rounds=4).measure.rounds == 4
 
 

@@ -11,7 +11,7 @@ import time
 import warnings
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +23,7 @@ from bench.frame import make_frame
 from bench.plan import Plan, make_plan
 from bench.run import Outcome, begin, execute, unfinished
 from bench.schedule import round_order
-from bench.store import Results, read_results
+from bench.store import Results, Store, read_results
 from bench.suite import load_suite
 from bench.trial import Trial
 
@@ -431,3 +431,16 @@ def test_trials_of_one_case_agree_across_all_processes(story: Story) -> None:
     assert list(frame["same_output"]) == [True, True]
     assert list(frame["trials"]) == [4, 4]
     assert list(frame["status"]) == ["ok", "ok"]
+
+
+def test_bug_an_unreadable_file_or_an_ab_run_stopped_every_resume(
+    workshop: Workshop, plan: Plan, tmp_path: Path
+) -> None:
+    folder = tmp_path / "results"
+    workshop.interrupt_at = 2
+    file, start = begin(plan, folder, seed=1)
+    execute(plan, file, start, Quiet())
+    (folder / "99999999-000000-tiny-aaaa.jsonl").write_text("")
+    with Store(folder / "99999999-000001-tiny-bbbb.jsonl") as store:
+        store.append(replace(start, arms={"base": "1", "head": "2"}))
+    assert unfinished(plan, folder).file == file

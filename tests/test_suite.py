@@ -368,10 +368,10 @@ def test_a_target_of_ones_own(suite_file: Write) -> None:
 
 def test_quick_shortens_and_never_lengthens() -> None:
     quick = Measure().quickened()
-    assert (quick.quick, quick.rounds, quick.min_samples) == (True, 2, 16)
+    assert (quick.rounds, quick.min_samples) == (2, 16)
     assert quick.min_seconds <= quick.max_seconds
     short = Measure(rounds=1, min_samples=3, min_seconds=0.001, max_seconds=0.01, warmup_max_seconds=0.01)
-    assert short.quickened().model_dump() == {**short.model_dump(), "quick": True}
+    assert short.quickened().model_dump() == short.model_dump()
 
 
 @pytest.mark.parametrize(
@@ -394,3 +394,9 @@ def test_cases_are_cases(suite_file: Write) -> None:
     assert load_suite(suite_file(OK)).cases() == [
         Case("resnet20", load_suite(suite_file(OK)).cases()[0].methods)
     ]
+
+
+def test_bug_quick_in_a_suite_set_the_mark_and_shortened_nothing(suite_file: Callable[[str], Path]) -> None:
+    file = suite_file("name: s\nbackbones: [resnet20]\nmethods: [dense]\nmeasure: {quick: true}\n")
+    with pytest.raises(InputError, match=r"s\.yaml:4: unknown key 'quick'"):
+        load_suite(file)

@@ -134,14 +134,14 @@ def _versions(results: Sequence[Results]) -> Iterable[Caution]:
 
 def _outputs(rows: Sequence[Row]) -> Iterable[Caution]:
     done = [row for row in rows if row["status"] == "ok"]
-    if differing := [row["case"] for row in done if not row["same_output"]]:
+    if differing := [row["case"] for row in done if row["same_output"] is False]:
         yield Caution(
             f"The network's output differs between trials of {plural(len(differing), 'case')}: the "
             "trials may not "
             f"have computed the same thing. Cases: {_names(differing)}.",
             True,
         )
-    if broken := [row["case"] for row in done if not row["finite_output"]]:
+    if broken := [row["case"] for row in done if row["finite_output"] is False]:
         yield Caution(
             f"The output is not finite in {plural(len(broken), 'case')}: infinite or undefined numbers "
             "can be "
