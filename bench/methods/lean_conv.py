@@ -66,7 +66,8 @@ class Stencil2d(nn.Module):
 
     def laid_out(self) -> Tensor:
         """The 3×3 kernel (C, g, 3, 3) with the taps at their places and zeros elsewhere."""
-        return F.pad(self.taps, (0, 1))[..., self.places].unflatten(-1, (3, 3))
+        kernel: Tensor = F.pad(self.taps, (0, 1))[..., self.places].unflatten(-1, (3, 3))
+        return kernel
 
     def _kernel(self) -> Tensor:
         if torch.is_grad_enabled() or torch.compiler.is_compiling():
