@@ -66,15 +66,17 @@ class Stencil2d(nn.Module):
 
     def laid_out(self) -> Tensor:
         """The 3×3 kernel (C, g, 3, 3) with the taps at their places and zeros elsewhere."""
-        kernel: Tensor = F.pad(self.taps, (0, 1))[..., self.places].unflatten(-1, (3, 3))
-        return kernel
+        kernel = F.pad(self.taps, (0, 1))[..., self.places]
+        return kernel.reshape(self.channels, self.group_size, 3, 3)
 
     def _kernel(self) -> Tensor:
-        if torch.is_grad_enabled() or torch.compiler.is_compiling():
+        taps = self.taps
+        computed = not isinstance(taps, nn.Parameter)  # by a parametrization, anew in every call
+        if computed or torch.is_grad_enabled() or torch.compiler.is_compiling():
             return self.laid_out()
-        if self._laid_out_at != self.taps._version:
+        if self._laid_out_at != taps._version:
             self.kernel = self.laid_out()
-            self._laid_out_at = self.taps._version
+            self._laid_out_at = taps._version
         return self.kernel
 
     def closed_form(self, output_hw: tuple[int, int]) -> LayerCount:

@@ -1,0 +1,108 @@
+from __future__ import annotations
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from method_checks import TINY, alone, counts, left, rewrite, single, sound, tiny
+
+from bench.errors import InputError
+from bench.knobs import check_call
+from bench.methods import Context
+from bench.models import BACKBONES
+from bench.probes.memory import weight_bytes
+
+
+def test_published_size_of_resnet50() -> None:
+    network = BACKBONES.get("torchvision/resnet50").network()
+    # torchvision's table counts in units of 2^20 bytes and folds BatchNorm into the convolutions.
+    assert weight_bytes(network) / 2**20 == pytest.approx(97.781, abs=0.5)
+    quantised = rewrite(network, "int8", Context(input=(3, 224, 224))).network
+    assert weight_bytes(quantised) / 2**20 == pytest.approx(24.759, abs=0.5)
+    assert sum(p.numel() for p in quantised.parameters()) == 25_557_032
+
+
+@settings(deadline=None, derandomize=True, max_examples=15)
+@given(
+    ci=st.integers(1, 9),
+    co=st.integers(1, 9),
+    kernel=st.sampled_from([1, 3]),
+    scale=st.sampled_from([1e-6, 1.0, 1e6]),
+)
+def test_rounding_is_at_most_half_a_step(ci: int, co: int, kernel: int, scale: float) -> None:
+    dense = single(ci, co, kernel)
+    with torch.no_grad():
+        dense.conv.weight *= scale
+    layer = rewrite(dense, "int8", alone(ci)).network.conv
+    weight = dense.conv.weight
+    step = weight.abs().amax((1, 2, 3), keepdim=True) / 127
+    assert bool(((layer.weight - weight).abs() <= 0.5001 * step).all())
+    stored = layer.parametrizations.weight.original0
+    assert stored.dtype == torch.int8
+    assert int(stored.abs().amax()) == 127
+
+
+def test_zeros_stay_zeros() -> None:
+    dense = single(4, 4, 3)
+    with torch.no_grad():
+        dense.conv.weight[:2] = 0
+        dense.conv.weight[2, 1] = 0
+    weight = rewrite(dense, "int8", alone(4)).network.conv.weight
+    assert not weight[:2].any()
+    assert not weight[2, 1].any()
+    assert torch.isfinite(weight).all()
+
+
+def test_tiny_network_by_hand() -> None:
+    dense, quantised = tiny(bias=True), rewrite(tiny(bias=True), "int8").network
+    before, found = counts(dense), counts(quantised)
+    weights, scales, biases = 216 + 576 + 1152 + 192 + 60, 8 + 8 + 16 + 12 + 5, 8 + 8 + 16 + 12 + 5
+    assert found.params == found.logical_params == before.params == weights + biases
+    assert found.macs == found.executed_macs == before.macs
+    assert found.weight_bytes == weights + 4 * scales + 4 * biases
+    x = torch.randn(2, *TINY)
+    with torch.no_grad():
+        torch.testing.assert_close(quantised(x), dense(x), rtol=0.02, atol=0.02)
+
+
+def test_sound() -> None:
+    sound(rewrite(tiny(bias=True), "int8").network)
+
+
+CHAINS = [
+    ("csr_conv", {"T": 2}, "same", {"u", "v"}),
+    ("lean_conv", {}, "same.stencil", {"taps"}),
+    ("tucker2", {"rank": 2}, "same.1", {"weight"}),
+    ("ghost", {}, "same.cheap.0", {"weight"}),
+    ("penni", {"d": 3}, "same.0", {"weight"}),
+    ("psconv", {"variant": "PSD2_P8"}, "same", {"weight"}),
+]
+
+
+@pytest.mark.parametrize(("name", "knobs", "layer", "weights"), CHAINS)
+def test_after_another_method(name: str, knobs: dict[str, object], layer: str, weights: set[str]) -> None:
+    first = rewrite(tiny(bias=True), name, **knobs).network
+    both = rewrite(first, "int8").network
+    assert set(both.get_submodule(layer).parametrizations) == weights
+    before, found = counts(first), counts(both)
+    assert found.params == before.params
+    assert found.logical_params == before.logical_params
+    assert (found.macs, found.executed_macs) == (before.macs, before.executed_macs)
+    assert found.weight_bytes < 0.6 * before.weight_bytes
+    x = torch.randn(2, *TINY)
+    with torch.no_grad():
+        torch.testing.assert_close(both(x), first(x), rtol=0.05, atol=0.05)
+    sound(both)
+
+
+def test_skip_and_what_is_left() -> None:
+    rewritten = rewrite(tiny(), "int8", skip=("stem", "fc"))
+    assert [entry.name for entry in rewritten.replaced] == ["same", "wide", "point"]
+    assert left(rewritten) == {"stem": "named by the knob skip", "fc": "named by the knob skip"}
+    with pytest.raises(ValueError, match="int8: nothing to replace"):
+        rewrite(rewrite(tiny(), "int8").network, "int8")
+
+
+def test_bad_scheme() -> None:
+    with pytest.raises(InputError, match="did you mean 'weight_only'"):
+        check_call("int8", {"scheme": "weights_only"})
