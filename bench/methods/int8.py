@@ -11,10 +11,15 @@ from torch.nn.utils import parametrize
 
 from bench.counting.closed_form import HasClosedForm
 from bench.errors import nearest
+from bench.methods.int8_conv import Int8Conv2d, available, calibrated
+from bench.methods.masking import MaskedConv2d
 from bench.methods.method import Context, Left, Replaced, Rewritten, method
-from bench.methods.selection import describe
+from bench.methods.selection import describe, exchange
 
-SCHEMES = ("weight_only",)
+SCHEMES = ("weight_only", "static")
+CALIBRATION_IMAGES = 8
+Recipe = dict[str, list[float]]
+"""Layer -> smallest and largest input."""
 
 
 class Int8Weight(nn.Module):
@@ -46,36 +51,87 @@ def check(*, scheme: str = "weight_only", **_others: Any) -> None:
         raise ValueError(f"scheme '{scheme}' is not known{nearest(scheme, SCHEMES)}")
 
 
-@method("int8", check=check)
+def prepare(
+    network: nn.Module, context: Context, *, scheme: str = "weight_only", skip: tuple[str, ...] = ()
+) -> Recipe | None:
+    """The range of every int8 convolution's input; nothing for ``weight_only``."""
+    if scheme != "static":
+        return None
+    names = [
+        name for name, module in network.named_modules() if _computes(module) and not _skipped(name, skip)
+    ]
+    return calibrated(network, names, context.example_input(CALIBRATION_IMAGES))
+
+
+@method("int8", prepare=prepare, check=check)
 def int8(
     network: nn.Module, context: Context, *, scheme: str = "weight_only", skip: tuple[str, ...] = ()
 ) -> Rewritten:
     """int8 weights, one scale per output channel: a quarter of the bytes, the same MACs.
 
     ``weight_only``: weights are stored in eight bits and multiplied out to floats in every call, so it
-    runs in every runtime, on every device, and costs time. It covers the first convolution, shortcuts
-    and the classifier too, and every layer of another method (CSR-Conv's U and V, factors, stencils);
-    biases and BatchNorm stay floats. Parameters keep their number: scales count as bytes only.
-    ``skip``: globs of layers to leave as floats.
+    runs in every runtime, on every device, and costs time. ``static``: convolutions compute in int8,
+    their inputs quantised by ranges seen on eight seeded random images; on CPUs whose torch has
+    oneDNN's kernel, in eager (compiled graphs break around them); other layers stay weight-only.
+
+    Both cover the first convolution, shortcuts and the classifier too, and every layer of another
+    method (CSR-Conv's U and V, factors, stencils); biases and BatchNorm stay floats. Parameters keep
+    their number: scales count as bytes only. ``skip``: globs of layers to leave as floats.
     """
-    del context, scheme
+    ranges: Recipe = {}
+    if scheme == "static":
+        if not available():
+            raise RuntimeError(
+                "this build of torch has no int8 convolution (oneDNN's): scheme weight_only works"
+            )
+        ranges = context.recipe
+        if ranges is None:
+            ranges = prepare(network, context, scheme=scheme, skip=skip) or {}
     replaced: list[Replaced] = []
     left: list[Left] = []
     for name, module in list(network.named_modules()):
-        plain = isinstance(module, nn.modules.conv._ConvNd | nn.Linear)
-        if not plain and not isinstance(module, HasClosedForm):
-            continue
-        names = [n for n, p in module.named_parameters(recurse=False) if p.ndim > 1 and p.is_floating_point()]
+        names = _weights(module)
         if not names:
             continue
-        if any(fnmatchcase(name, glob) for glob in skip):
+        if _skipped(name, skip):
             left.append(Left(name, "named by the knob skip"))
             continue
         before = describe(module) if isinstance(module, nn.Conv2d) else type(module).__name__
+        if name in ranges and isinstance(module, nn.Conv2d):
+            exchange(network, name, _computing(module, ranges[name]))
+            replaced.append(Replaced(name, before, "int8 convolution"))
+            continue
         for parameter in names:
             store_int8(module, parameter)
-        replaced.append(Replaced(name, before, f"int8 {' and '.join(names)}"))
+        replaced.append(Replaced(name, before, f"int8 {' and '.join(names)}, multiplied out"))
     return Rewritten(network, tuple(replaced), tuple(left))
+
+
+def _weights(module: nn.Module) -> list[str]:
+    """Names of the float tensors of two dimensions or more of a layer that multiplies; else nothing."""
+    plain = isinstance(module, nn.modules.conv._ConvNd | nn.Linear)
+    if not plain and not isinstance(module, HasClosedForm):
+        return []
+    own = module.named_parameters(recurse=False)
+    return [name for name, tensor in own if tensor.ndim > 1 and tensor.is_floating_point()]
+
+
+def _computes(module: nn.Module) -> bool:
+    """Whether the int8 kernel knows this convolution."""
+    zeros = isinstance(module, nn.Conv2d) and module.padding_mode == "zeros"
+    return zeros and bool(_weights(module)) and not isinstance(module.padding, str)
+
+
+def _skipped(name: str, skip: tuple[str, ...]) -> bool:
+    return any(fnmatchcase(name, glob) for glob in skip)
+
+
+def _computing(conv: nn.Conv2d, limits: list[float]) -> Int8Conv2d:
+    """The convolution with int8 weights and arithmetic; a mask's zeros stay what they are, zeros."""
+    form = Int8Weight(conv.weight)
+    kept = int(conv.mask.sum()) if isinstance(conv, MaskedConv2d) else conv.weight.numel()
+    (stored,) = form.right_inverse(conv.weight.detach())
+    return Int8Conv2d(conv, stored, form.scale, limits[0], limits[1], kept)
 
 
 def store_int8(module: nn.Module, name: str) -> None:
