@@ -85,17 +85,17 @@ def seconds_of(layer: nn.Module, example: Tensor) -> float:
     return statistics.median(latency.samples)
 
 
-def losses(weight: Tensor) -> Tensor:
-    """Share of the weight's energy that Tucker-2 with ranks (r, r) loses; entry r - 1 is rank r.
+def kept_energy(weight: Tensor) -> Tensor:
+    """Share of the weight's squared norm that Tucker-2 with ranks (r, r) keeps; entry r - 1 is rank r.
 
-    The energy that is kept is that of the core: the leading r×r corner of the full one.
+    It is the energy of the core, the leading r×r corner of the full one.
     """
     wide = weight.detach().double()
     inner, outer = spectrum(unfolding(wide, 1))[1], spectrum(unfolding(wide, 0))[1]
     core = torch.einsum("oihw,op,iq->pqhw", wide, outer, inner).square().sum((2, 3))
     kept = core.cumsum(0).cumsum(1).diagonal()
     total = float(core.sum())
-    return (1 - kept / total).clamp_min(0) if total > 0 else torch.zeros_like(kept)
+    return (kept / total).clamp_max(1) if total > 0 else torch.ones_like(kept)
 
 
 def check(*, budget: float, budget_of: str = "latency", step: int = 8, **_others: Any) -> None:
@@ -141,9 +141,10 @@ def prepare(
     total = fixed + sum(cost[0] for cost in costs.values())
     options: dict[str, list[Option]] = {}
     for name, site in sites.items():
-        loss = losses(site.conv.weight)
+        kept = kept_energy(site.conv.weight).clamp_min(1e-12)
         options[name] = [
-            Option(rank, cost, float(loss[rank - 1]) if rank else 0.0) for rank, cost in costs[name].items()
+            Option(rank, cost, -math.log(float(kept[rank - 1])) if rank else 0.0)
+            for rank, cost in costs[name].items()
         ]
     try:
         chosen = choose(options, budget * total - fixed)
@@ -156,7 +157,7 @@ def prepare(
     planned = fixed + sum(option.cost for option in chosen.values())
     return {
         "ranks": {name: option.rank for name, option in chosen.items() if option.rank},
-        "lost_energy": {name: option.loss for name, option in chosen.items() if option.rank},
+        "kept_energy": {name: math.exp(-option.loss) for name, option in chosen.items() if option.rank},
         "budget_of": budget_of,
         "planned_share": planned / total,
         "dense_cost": total,
@@ -179,12 +180,14 @@ def haloc(
     """HALOC: Tucker-2 with one rank per layer, chosen by measured layer times under a budget.
 
     Every layer is tried dense and at ranks r1 = r2 = ``step``, 2·``step``, … (at most sixteen, evenly
-    taken). Of all choices that cost at most ``budget`` of the dense network, the search takes one with
-    a small sum of lost energy ‖W - Ŵ‖²/‖W‖² over the layers. ``budget_of: latency``: the cost is the
-    median time of each layer alone, measured once at batch 1 on the processor that counts, with one
-    thread, and what the whole network takes beyond its layers stays; the times are in the recipe.
-    ``budget_of: macs``: the same search with MACs, no clock, the same answer everywhere. ``skip``:
-    globs of layers to leave dense.
+    taken). Of all choices that cost at most ``budget`` of the dense network, the search looks for the
+    largest product over the layers of the kept energy 1 - ‖W - Ŵ‖²/‖W‖²: layers follow one another, and
+    one that keeps nothing ends the signal (a sum would gladly give up a few layers for the others).
+
+    ``budget_of: latency``: the cost is the median time of each layer alone, measured once at batch 1
+    on the processor that counts, with one thread; what the whole network takes beyond its layers stays.
+    The times are in the recipe. ``budget_of: macs``: the same search with MACs, no clock, the same
+    answer everywhere. ``skip``: globs of layers to leave dense.
     """
     recipe: Recipe = context.recipe
     if recipe is None:

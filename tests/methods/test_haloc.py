@@ -53,9 +53,9 @@ def test_planned_is_achieved_and_the_recipe_survives_json() -> None:
     assert macs == pytest.approx(recipe["planned_share"] * recipe["dense_cost"])
 
 
-def test_losses_are_those_of_the_layers() -> None:
+def test_kept_energy_is_that_of_the_layers() -> None:
     conv = nn.Conv2d(8, 12, 3, padding=1, bias=False).requires_grad_(False)
-    found = haloc.losses(conv.weight)
+    found = haloc.kept_energy(conv.weight)
     assert len(found) == 8
     for rank in (2, 5, 8):
         layer = TuckerConv2d(conv, (rank, rank)).requires_grad_(False)
@@ -63,8 +63,8 @@ def test_losses_are_those_of_the_layers() -> None:
             "op,pqhw,qi->oihw", layer[2].weight[..., 0, 0], layer[1].weight, layer[0].weight[..., 0, 0]
         )
         lost = float((conv.weight - made).square().sum() / conv.weight.square().sum())
-        assert float(found[rank - 1]) == pytest.approx(lost, abs=1e-5)
-    assert not haloc.losses(torch.zeros(4, 4, 3, 3)).any()
+        assert float(found[rank - 1]) == pytest.approx(1 - lost, abs=1e-5)
+    assert bool((haloc.kept_energy(torch.zeros(4, 4, 3, 3)) == 1).all())
 
 
 def test_measured_times_decide(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 
 import pytest
 import torch
@@ -215,3 +217,17 @@ def test_static_without_the_kernel_says_so(monkeypatch: pytest.MonkeyPatch) -> N
     monkeypatch.setattr("bench.methods.int8.available", lambda: False)
     with pytest.raises(RuntimeError, match=r"no int8 convolution .oneDNN's.: scheme weight_only works"):
         rewrite(tiny(), "int8", scheme="static")
+
+
+@needs_kernel
+def test_static_inside_a_compiled_network() -> None:
+    network = rewrite(tiny(bias=True), "int8", scheme="static").network
+    x = torch.randn(2, *TINY)
+    with torch.no_grad():
+        torch.testing.assert_close(torch.compile(network, backend="eager")(x), network(x))
+
+
+def test_importing_the_methods_does_not_import_the_compiler() -> None:
+    names = "from bench.methods import METHODS; METHODS.names()"
+    code = f"import sys; {names}; sys.exit('torch._dynamo' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
