@@ -147,7 +147,7 @@ def prepare(
             for rank, cost in costs[name].items()
         ]
     try:
-        chosen = choose(options, budget * total - fixed)
+        chosen = choose(options, budget * total - fixed) if options else {}
     except ValueError:
         least = fixed + sum(min(cost.values()) for cost in costs.values())
         share = least / total if total > 0 else 1.0

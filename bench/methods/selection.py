@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 
 from torch import nn
+from torch.nn.utils.parametrize import is_parametrized
 
 SHORTCUTS = ("downsample", "shortcut", "skip")
 """Names that torchvision, timm and this package give to the projection of a residual shortcut."""
@@ -24,8 +25,8 @@ class Candidate:
 def candidates(network: nn.Module, keep_first: bool, skip: tuple[str, ...] = ()) -> Iterator[Candidate]:
     """Every nn.Conv2d in registration order, with the default rule applied.
 
-    The rule: all but the network's first convolution, 1×1 projection shortcuts and DenseNet
-    transitions. ``skip`` are globs on module names.
+    The rule: all but the network's first convolution, 1×1 projection shortcuts, DenseNet transitions
+    and what an earlier method of a chain has put into int8. ``skip`` are globs on module names.
     """
     first = True
     for name, module in network.named_modules():
@@ -40,6 +41,8 @@ def candidates(network: nn.Module, keep_first: bool, skip: tuple[str, ...] = ())
             kept = "DenseNet transition"
         elif any(fnmatchcase(name, glob) for glob in skip):
             kept = "named by the knob skip"
+        elif is_parametrized(module):
+            kept = "its weight is already stored in another form"
         first = False
         yield Candidate(name, module, kept)
 

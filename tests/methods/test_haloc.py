@@ -140,6 +140,11 @@ def test_a_budget_that_cannot_be_met_says_how_low_it_goes() -> None:
         rewrite(tiny(), "haloc", budget=0.01, **TINY_KNOBS)
 
 
+def test_nothing_to_replace() -> None:
+    with pytest.raises(ValueError, match=r"haloc: nothing to replace .1×1 kernel"):
+        rewrite(single(8, 8, 1), "haloc", alone(8), budget=0.5, budget_of="macs")
+
+
 def test_at_most_sixteen_ranks_are_tried() -> None:
     wide = nn.Conv2d(512, 512, 3)
     ranks = haloc._ranks(wide, 8)

@@ -111,6 +111,14 @@ def test_skip_and_what_is_left() -> None:
         rewrite(rewrite(tiny(), "int8").network, "int8")
 
 
+@pytest.mark.parametrize("scheme", ["weight_only", "static"])
+@pytest.mark.parametrize(("name", "knobs"), [("psconv", {"variant": "pSC4"}), ("tucker2", {"rank": 2})])
+def test_it_is_the_last_of_a_chain(scheme: str, name: str, knobs: dict[str, object]) -> None:
+    first = rewrite(tiny(), "int8", scheme=scheme).network
+    with pytest.raises(ValueError, match=f"{name}: nothing to replace"):
+        rewrite(first, name, **knobs)
+
+
 def test_bad_scheme() -> None:
     with pytest.raises(InputError, match="did you mean 'weight_only'"):
         check_call("int8", {"scheme": "weights_only"})
