@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 
 from torch import nn
+from torch.nn.utils.parametrize import is_parametrized
 
 from bench.methods.masking import MaskedConv2d
 
@@ -26,8 +27,9 @@ class Candidate:
 def candidates(network: nn.Module, keep_first: bool, skip: tuple[str, ...] = ()) -> Iterator[Candidate]:
     """Every nn.Conv2d in registration order, with the default rule applied.
 
-    The rule: all but the network's first convolution, 1×1 projection shortcuts, DenseNet transitions
-    and subclasses that compute something else than nn.Conv2d. ``skip`` are globs on module names.
+    The rule: all but the network's first convolution, 1×1 projection shortcuts, DenseNet transitions,
+    subclasses that compute something else than nn.Conv2d, and what an earlier method of a chain has put
+    into int8. ``skip`` are globs on module names.
     """
     first = True
     for name, module in network.named_modules():
@@ -42,6 +44,8 @@ def candidates(network: nn.Module, keep_first: bool, skip: tuple[str, ...] = ())
             kept = "DenseNet transition"
         elif any(fnmatchcase(name, glob) for glob in skip):
             kept = "named by the knob skip"
+        elif is_parametrized(module):  # before the next: parametrizing makes a class of its own
+            kept = "its weight is already stored in another form"
         elif _computes_otherwise(module):
             kept = f"{type(module).__name__} has a forward of its own"
         first = False
