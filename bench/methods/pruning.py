@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from bench.methods.masking import MaskedConv2d, MaskedLinear, masked
 from bench.methods.method import Left, Replaced, Rewritten
-from bench.methods.selection import describe, exchange
+from bench.methods.selection import computes_otherwise, describe, exchange
 
 Scores = dict[str, Tensor]
 """Module name -> one number per weight, in the weight's shape; the higher, the rather it stays."""
@@ -44,12 +44,15 @@ def prunable(network: nn.Module, skip: tuple[str, ...] = ()) -> dict[str, nn.Con
     """Every convolution and linear layer by name, the first one and the classifier included.
 
     That is what the papers on pruning at initialisation prune; biases and normalisation are never
-    touched. ``skip`` are globs on module names. Raises ValueError when nothing is left.
+    touched. ``skip`` are globs on module names; a subclass with a forward of its own is left as well.
+    Raises ValueError when nothing remains.
     """
     layers: dict[str, nn.Conv2d | nn.Linear] = {
         name: module
         for name, module in network.named_modules()
-        if isinstance(module, nn.Conv2d | nn.Linear) and not any(fnmatchcase(name, glob) for glob in skip)
+        if isinstance(module, nn.Conv2d | nn.Linear)
+        and not computes_otherwise(module)
+        and not any(fnmatchcase(name, glob) for glob in skip)
     }
     if not layers:
         raise ValueError("nothing to replace (no convolution and no linear layer that may be pruned)")
@@ -140,7 +143,12 @@ def prune(network: nn.Module, masks: Masks) -> Rewritten:
         exchange(network, name, masked(layer, mask))
         replaced.append(Replaced(name, describe_layer(layer), f"density {float(mask.float().mean()):.4f}"))
     left = tuple(
-        Left(name, "named by the knob skip")
+        Left(
+            name,
+            f"{type(module).__name__} has a forward of its own"
+            if computes_otherwise(module)
+            else "named by the knob skip",
+        )
         for name, module in network.named_modules()
         if isinstance(module, nn.Conv2d) and name not in masks
     )

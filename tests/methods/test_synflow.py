@@ -83,7 +83,7 @@ def test_published_kept_weights(compression: float, published: int) -> None:
 
 def test_published_layer_densities() -> None:
     network = BACKBONES.get("vgg16_bn_synflow").network()
-    masks_found = SynFlow(network, prunable(network), Context()).masks(0.1, 40, "global")
+    masks_found = SynFlow(network, prunable(network), Context()).masks(0.1, 100, "global")
     assert sum(int(mask.sum()) for mask in masks_found.values()) == 1476167
     for density, published in zip(densities(masks_found).values(), PUBLISHED, strict=True):
         assert abs(density - published) < 0.007
