@@ -38,7 +38,7 @@ def test_weights_are_kaiming_normal_and_normalisation_is_fresh() -> None:
     for module in network.modules():
         if isinstance(module, nn.Conv2d | nn.Linear):
             fan_in = module.weight[0].numel()
-            assert float(module.weight.std()) == pytest.approx(math.sqrt(2 / fan_in), rel=0.05)
+            assert float(module.weight.detach().std()) == pytest.approx(math.sqrt(2 / fan_in), rel=0.05)
             assert not bool(module.bias.any())
         if isinstance(module, nn.BatchNorm2d):
             assert bool((module.weight == 1).all() and (module.running_var == 1).all())
