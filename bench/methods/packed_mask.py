@@ -43,7 +43,7 @@ def _pack(mask: Tensor) -> str:
     packed = (bits * torch.tensor(_WEIGHTS_OF_BITS, dtype=torch.uint8)).sum(1, dtype=torch.uint8)
     buffer = bytearray(packed.numel())
     torch.frombuffer(buffer, dtype=torch.uint8).copy_(packed)  # torch alone: numpy may be missing
-    return base64.b64encode(zlib.compress(buffer, 9)).decode("ascii")
+    return base64.b64encode(zlib.compress(buffer)).decode("ascii")
 
 
 def _unpack(name: str, text: str, shape: torch.Size) -> Tensor:

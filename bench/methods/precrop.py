@@ -100,7 +100,7 @@ def precrop(
         for name, share in asked.items()
     }
     replaced = tuple(replace(r, after=r.after + said.get(r.name, "")) for r in cropped.replaced)
-    left = tuple(Left(item.name, item.reason + said.get(item.name, "")) for item in cropped.left)
+    left = tuple(Left(item.name, "its width stays" + said.get(item.name, "")) for item in cropped.left)
     return Rewritten(cropped.network, replaced, left)
 
 

@@ -112,3 +112,21 @@ def test_nothing_to_prune_is_said() -> None:
 def test_scores_that_overflow_are_refused() -> None:
     with pytest.raises(ValueError, match="overflow"):
         drop_lowest([torch.tensor([1.0, math.inf])], [torch.tensor([True, True])], 1)
+
+
+@given(
+    name=st.sampled_from(["magnitude", "random", "snip", "grasp", "synflow", "dnr"]),
+    density=st.floats(0.001, 1),
+    scope=st.sampled_from(["global", "layer"]),
+)
+@settings(deadline=None, derandomize=True, max_examples=15)
+def test_any_density_keeps_the_shape_and_the_exact_number(name: str, density: float, scope: str) -> None:
+    knobs = {"density": density, **({"scope": scope} if name != "dnr" else {})}
+    network = compressed(name, tiny(), {**knobs, **({"iterations": 2} if name == "synflow" else {})}).network
+    found = kept(network)
+    if scope == "global" or name == "dnr":
+        assert sum(found.values()) == kept_count(density, sum(WEIGHTS.values()))
+    else:
+        assert found == {layer: kept_count(density, weights) for layer, weights in WEIGHTS.items()}
+    with torch.no_grad():
+        assert network(torch.randn(2, 3, 8, 8)).shape == (2, 5)
