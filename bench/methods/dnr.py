@@ -1,8 +1,9 @@
-"""Magnitude at momentum-proportional layer densities: the layer rule of DNR (arXiv 2011.03083).
+"""Magnitude at momentum-proportional layer densities, after DNR (arXiv 2011.03083).
 
 DNR (Kundu et al. 2020) trains: it prunes by magnitude and lets weights grow again where the momentum
-is large. What stands here is the sparsity pattern of that rule at initialisation, not a network
-trained with DNR.
+is large. What stands here is magnitude at initialisation with layer densities proportional to the
+momentum, a rule of ours after that idea: not a network trained with DNR, and no figure of its paper
+applies.
 """
 
 from __future__ import annotations
@@ -79,7 +80,7 @@ def proportional_counts(sizes: dict[str, int], means: dict[str, float], total: i
 
 @method("dnr", prepare=prepare, check=check)
 def dnr(network: nn.Module, context: Context, *, density: float, skip: tuple[str, ...] = ()) -> Rewritten:
-    """Magnitude at momentum-proportional layer densities: DNR's pattern at initialisation, not its training.
+    """Magnitude at momentum-proportional layer densities: after DNR, without its training.
 
     Layer l keeps its largest |w| at density min(1, c·μ_l): μ_l is the mean absolute momentum of its
     weights, c makes the whole network's density ``density``. The momentum is that of SGD (0.9) over

@@ -13,7 +13,7 @@ def test_holds_what_every_masking_method_holds() -> None:
 
 
 def test_score_is_the_derivative_by_a_gate_on_the_weight() -> None:
-    """|g·w| = |∂L/∂c| at c = 1 where the weight is c·w (Lee et al. 2019, eq. 4)."""
+    """|g·w| = |∂L/∂c| at c = 1 where the weight is c·w (Lee et al. 2019)."""
     network = tiny().double()
     images, labels = random_batch(tiny(), CONTEXT)
     scores = snip_scores_double(network, images.double(), labels)

@@ -37,7 +37,7 @@ def test_holds_what_every_masking_method_holds() -> None:
 def test_the_scores_of_every_layer_sum_up_to_r(
     widths: list[int], kernel: int, stride: int, groups: bool, seed: int
 ) -> None:
-    """Conservation (Tanaka et al., theorem 1): every layer cuts the flow of a chain without biases."""
+    """Conservation network-wise (Tanaka et al. 2020): every layer cuts the flow of a chain without biases."""
     torch.manual_seed(seed)
     network = nn.Sequential()
     channels = 2
