@@ -18,7 +18,7 @@ FVCORE_MAC_OPERATORS = ("conv", "linear", "addmm")
 TORCH_MAC_OPERATORS = ("convolution", "_convolution", "addmm", "mm")
 
 _NO_MACS = """
-    abs abs_ add add_ alpha_dropout avg_pool2d cat ceil channel_shuffle chunk clamp clone constant_pad_nd
+    abs abs_ adaptive_max_pool2d add add_ alpha_dropout avg_pool2d cat ceil channel_shuffle chunk clamp clone constant_pad_nd
     contiguous copy_ detach div div_ dropout dropout_ eq exp expand expand_as feature_dropout fill_ flatten
     floor ge gelu getitem gt hardsigmoid hardsigmoid_ hardswish hardswish_ hardtanh hardtanh_ index le
     leaky_relu leaky_relu_ lt max max_pool2d mean mish mul mul_ ne neg new_zeros norm numel ones pad permute
