@@ -23,7 +23,8 @@ def test_counts_of_the_definition(network: nn.Module) -> None:
 def test_thirteen_convolutions_two_of_them_pointwise_at_their_places(network: nn.Module) -> None:
     convs = [m for m in network.modules() if isinstance(m, nn.Conv2d)]
     assert [c.kernel_size[0] for c in convs] == [3] * 10 + [1, 1, 3]
-    assert [c.out_channels for c in convs] == [64, 128, 128, 128, 128, 128, 256, 256, 256, 512, 2048, 256, 256]
+    widths = [64] + [128] * 5 + [256] * 3 + [512, 2048, 256, 256]
+    assert [c.out_channels for c in convs] == widths
     assert all(c.bias is not None for c in convs)
 
 
