@@ -59,6 +59,14 @@ class Registry(Generic[Entry]):
         known = [*self._entries, *(f"{p}/…" for p in self._families)]
         raise InputError(f"unknown {self.kind} '{name}'{nearest(name, known)}")
 
+    def __contains__(self, name: str) -> bool:
+        """Whether ``get`` would find an entry of that name."""
+        self._load()
+        if name in self._entries:
+            return True
+        prefix, slash, rest = name.partition("/")
+        return bool(slash) and prefix in self._families and rest in set(self._families[prefix][1]())
+
     def names(self, pattern: str = "*") -> list[str]:
         """Sorted names that match a glob. A family is listed only when the glob begins with its prefix."""
         self._load()
