@@ -169,11 +169,11 @@ def load_suite(file: Path, plugins: Iterable[str] = ()) -> LoadedSuite:
     except ValidationError as error:
         raise InputError(_first_problem(error, source)) from None
     beside = [str(file.parent / plugin) for plugin in suite.plugins]
+    for at, plugin in enumerate(beside):
+        with _Located(source, ("plugins", at)):
+            load_plugins([plugin])
     suite.plugins = [*beside, *plugins]
-    try:
-        load_plugins(suite.plugins)
-    except InputError as error:
-        raise InputError(f"{source.where(('plugins',))}: {error}") from None
+    load_plugins(suite.plugins)
     targets: dict[str, Target] = {}
     for at, entry in enumerate(suite.targets):
         with _Located(source, ("targets", at)):
