@@ -11,7 +11,7 @@ import traceback
 from collections.abc import Callable, Iterable
 from fnmatch import fnmatchcase
 from pathlib import Path
-from typing import Any, Generic, TypeVar
+from typing import Generic, TypeVar
 
 from bench.errors import InputError, nearest
 
@@ -35,7 +35,6 @@ class Registry(Generic[Entry]):
         self._entries: dict[str, Entry] = {}
         self._families: dict[str, tuple[Callable[[str], Entry], Callable[[], Iterable[str]]]] = {}
         self._loaded = False
-        _REGISTRIES.append(self)
 
     def add(self, name: str, entry: Entry) -> None:
         """Adds an entry. Raises ValueError when the name is taken: two files must not share one."""
@@ -116,7 +115,6 @@ class Registry(Generic[Entry]):
             raise InputError(f"{where} was loaded but adds no {self.kind} of that name")
 
 
-_REGISTRIES: list[Registry[Any]] = []
 _plugins: dict[Path, tuple[str, BaseException | None]] = {}
 
 
@@ -138,10 +136,11 @@ def load_plugins(paths: Iterable[str]) -> None:
 
 def _load_own_names() -> None:
     """The package's own names come first: a plugin that takes one of them is then the one to be told."""
-    for package in ("bench.methods", "bench.models"):
-        importlib.import_module(package)
-    for registry in _REGISTRIES:
-        registry.load()
+    from bench.methods import METHODS
+    from bench.models import BACKBONES
+
+    METHODS.load()
+    BACKBONES.load()
 
 
 def _import_plugin(path: str, file: Path) -> tuple[str, BaseException | None]:
