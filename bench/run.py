@@ -63,6 +63,7 @@ def begin(plan: Plan, folder: Path, seed: int | None) -> tuple[Path, RunStart]:
         plugins=list(plan.plugins),
         versions=versions(),
         revision=revision(),
+        solved=[solved.as_dict() for solved in plan.solved],
     )
     return folder / f"{run_id}.jsonl", start
 

@@ -14,7 +14,7 @@ Json = dict[str, Any]
 
 @dataclass(frozen=True)
 class RunStart:
-    """What was asked for: the first line of a file."""
+    """What was asked for: the first line of a file. ``solved``: knobs found for a target."""
 
     run: str
     suite: str
@@ -28,6 +28,7 @@ class RunStart:
     plugins: list[str]
     versions: Json
     revision: str = "unknown"
+    solved: list[Json] = field(default_factory=list)
     kind: str = field(default="run", init=False)
 
 
