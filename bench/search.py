@@ -20,7 +20,8 @@ MOST = 24
 class Curve:
     """A share as a function of a knob's value, asked for as seldom as possible.
 
-    ``share(value)`` is a positive number, or words where the value cannot be taken.
+    ``share(value)`` is a positive number, or words where the value cannot be taken; ``refusal`` keeps
+    the first of those.
     """
 
     def __init__(self, share: Callable[[Any], float | str], to: float) -> None:
@@ -35,7 +36,7 @@ class Curve:
         if value not in self.shares and value not in self._refused:
             answer = self._share(value)
             if isinstance(answer, str):
-                self.refusal = answer
+                self.refusal = self.refusal or answer
                 self._refused.add(value)
             else:
                 self.shares[value] = answer
