@@ -18,6 +18,7 @@ import torch
 from bench.case import Case
 from bench.counting.closed_form import CountedLayer, counted_layers
 from bench.counting.count import Count, count
+from bench.counting.layer_count import LayerCount
 from bench.errors import InputError, nearest
 from bench.knobs import check_call
 from bench.methods import METHODS
@@ -88,11 +89,26 @@ class Subject:
         kept = [x for x in counted.layers if not only_convolutions or len(x["output"]) == 3]
         return float(sum(x["macs"] for x in kept))
 
+    def feature_params(self) -> float:
+        """Parameters without the classifier: papers on retrieval leave it out."""
+        return self.params() - self._classifier().stored_params
+
+    def feature_macs(self) -> float:
+        """Logical MACs without the classifier."""
+        return self.macs() - self._classifier().logical_macs
+
     def file_size_mb(self) -> float:
         """The saved state in megabytes of 2**20 bytes, as torchvision's metadata count them."""
         file = io.BytesIO()
         torch.save(self.network.state_dict(), file)
         return file.tell() / 2**20
+
+    def _classifier(self) -> LayerCount:
+        """The layer that ran last, where it is a linear one."""
+        last = self.layers[-1]
+        if len(last.output_shape) != 1:
+            raise ValueError(f"the network ends with {last.name}, which is no linear layer")
+        return last.count
 
     @cached_property
     def _counted(self) -> Count:
@@ -106,6 +122,8 @@ MEASURES: dict[str, Callable[[Subject], float]] = {
     "conv_weights": lambda subject: subject.weights(only_convolutions=True),
     "macs": Subject.macs,
     "conv_macs": lambda subject: subject.macs(only_convolutions=True),
+    "feature_params": Subject.feature_params,
+    "feature_macs": Subject.feature_macs,
     "file_size_mb": Subject.file_size_mb,
 }
 """What a metric measures; a name with ``_ratio`` or ``_reduction_percent`` compares with dense."""

@@ -62,6 +62,8 @@ def test_only_what_has_no_name_here_is_not_computable(findings: list[Finding]) -
         ("macs", 40551040, Status.EXACT),  # and the classifier's 640
         ("weights", 269722 - 2 * 688 - 10, Status.EXACT),  # BatchNorm's and the classifier's bias left out
         ("conv_weights", 269722 - 2 * 688 - 650, Status.EXACT),
+        ("feature_params", 269722 - 650, Status.EXACT),
+        ("feature_macs", 40550400, Status.EXACT),
         ("params_ratio", 1, Status.EXACT),
         ("params_reduction_percent", 0, Status.EXACT),
     ],
