@@ -89,6 +89,8 @@ def search_integer(curve: Curve) -> None:
                 beyond = middle
             else:
                 largest = middle
+    if largest and curve.error(curve.best()) == 0:
+        return
     for low, high in curve.brackets():
         rising = curve.shares[low] < curve.shares[high]
         while high - low > 1:
