@@ -6,7 +6,7 @@ BIN    := $(VENV)/bin
 # a finished one is not repeated, a changed constraint is installed.
 STAMP  := $(VENV)/installed-$(shell cat pyproject.toml constraints.txt | cksum | cut -d' ' -f1)
 
-.PHONY: setup run test check clean
+.PHONY: setup run test check clean track bench-noise bench-overhead
 
 setup: $(STAMP)
 
@@ -30,3 +30,17 @@ check: setup
 
 clean:
 	rm -rf $(VENV) build *.egg-info
+
+# Tracks the commit that is checked out with asv, and writes reports/asv.
+track: setup
+	$(BIN)/asv machine --yes
+	$(BIN)/asv run 'HEAD^!'
+	$(BIN)/asv publish
+
+# How often the verdicts are wrong about equal arms, beside other protocols (up to 20 minutes, a quiet host).
+bench-noise: setup
+	$(BIN)/python tests/benchmarks/noise.py
+
+# The harness's own cost per trial, and of planning.
+bench-overhead: setup
+	$(BIN)/python tests/benchmarks/overhead.py

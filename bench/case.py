@@ -20,6 +20,8 @@ class MethodCall:
     label: str = field(init=False, compare=False, repr=False)
 
     def __post_init__(self) -> None:
+        # JSON knows no tuples: a case read back from its record must equal the one that was written.
+        object.__setattr__(self, "knobs", {knob: _tuples(value) for knob, value in self.knobs.items()})
         inner = ",".join(f"{knob}={_word(value)}" for knob, value in self.knobs.items())
         object.__setattr__(self, "label", f"{self.name}({inner})" if inner else self.name)
 
@@ -90,6 +92,13 @@ class Case:
         channels, height, width = data["input"]
         fields["input"] = (channels, height, width)
         return cls(**fields)
+
+
+def _tuples(value: Any) -> Any:
+    """The value with tuples in place of lists."""
+    if isinstance(value, Mapping):
+        return {key: _tuples(inner) for key, inner in value.items()}
+    return tuple(_tuples(inner) for inner in value) if isinstance(value, list | tuple) else value
 
 
 def _word(value: Any) -> str:

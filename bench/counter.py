@@ -12,7 +12,7 @@ import traceback
 from dataclasses import asdict
 from typing import Any
 
-from bench.worker import _claim_stdout as claim_stdout
+from bench.worker import claim_stdout
 
 
 def count_case(data: dict[str, Any]) -> dict[str, Any]:

@@ -9,6 +9,10 @@ from collections.abc import Iterable
 class InputError(Exception):
     """Bad input. ``str(error)`` is one line for a person; the command line exits 2 with it."""
 
+    def __init__(self, message: str) -> None:
+        # Messages quote what was given, which may hold line ends and control codes.
+        super().__init__("".join(c if c.isprintable() else " " for c in message))
+
 
 def nearest(word: str, words: Iterable[str]) -> str:
     """The tail of an error message: ``; did you mean 'x'?`` or the valid words, or nothing.

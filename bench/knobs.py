@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import inspect
 import itertools
 import typing
@@ -36,7 +37,8 @@ def check_call(name: str, knobs: Mapping[str, Any]) -> MethodCall:
             method.check(**values)
         except ValueError as error:
             raise InputError(f"method {name}: {error}") from None
-    return MethodCall(name, values)
+    # In the order of the signature: the same knobs in another order are the same case.
+    return MethodCall(name, {knob: values[knob] for knob in method.knobs if knob in values})
 
 
 def expand_knobs(name: str, knobs: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
@@ -65,13 +67,12 @@ def example(name: str) -> str:
 
 
 def _typed(name: str, parameter: inspect.Parameter, value: Any) -> Any:
-    if _takes_list(parameter.annotation) and isinstance(value, list):
-        value = tuple(value)
-    try:
-        return TypeAdapter(parameter.annotation, config=ConfigDict(strict=True)).validate_python(value)
-    except ValidationError:
-        wanted = _type_words(parameter.annotation)
-        raise InputError(f"method {name}: knob {parameter.name} takes {wanted}, not {value!r}") from None
+    adapter = TypeAdapter(parameter.annotation, config=ConfigDict(strict=True))
+    for form in [tuple(value), value] if isinstance(value, list) else [value]:
+        with contextlib.suppress(ValidationError):
+            return adapter.validate_python(form)
+    wanted = _type_words(parameter.annotation)
+    raise InputError(f"method {name}: knob {parameter.name} takes {wanted}, not {value!r}")
 
 
 def _takes_list(annotation: Any) -> bool:
@@ -84,7 +85,8 @@ def _type_words(annotation: Any) -> str:
     if annotation in words:
         return words[annotation]
     if _takes_list(annotation):
-        return "a list"
+        kinds = {int: "a list of whole numbers", float: "a list of numbers", str: "a list of words"}
+        return next((kinds[part] for part in typing.get_args(annotation) if part in kinds), "a list")
     if typing.get_origin(annotation) is dict:
         return "a mapping like {expand: 3, project: 4}"
     parts = [part for part in typing.get_args(annotation) if part is not type(None)]

@@ -9,6 +9,8 @@ import signal
 import subprocess
 import sys
 import tempfile
+import threading
+from pathlib import Path
 from typing import IO, Any
 
 from bench.targets import Target
@@ -21,34 +23,43 @@ def argv(target: Target, module: str) -> list[str]:
     return [*target.prefix, target.python or sys.executable, "-m", module]
 
 
-def environment(threads: int) -> dict[str, str]:
-    """The environment of a worker: thread pools of the size asked for, a fixed hash seed."""
-    pools = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
-    return {**os.environ, **dict.fromkeys(pools, str(threads)), "PYTHONHASHSEED": "0"}
+def environment(threads: int, checkout: Path | None = None) -> dict[str, str]:
+    """The environment of a worker: thread pools of the size asked for, a fixed hash seed.
 
-
-def run_worker(target: Target, job: Answer, timeout: float, python_path: str | None = None) -> Answer:
-    """One trial in one fresh process. What goes wrong outside the worker is a failed answer too.
-
-    ``python_path`` puts another checkout in front of the installed package.
+    A ``checkout`` stands before the installed package on the search path.
     """
-    env = environment(int(job["case"]["threads"]))
-    if python_path is not None:
-        env["PYTHONPATH"] = python_path
+    pools = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
+    fixed = {**dict.fromkeys(pools, str(threads)), "PYTHONHASHSEED": "0"}
+    if checkout is not None:
+        fixed["PYTHONPATH"] = str(checkout)
+    return {**os.environ, **fixed}
+
+
+def run_worker(
+    target: Target,
+    job: Answer,
+    timeout: float,
+    checkout: Path | None = None,
+    module: str = "bench.worker",
+) -> Answer:
+    """One job in one fresh process. What goes wrong outside the worker is a failed answer too.
+
+    ``module`` is what runs: a trial unless another kind of worker is named. ``checkout`` runs the
+    package of another checkout instead of the installed one.
+    """
     with tempfile.TemporaryFile() as errors:
         try:
             process = subprocess.Popen(
-                argv(target, "bench.worker"),
+                argv(target, module),
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=errors,
-                env=env,
+                env=environment(int(job["case"]["threads"]), checkout),
+                cwd=checkout,
                 start_new_session=True,  # Ctrl-C reaches the harness alone, which then ends the worker
             )
         except OSError as error:
-            return failed(
-                "launch", type(error).__name__, f"{argv(target, 'bench.worker')[0]}: {error.strerror}"
-            )
+            return failed("launch", type(error).__name__, f"{argv(target, module)[0]}: {error.strerror}")
         try:
             out, _ = process.communicate(json.dumps(job).encode(), timeout)
         except subprocess.TimeoutExpired:
@@ -79,16 +90,24 @@ def _answer(out: bytes, code: int, trace: str) -> Answer:
     lines = out.decode(errors="replace").strip().splitlines()
     if code != 0 or not lines:
         if code < 0:
-            name = signal.Signals(-code).name
+            name = f"signal {-code}"
+            with contextlib.suppress(ValueError):  # the real-time signals have no names
+                name = signal.Signals(-code).name
             hint = " (out of memory?)" if name == "SIGKILL" else ""
             return failed("launch", "Crash", f"the worker was ended by {name}{hint}", trace)
         last = trace.strip().splitlines()[-1] if trace.strip() else "no message"
         return failed("launch", "Crash", f"the worker ended with code {code}: {last}", trace)
+    answer = _parsed(lines[-1])
+    return answer or failed("launch", "Crash", "the worker's answer is no JSON record", lines[-1][:2000])
+
+
+def _parsed(line: str | bytes) -> Answer | None:
+    """The answer on a line; None for anything that no worker would write."""
     try:
-        answer: Answer = json.loads(lines[-1])
-    except json.JSONDecodeError:
-        return failed("launch", "Crash", "the worker's answer is no JSON", lines[-1][:2000])
-    return answer
+        answer = json.loads(line)
+    except (ValueError, RecursionError):
+        return None
+    return answer if isinstance(answer, dict) and {"status", "error"} <= answer.keys() else None
 
 
 def _tail(errors: IO[bytes]) -> str:
@@ -100,8 +119,9 @@ def _tail(errors: IO[bytes]) -> str:
 class CountingProcess:
     """The counting process, kept for all cases of a run; after a crash the next case gets a new one."""
 
-    def __init__(self, plugins: list[str], timeout: float = 300.0) -> None:
+    def __init__(self, plugins: list[str], timeout: float = 300.0, checkout: Path | None = None) -> None:
         self._plugins = plugins
+        self._checkout = checkout
         self._timeout = timeout
         self._process: subprocess.Popen[bytes] | None = None
 
@@ -114,22 +134,35 @@ class CountingProcess:
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.DEVNULL,
-                env=environment(1),
+                env=environment(1, self._checkout),
+                cwd=self._checkout,
                 start_new_session=True,
             )
         assert process.stdin is not None
         assert process.stdout is not None
+        late = threading.Event()
+
+        def give_up() -> None:
+            late.set()
+            end(process)
+
+        timer = threading.Timer(self._timeout, give_up)
+        timer.start()
         try:
             process.stdin.write(json.dumps({"case": case, "plugins": self._plugins}).encode() + b"\n")
             process.stdin.flush()
             line = process.stdout.readline()
         except BrokenPipeError:
             line = b""
-        if not line:
-            self.close()
-            return failed("count", "Crash", "the counting process ended on this case")
-        answer: Answer = json.loads(line)
-        return answer
+        finally:
+            timer.cancel()
+        answer = _parsed(line)
+        if answer is not None:
+            return answer
+        self.close()
+        if late.is_set():
+            return failed("count", "Timeout", f"no counts within {self._timeout:g} s")
+        return failed("count", "Crash", "the counting process ended on this case")
 
     def close(self) -> None:
         """Ends the process."""
@@ -137,7 +170,8 @@ class CountingProcess:
             end(self._process)
             for pipe in (self._process.stdin, self._process.stdout):
                 if pipe is not None:
-                    pipe.close()
+                    with contextlib.suppress(BrokenPipeError):  # what it never read
+                        pipe.close()
             self._process = None
 
     def __enter__(self) -> CountingProcess:

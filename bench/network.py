@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from torch import nn
+from torch import Tensor, nn
 
 from bench.case import Case
 from bench.methods import METHODS, Context, Left, Replaced, Rewritten
@@ -51,3 +51,8 @@ def prepare(case: Case) -> tuple[Rewritten, list[Any]]:
         replaced += step.replaced
         left += step.left
     return Rewritten(network, tuple(replaced), tuple(left)), recipes
+
+
+def calibration_images(case: Case) -> Tensor:
+    """The images that BatchNorm statistics are estimated from: few, because every trial pays for them."""
+    return context_of(case).example_input(4 if case.input[1] * case.input[2] <= 64 * 64 else 2)

@@ -30,6 +30,7 @@ class Plan:
     targets: dict[str, Target]
     measure: Measure
     plugins: tuple[str, ...]
+    quick: bool = False
     solved: tuple[Solved, ...] = ()
 
     @property
@@ -50,8 +51,9 @@ class Plan:
 
     def digest(self) -> str:
         """Changes when anything changes that a resumed run must have in common with its beginning."""
-        data = json.dumps([case.id for case in self.cases] + [self.measure.protocol()], sort_keys=True)
-        return hashlib.sha256(data.encode()).hexdigest()[:16]
+        targets = [asdict(target) for target in self.targets.values()]
+        data = [[case.id for case in self.cases], self.measure.protocol(), targets]
+        return hashlib.sha256(json.dumps(data, sort_keys=True).encode()).hexdigest()[:16]
 
     def as_dict(self) -> dict[str, Any]:
         """Plain data for ``bench plan --json``."""
@@ -68,7 +70,12 @@ class Plan:
 
 
 def make_plan(
-    loaded: LoadedSuite, rounds: int | None = None, only: str | None = None, quick: bool = False
+    loaded: LoadedSuite,
+    rounds: int | None = None,
+    only: str | None = None,
+    quick: bool = False,
+    resolution: float | None = None,
+    max_rounds: int | None = None,
 ) -> Plan:
     """The plan of a suite. ``only`` is a glob on case ids, or a part of one.
 
@@ -76,11 +83,11 @@ def make_plan(
     when nothing fits.
     """
     measure = loaded.suite.measure.quickened() if quick else loaded.suite.measure
-    if rounds is not None:
-        measure = measure.model_copy(update={"rounds": rounds})
+    given = {"rounds": rounds, "resolution": resolution, "max_rounds": max_rounds}
+    measure = measure.model_copy(update={k: v for k, v in given.items() if v is not None})
     cases = loaded.cases()
     if only is not None:
-        fitting = [c for c in cases if fnmatchcase(c.id, only) or fnmatchcase(c.id, f"*{only}*")]
+        fitting = [c for c in cases if only in c.id or fnmatchcase(c.id, f"*{only}*")]
         if not fitting:
             raise InputError(f"--only {only}: no case fits{nearest(only, (c.id for c in cases))}")
         wanted = {c.id for c in fitting} | {c.baseline().id for c in fitting}
@@ -92,5 +99,6 @@ def make_plan(
         loaded.targets,
         measure,
         tuple(loaded.suite.plugins),
+        quick,
         tuple(s for s in loaded.solved() if s.count_id in {c.count_id for c in cases}),
     )

@@ -17,9 +17,11 @@ from bench.case import Case
 from bench.errors import InputError
 from bench.launch import Answer, CountingProcess, run_worker
 from bench.plan import Plan
+from bench.resolution import unresolved
+from bench.roofline import read_peaks
 from bench.schedule import remaining, round_order
 from bench.store import Results, Store, list_results, read_results
-from bench.trial import Count, RunEnd, RunStart, Trial
+from bench.trial import Count, RunEnd, RunStart, Trial, count_key
 
 GIVE_UP_AFTER = 2
 """Failed trials of a case after which its other rounds are not tried: each may cost a whole time-out."""
@@ -46,8 +48,10 @@ class Outcome:
     failed: dict[str, str] = field(default_factory=dict)
 
 
-def begin(plan: Plan, folder: Path, seed: int | None) -> tuple[Path, RunStart]:
-    """The file and first record of a new run; nothing is written yet."""
+def begin(
+    plan: Plan, folder: Path, seed: int | None, arms: dict[str, str] | None = None
+) -> tuple[Path, RunStart]:
+    """The file and first record of a new run; nothing is written yet. ``arms``: name -> revision."""
     now = datetime.now(UTC)
     run_id = f"{now:%Y%m%d-%H%M%S}-{plan.suite}-{secrets.token_hex(2)}"
     start = RunStart(
@@ -57,12 +61,14 @@ def begin(plan: Plan, folder: Path, seed: int | None) -> tuple[Path, RunStart]:
         suite_digest=plan.digest(),
         started=now.isoformat(timespec="seconds"),
         seed=secrets.randbits(32) if seed is None else seed,
-        measure=plan.measure.model_dump(),
+        measure={**plan.measure.model_dump(), "quick": plan.quick},
         cases=[{**case.as_dict(), "baseline": case.baseline().id} for case in plan.cases],
         targets=[asdict(target) for target in plan.targets.values()],
         plugins=list(plan.plugins),
         versions=versions(),
         revision=revision(),
+        arms=arms or {},
+        peaks=read_peaks(folder),
         solved=[solved.as_dict() for solved in plan.solved],
     )
     return folder / f"{run_id}.jsonl", start
@@ -73,7 +79,12 @@ def unfinished(plan: Plan, folder: Path) -> Results:
     for file in reversed(list(list_results(folder))):
         if f"-{plan.suite}-" not in file.name:
             continue
-        results = read_results(file)
+        try:
+            results = read_results(file)
+        except InputError:
+            continue  # another schema, or ended before its first record: not what is looked for
+        if results.start.arms:
+            continue  # two revisions compared: another kind of run
         if results.start.suite_digest == plan.digest() and not results.complete:
             return results
     raise InputError(f"--resume: {folder} holds no unfinished run of suite {plan.suite} with these cases")
@@ -93,20 +104,27 @@ def execute(
         if resumed is None:
             store.append(start)
         try:
-            counts = _count(plan, start.run, store, listener, resumed)
+            counts = count_networks(plan, start.run, store, listener, resumed)
             _rounds(plan, start, store, listener, resumed, counts, outcome, clock)
         except KeyboardInterrupt:
             outcome.interrupted = True
-        store.append(RunEnd(start.run, "interrupted" if outcome.interrupted else "complete", _now()))
+        store.append(note_end(start.run, outcome))
     return outcome
 
 
-def _count(
-    plan: Plan, run_id: str, store: Store, listener: Listener, resumed: Results | None
+def count_networks(
+    plan: Plan,
+    run_id: str,
+    store: Store,
+    listener: Listener,
+    resumed: Results | None = None,
+    arm: str = "",
+    checkout: Path | None = None,
 ) -> dict[str, Count]:
+    """Counts every network of the plan, in one process beside the trials; returns count id -> record."""
     counts = {k: c for k, c in (resumed.counts if resumed else {}).items() if c.status == "ok"}
     todo: dict[str, Case] = {case.count_id: case for case in plan.cases if case.count_id not in counts}
-    with CountingProcess(list(plan.plugins)) as process:
+    with CountingProcess(list(plan.plugins), checkout=checkout) as process:
         for done, (count_id, case) in enumerate(todo.items()):
             listener.counting(done, len(todo))
             answer = process.count(case.as_dict())
@@ -119,6 +137,7 @@ def _count(
                 replaced=answer.get("replaced", []),
                 left=answer.get("left", []),
                 recipes=answer.get("recipes", []),
+                arm=arm,
             )
             store.append(count)
             counts[count_id] = count
@@ -140,7 +159,7 @@ def _rounds(
     finished = {(trial.case, trial.round) for trial in trials}
     failures: dict[str, int] = {}
     for trial in trials:
-        _note_failure(trial, failures, outcome)
+        note_failure(trial, failures, outcome)
     cases: dict[str, Case] = {}
     for case in plan.cases:
         count = counts[case.count_id]
@@ -151,9 +170,19 @@ def _rounds(
     total = len(cases) * plan.measure.rounds
     done = sum(1 for trial in trials if trial.case in cases)
     listener.trial(done, total, None)
-    for number in range(plan.measure.rounds):
+    number = 0
+    while True:
+        # Every round's order is drawn over all cases, so a resumed run repeats the orders of its beginning.
         order = round_order(list(cases), start.seed, number)
         todo = set(remaining(order, number, finished))
+        if number >= plan.measure.rounds:
+            if plan.measure.resolution is None or number >= plan.measure.max_rounds:
+                break
+            going_on = [case for case in cases.values() if failures.get(case.id, 0) < GIVE_UP_AFTER]
+            todo &= unresolved(going_on, trials, plan.measure.resolution)
+            if not todo:
+                break
+            total += len(todo)
         for position, case_id in enumerate(order):
             if case_id not in todo:
                 continue
@@ -163,14 +192,24 @@ def _rounds(
             case = cases[case_id]
             trial = measure(plan, case, counts[case.count_id], start.run, number, position, clock)
             store.append(trial)
-            _note_failure(trial, failures, outcome)
+            trials.append(trial)
+            note_failure(trial, failures, outcome)
             listener.trial(done, total, trial)
+        number += 1
 
 
 def measure(
-    plan: Plan, case: Case, count: Count, run_id: str, number: int, position: int, clock: Callable[[], float]
+    plan: Plan,
+    case: Case,
+    count: Count,
+    run_id: str,
+    number: int,
+    position: int,
+    clock: Callable[[], float],
+    arm: str = "",
+    checkout: Path | None = None,
 ) -> Trial:
-    """One trial of a case in a fresh process."""
+    """One trial of a case in a fresh process, of another checkout's package where one is given."""
     target = plan.targets[case.target]
     job: Answer = {
         "case": case.as_dict(),
@@ -178,10 +217,11 @@ def measure(
         "recipes": count.recipes,
         "protocol": plan.measure.protocol(),
         "plugins": list(plan.plugins),
+        "orders": number == 0,
     }
     started, since = _now(), clock()
-    answer = run_worker(target, job, plan.measure.timeout)
-    return as_trial(answer, run_id, case.id, number, position, started, clock() - since)
+    answer = run_worker(target, job, plan.measure.timeout, checkout)
+    return as_trial(answer, run_id, case.id, number, position, started, clock() - since, arm)
 
 
 def as_trial(
@@ -236,10 +276,17 @@ def revision() -> str:
     return answer.stdout.strip() or "unknown"
 
 
-def _note_failure(trial: Trial, failures: dict[str, int], outcome: Outcome) -> None:
+def note_failure(trial: Trial, failures: dict[str, int], outcome: Outcome) -> None:
+    """Counts a failed trial of its case (and arm) and keeps its reason."""
     if trial.status != "ok":
-        failures[trial.case] = failures.get(trial.case, 0) + 1
-        outcome.failed[trial.case] = _in_words(trial.error)
+        key = count_key(trial.arm, trial.case)
+        failures[key] = failures.get(key, 0) + 1
+        outcome.failed[key] = _in_words(trial.error)
+
+
+def note_end(run_id: str, outcome: Outcome) -> RunEnd:
+    """The last record of a run."""
+    return RunEnd(run_id, "interrupted" if outcome.interrupted else "complete", _now())
 
 
 def _in_words(error: dict[str, Any] | None) -> str:

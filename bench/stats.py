@@ -10,12 +10,19 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
 
 import numpy as np
 from scipy import stats as distributions
 
+Floats = np.ndarray[Any, np.dtype[np.float64]]
+
 LEVEL = 0.95
-"""Confidence of every interval."""
+"""Confidence of every interval (93.75 % with exactly five rounds, see ``centre_interval``)."""
+
+RANK_INTERVAL_FROM = 5
+"""Values from which the signed-rank interval is used."""
 
 PERCENTILE_SAMPLES = {90: 64, 99: 662}
 """Samples below which a percentile is not given (MLPerf LoadGen's binomial argument)."""
@@ -23,7 +30,7 @@ PERCENTILE_SAMPLES = {90: 64, 99: 662}
 
 @dataclass(frozen=True)
 class Interval:
-    """An estimate with its two-sided 95 % interval; ``low`` and ``high`` are nan for a single trial."""
+    """An estimate with its two-sided interval at LEVEL; ``low`` and ``high`` are nan for a single trial."""
 
     value: float
     low: float
@@ -50,10 +57,10 @@ def trial_median(samples: Sequence[float]) -> float:
 
 
 def estimate(medians: Sequence[float]) -> Interval:
-    """Geometric mean of trial medians, with Student's t interval on the logarithms.
+    """Centre of the trial medians with its interval, on the logarithms (see ``centre_interval``).
 
-    The t interval over trials treats each process as one draw, which covers what differs between
-    processes (memory layout, frequency, neighbours) as intervals over calls cannot.
+    Each process counts as one draw, so the interval covers what differs between processes (memory
+    layout, frequency, neighbours), as intervals over calls cannot.
     """
     return _of_logs([math.log(m) for m in medians if math.isfinite(m) and m > 0])
 
@@ -67,6 +74,51 @@ def ratio(base: Mapping[int, float], other: Mapping[int, float]) -> Interval:
     if not rounds:
         raise ValueError("no round has a trial of both")
     return _of_logs([math.log(other[r] / base[r]) for r in rounds])
+
+
+def change(base: Sequence[float], head: Sequence[float]) -> tuple[Interval, float]:
+    """``head / base`` of trial medians from two separate runs, and the p-value of no change.
+
+    Welch's t on the logarithms: the runs share no rounds, so nothing can be paired. What drifted
+    between the two runs is part of the answer. nan where a side has fewer than two trials.
+    """
+    x, y = (np.log([v for v in side if math.isfinite(v) and v > 0]) for side in (base, head))
+    if len(x) == 0 or len(y) == 0:
+        return Interval(math.nan, math.nan, math.nan, 0), math.nan
+    shift, count = float(y.mean() - x.mean()), min(len(x), len(y))
+    if count < 2:
+        return Interval(math.exp(shift), math.nan, math.nan, count), math.nan
+    parts = float(x.var(ddof=1)) / len(x), float(y.var(ddof=1)) / len(y)
+    error = math.sqrt(sum(parts))
+    if error == 0:
+        return Interval(math.exp(shift), math.exp(shift), math.exp(shift), count), float(shift == 0)
+    freedom = sum(parts) ** 2 / (parts[0] ** 2 / (len(x) - 1) + parts[1] ** 2 / (len(y) - 1))
+    reach = float(distributions.t.ppf((1 + LEVEL) / 2, freedom)) * error
+    p_value = 2 * float(distributions.t.sf(abs(shift) / error, freedom))
+    return Interval(math.exp(shift), math.exp(shift - reach), math.exp(shift + reach), count), p_value
+
+
+def log_ratio(base: float, other: float) -> float:
+    """log(other / base): what all statistics of ratios are made of."""
+    return math.log(other / base)
+
+
+def from_log(value: float) -> float:
+    """The ratio of a log ratio."""
+    return math.exp(value)
+
+
+def paired_p_value(base: Mapping[int, float], other: Mapping[int, float]) -> float:
+    """p-value of "no difference" by Student's t on the rounds' log ratios; nan with fewer than two rounds."""
+    rounds = sorted(base.keys() & other.keys())
+    if len(rounds) < 2:
+        return math.nan
+    logs = np.log([other[r] / base[r] for r in rounds])
+    error = float(logs.std(ddof=1)) / math.sqrt(len(logs))
+    mean = float(logs.mean())
+    if error == 0:
+        return float(mean == 0)
+    return 2 * float(distributions.t.sf(abs(mean) / error, len(logs) - 1))
 
 
 def percentile(samples: Sequence[float], which: int) -> float:
@@ -89,10 +141,49 @@ def delivered_share(ratio_of_latency: float, ratio_of_macs: float) -> float:
 def _of_logs(logs: Sequence[float]) -> Interval:
     if not logs:
         return Interval(math.nan, math.nan, math.nan, 0)
-    values = np.asarray(logs, dtype=float)
-    mean = float(values.mean())
-    if len(values) < 2:
-        return Interval(math.exp(mean), math.nan, math.nan, 1)
-    error = float(values.std(ddof=1)) / math.sqrt(len(values))
-    reach = float(distributions.t.ppf((1 + LEVEL) / 2, len(values) - 1)) * error
-    return Interval(math.exp(mean), math.exp(mean - reach), math.exp(mean + reach), len(values))
+    centre, low, high = centre_interval(np.asarray(logs, dtype=float))
+    return Interval(math.exp(centre), math.exp(low), math.exp(high), len(logs))
+
+
+def centre_interval(values: Floats) -> tuple[float, float, float]:
+    """Centre of a symmetric distribution with its 95 % interval, from ``values`` of shape (n,).
+
+    The Hodges-Lehmann estimate, the median of all pairwise means, with the interval that inverts
+    Wilcoxon's signed-rank test (Hodges and Lehmann 1963; Hollander and Wolfe, section 3.3). Chosen by
+    simulation: over heavy tails, spikes, drift and bimodal neighbours it holds its level where the
+    bootstrap falls to 82 % and Student's t rises to 99 %, and one wild trial hardly moves it. With
+    5 values its level is 93.75 %, the most that ranks of 5 can give; below 5, where ranks can give
+    still less, Student's t stands in. One value has no interval (nan).
+    """
+    count = len(values)
+    if count == 1:
+        return float(values[0]), math.nan, math.nan
+    rows, columns = np.triu_indices(count)
+    means = np.sort((values[rows] + values[columns]) / 2)
+    centre = float(np.median(means))
+    if count < RANK_INTERVAL_FROM:
+        error = float(values.std(ddof=1)) / math.sqrt(count)
+        reach = float(distributions.t.ppf((1 + LEVEL) / 2, count - 1)) * error
+        mean = float(values.mean())
+        return centre, min(mean - reach, centre), max(mean + reach, centre)
+    outside = _signed_rank_outside(count)
+    return centre, float(means[outside]), float(means[-1 - outside])
+
+
+@lru_cache(maxsize=256)
+def _signed_rank_outside(count: int) -> int:
+    """How many of the sorted pairwise means lie outside the interval on each side, for ``count`` values.
+
+    From the exact null distribution of the signed-rank statistic up to 60 values, from its normal
+    approximation beyond.
+    """
+    tail = (1 - LEVEL) / 2
+    if count > 60:
+        mean, variance = count * (count + 1) / 4, count * (count + 1) * (2 * count + 1) / 24
+        return max(0, math.floor(mean + float(distributions.norm.ppf(tail)) * math.sqrt(variance)))
+    ways = np.zeros(count * (count + 1) // 2 + 1)
+    ways[0] = 1
+    for rank in range(1, count + 1):
+        ways[rank:] += ways[:-rank].copy()
+    within = int(np.searchsorted(np.cumsum(ways) / 2.0**count, tail, side="right"))
+    return max(0, within - 1)

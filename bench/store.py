@@ -85,7 +85,7 @@ def read_results(file: Path) -> Results:
     for number, line in _lines(file):
         try:
             data = json.loads(line)
-        except json.JSONDecodeError:
+        except (ValueError, RecursionError):
             torn.append(number)
             continue
         if not isinstance(data, dict):
@@ -97,7 +97,7 @@ def read_results(file: Path) -> Results:
         if isinstance(record, RunStart):
             start = start or record
         elif isinstance(record, Count):
-            counts[record.count_id] = record
+            counts[record.key] = record
         elif isinstance(record, Trial):
             trials.append(record)
         else:

@@ -9,7 +9,7 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from bench.case import Case, MethodCall, Shape
 from bench.errors import InputError, nearest
@@ -24,6 +24,7 @@ from bench.yaml_source import YamlSource, read_yaml
 Positive = Annotated[int, Field(ge=1)]
 Seconds = Annotated[float, Field(gt=0, le=3600)]
 Entry = str | dict[str, Any]
+NAME = r"^[A-Za-z0-9_.-]+$"
 
 
 class Measure(BaseModel):
@@ -40,7 +41,17 @@ class Measure(BaseModel):
     ] = 0.005
     warmup_max_seconds: Annotated[Seconds, Field(description="time that warming up may take")] = 1.0
     timeout: Annotated[Seconds, Field(description="time after which a trial is ended as failed")] = 120.0
-    quick: Annotated[bool, Field(description="set by --quick: two rounds, short sampling")] = False
+    resolution: Annotated[
+        float | None,
+        Field(gt=0, lt=1, description="go on until each ratio to dense is known that well: 0.02 is 2 %"),
+    ] = None
+    max_rounds: Annotated[int, Field(ge=1, le=1000, description="rounds that a resolution may take")] = 30
+
+    @model_validator(mode="after")
+    def _minimum_below_maximum(self) -> Measure:
+        if self.min_seconds > self.max_seconds:
+            raise ValueError(f"min_seconds {self.min_seconds:g} is above max_seconds {self.max_seconds:g}")
+        return self
 
     def protocol(self) -> dict[str, float]:
         """What the measuring process needs of it."""
@@ -51,7 +62,6 @@ class Measure(BaseModel):
         """The same with two rounds and a fifth of the sampling time: for a first look, not for a claim."""
         return self.model_copy(
             update={
-                "quick": True,
                 "rounds": min(self.rounds, 2),
                 "min_seconds": min(self.min_seconds, 0.05),
                 "min_samples": min(self.min_samples, 16),
@@ -66,7 +76,7 @@ class TargetSpec(BaseModel):
 
     model_config = ConfigDict(extra="forbid", strict=True)
 
-    name: str
+    name: Annotated[str, Field(pattern=NAME)]
     device: Literal["cpu", "cuda"] = "cpu"
     prefix: list[str] = []
     python: str | None = None
@@ -77,7 +87,7 @@ class Suite(BaseModel):
 
     model_config = ConfigDict(extra="forbid", strict=True)
 
-    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9_.-]+$", description="names results and report")]
+    name: Annotated[str, Field(pattern=NAME, description="names results and report")]
     description: str = ""
     backbones: Annotated[list[str], Field(min_length=1, description="names or globs: `bench list backbones`")]
     methods: Annotated[
@@ -155,10 +165,11 @@ class LoadedSuite:
                         case, solved = self._solver.solve(case)
                     if solved is not None:
                         self._solved[solved.count_id, solved.of, solved.asked] = solved
-                if _stays(case.id, include, exclude):
-                    found[case.id] = case
+                if _stays(case.id, include, exclude) and found.setdefault(case.id, case) != case:
+                    raise InputError(f"{self.source.where(('methods',))}: two cases share the id {case.id}")
         if not found:
-            raise InputError(f"{self.source.where(('exclude',))}: include and exclude leave no case")
+            trimmed = "exclude" if suite.exclude else "include"
+            raise InputError(f"{self.source.where((trimmed,))}: include and exclude leave no case")
         return list(found.values())
 
     def solved(self) -> list[Solved]:
@@ -185,12 +196,12 @@ def load_suite(file: Path, plugins: Iterable[str] = ()) -> LoadedSuite:
         suite = Suite.model_validate(source.data)
     except ValidationError as error:
         raise InputError(_first_problem(error, source)) from None
-    beside = [str(file.parent / plugin) for plugin in suite.plugins]
+    beside, given = [str(file.parent / plugin) for plugin in suite.plugins], list(plugins)
     for at, plugin in enumerate(beside):
         with _Located(source, ("plugins", at)):
             load_plugins([plugin])
-    suite.plugins = [*beside, *plugins]
-    load_plugins(suite.plugins)
+    load_plugins(given)
+    suite.plugins = [*beside, *given]
     targets: dict[str, Target] = {}
     for at, entry in enumerate(suite.targets):
         with _Located(source, ("targets", at)):
@@ -199,7 +210,8 @@ def load_suite(file: Path, plugins: Iterable[str] = ()) -> LoadedSuite:
                 if isinstance(entry, str)
                 else Target(entry.name, entry.device, tuple(entry.prefix), entry.python)
             )
-            targets[target.name] = target
+            if targets.setdefault(target.name, target) != target:
+                raise InputError(f"two different targets are called '{target.name}'")
     for at, name in enumerate(suite.backbones):
         with _Located(source, ("backbones", at)):
             if not any(letter in name for letter in "*?["):
@@ -331,9 +343,11 @@ def _first_problem(error: ValidationError, source: YamlSource) -> str:
     message = problem["msg"][0].lower() + problem["msg"][1:]
     if problem["type"] == "too_short":
         message = "the list is empty; it needs at least one item"
+    if problem["type"] == "value_error":
+        message = str(problem["ctx"]["error"])
     value = problem["input"]
     shown = "" if isinstance(value, list | dict) else f", not {value!r}"
-    return f"{where}: {name}: {message.replace('input should', 'must')}{shown}"
+    return f"{where}: {name}: {re.sub(r'^(input|string) should', 'must', message)}{shown}"
 
 
 def _plain(loc: tuple[str | int, ...], source: YamlSource) -> list[str | int]:

@@ -14,7 +14,10 @@ Json = dict[str, Any]
 
 @dataclass(frozen=True)
 class RunStart:
-    """What was asked for: the first line of a file. ``solved``: knobs found for a target."""
+    """What was asked for: the first line of a file.
+
+    ``solved``: knobs found for a target; ``arms``: name -> revision where two are compared.
+    """
 
     run: str
     suite: str
@@ -28,6 +31,8 @@ class RunStart:
     plugins: list[str]
     versions: Json
     revision: str = "unknown"
+    arms: dict[str, str] = field(default_factory=dict)
+    peaks: Json | None = None
     solved: list[Json] = field(default_factory=list)
     kind: str = field(default="run", init=False)
 
@@ -44,7 +49,13 @@ class Count:
     replaced: list[Json]
     left: list[Json]
     recipes: list[Any]
+    arm: str = ""
     kind: str = field(default="count", init=False)
+
+    @property
+    def key(self) -> str:
+        """What a reader finds the counts of a case by: see ``count_key``."""
+        return count_key(self.arm, self.count_id)
 
 
 @dataclass(frozen=True)
@@ -74,6 +85,7 @@ class Trial:
     threads: int | None = None
     denormals: str | None = None
     latency_refused: str | None = None
+    compile_seconds: float | None = None
     stages: Json = field(default_factory=dict)
     arm: str = ""
     kind: str = field(default="trial", init=False)
@@ -87,6 +99,11 @@ class RunEnd:
     status: str
     ended: str
     kind: str = field(default="end", init=False)
+
+
+def count_key(arm: str, count_id: str) -> str:
+    """Key of a network's counts: its count id, behind the arm where a run has two."""
+    return f"{arm}@{count_id}" if arm else count_id
 
 
 Record = RunStart | Count | Trial | RunEnd

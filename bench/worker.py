@@ -63,7 +63,8 @@ def _measure(job: Job, stages: Stages, answer: dict[str, Any]) -> None:
 
     stages.enter("import bench")
     from bench.case import Case
-    from bench.network import backbone_network, compress
+    from bench.models.calibration import calibrate
+    from bench.network import backbone_network, calibration_images, compress
     from bench.probes import host, latency, memory, output
     from bench.registry import load_plugins
     from bench.runtimes import RUNTIMES
@@ -87,7 +88,9 @@ def _measure(job: Job, stages: Stages, answer: dict[str, Any]) -> None:
     example = torch.randn(case.batch, *case.input, generator=generator)
     example = example.to(device=device, memory_format=memory_format)
     with torch.inference_mode():
+        since = time.perf_counter()
         forward = RUNTIMES.get(case.runtime).prepare(network, example)
+        answer["compile_seconds"] = time.perf_counter() - since
         stages.enter("sample")
         mark = memory.ResidentMark()
         stopwatch = latency.CudaStopwatch() if device == "cuda" else latency.CpuStopwatch()
@@ -100,8 +103,13 @@ def _measure(job: Job, stages: Stages, answer: dict[str, Any]) -> None:
             answer["latency"] = latency.measure(lambda: forward(example), stopwatch, protocol).as_dict()
         answer["conditions_after"] = host.conditions()
         stages.enter("memory")
-        answer["memory"] = memory.memory(network, lambda: forward(example), mark, device).as_dict()
+        answer["memory"] = memory.memory(
+            network, lambda: forward(example), mark, device, bool(job.get("orders"))
+        ).as_dict()
         stages.enter("output")
+        # Only now, when times and memory are taken: it runs the network, and neither depends on it.
+        images = calibration_images(case).to(device=device, memory_format=memory_format)
+        calibrate(network, images)
         answer["output"] = output.describe_output(forward(example))
     answer["params"] = sum(p.numel() for p in network.parameters())
 
@@ -125,7 +133,7 @@ def pin(threads: int) -> list[int] | str:
 def main() -> None:
     """Reads one job, answers with one line, and leaves without the interpreter's own tear-down."""
     stages = Stages()
-    answers = _claim_stdout()
+    answers = claim_stdout()
     answer = run(json.load(sys.stdin), stages)
     answers.write(json.dumps(answer) + "\n")
     answers.flush()
@@ -133,7 +141,7 @@ def main() -> None:
     os._exit(0)
 
 
-def _claim_stdout() -> TextIO:
+def claim_stdout() -> TextIO:
     """The real stdout for the answer alone; whatever libraries print goes to stderr."""
     answers = os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(2, 1)

@@ -13,6 +13,9 @@ from bench.errors import InputError
 MAX_VALUES = 100_000
 """A suite needs hundreds of values; anchors that refer to anchors reach billions."""
 
+MAX_NUMBER = 2**63 - 1
+"""Seeds and sizes end up in torch, which counts in 64 bits."""
+
 Path_ = tuple[str | int, ...]
 
 
@@ -55,14 +58,22 @@ def parse_yaml(text: str, file: str) -> YamlSource:
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         line = mark.line + 1 if mark else 1
-        problem = " ".join((error.problem or error.context or "cannot be read").split())
-        raise InputError(f"{file}:{line}: YAML syntax error: {problem}") from None
-    except (yaml.YAMLError, RecursionError) as error:
-        raise InputError(f"{file}:1: YAML syntax error: {' '.join(str(error).split())}") from None
+        raise InputError(f"{file}:{line}: YAML syntax error: {_problem(error)}") from None
+    except yaml.reader.ReaderError as error:
+        line = text.count("\n", 0, error.position) + 1
+        raise InputError(f"{file}:{line}: YAML syntax error: character {error.character:#x}") from None
+    except RecursionError:
+        raise InputError(f"{file}:1: nesting is too deep") from None
     source = YamlSource(file)
     if node is not None:
         source.data = _Builder(source).build(node, (), frozenset())
     return source
+
+
+def _problem(error: Exception) -> str:
+    """What is wrong, without the excerpt of the text that PyYAML adds."""
+    words = (error.problem or error.context) if isinstance(error, yaml.MarkedYAMLError) else str(error)
+    return " ".join((words or "cannot be read").split())
 
 
 class _Builder:
@@ -87,9 +98,12 @@ class _Builder:
         if isinstance(node, yaml.MappingNode):
             return self._mapping(node, path, around)
         try:
-            return self._scalars.construct_object(node)
+            value = self._scalars.construct_object(node)
         except (yaml.YAMLError, ValueError) as error:
-            raise InputError(f"{self._source.file}:{line}: {' '.join(str(error).split())}") from None
+            raise InputError(f"{self._source.file}:{line}: {_problem(error)}") from None
+        if isinstance(value, int) and abs(value) > MAX_NUMBER:
+            raise InputError(f"{self._source.file}:{line}: a number above {MAX_NUMBER}")
+        return value
 
     def _mapping(self, node: yaml.MappingNode, path: Path_, around: frozenset[int]) -> dict[str, Any]:
         result: dict[str, Any] = {}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import sys
+import warnings
 from pathlib import Path
 from typing import Annotated
 
@@ -39,8 +40,14 @@ def _main(
     del version
 
 
+def _show_warning(message: Warning | str, *_: object, **__: object) -> None:
+    """A warning is one line for a person, without the place in our source."""
+    typer.echo(f"bench: {message}", err=True)
+
+
 def main() -> None:
     """Runs the command line: exit 2 with one line on stderr for wrong input, no traceback."""
+    warnings.showwarning = _show_warning
     for verb in sorted(Path(__file__).parent.glob("verb_*.py")):
         importlib.import_module(f"bench.cli.{verb.stem}")
     try:
@@ -48,6 +55,8 @@ def main() -> None:
     except InputError as error:
         typer.echo(f"bench: {error}", err=True)
         sys.exit(2)
-    except BrokenPipeError:
-        sys.stderr.close()  # the reader (head, less) has gone: nothing more to say to it
-        sys.exit(0)
+    except SystemExit as end:
+        # The reader (head, less) has gone: click ends with 1, but nothing went wrong.
+        if isinstance(end.__context__, BrokenPipeError):
+            sys.exit(0)
+        raise

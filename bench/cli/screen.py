@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 import typer
@@ -60,21 +60,29 @@ class RunProgress:
 
     def counting(self, done: int, total: int) -> None:
         """Shows how many networks are counted."""
-        self._show("counting networks", done, total)
+        self.show("counting networks", done, total)
 
     def trial(self, done: int, total: int, trial: Trial | None) -> None:
         """Shows how many trials are done, and names those that failed."""
-        self._show("measuring trials", done, total)
+        self.show("measuring trials", done, total)
         if trial is not None and trial.error is not None:
             first_line = str(trial.error["message"]).partition("\n")[0]
             self._progress.console.print(f"failed: {trial.case}: {first_line}", markup=False)
 
-    def _show(self, what: str, done: int, total: int) -> None:
+    def show(self, what: str, done: int, total: int) -> None:
+        """Moves the bar, or begins a new one when ``what`` changed."""
         if self._task is None or self._progress.tasks[-1].description != what:
             if self._task is not None:
                 self._progress.remove_task(self._task)
             self._task = self._progress.add_task(what, total=total)
         self._progress.update(self._task, completed=done, total=total)
+
+
+@contextmanager
+def bar(what: str) -> Iterator[Callable[[int, int], None]]:
+    """A plain bar with time left on stderr; ``done(so_many, total)`` moves it."""
+    with run_progress() as progress:
+        yield lambda done, total: progress.show(what, done, total)
 
 
 @contextmanager

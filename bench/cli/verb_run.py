@@ -25,6 +25,13 @@ def run(
     only: Annotated[str | None, typer.Option(help="Glob on case ids, or a part of one.")] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with the newest unfinished run.")] = False,
     quick: Annotated[bool, typer.Option("--quick", help="Two short rounds, for a first look.")] = False,
+    resolution: Annotated[
+        str | None, typer.Option(help="Go on until each ratio to dense is known that well: 2%.")
+    ] = None,
+    max_rounds: Annotated[int | None, typer.Option(min=1, help="Rounds that a resolution may take.")] = None,
+    no_wait: Annotated[
+        bool, typer.Option("--no-wait", help="Refuse instead of waiting while another run measures here.")
+    ] = False,
     seed: Annotated[int | None, typer.Option(min=0, help="Seed of the rounds' order.")] = None,
     plugin: Annotated[list[Path] | None, typer.Option(help="Python file with methods of your own.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object on stdout at the end.")] = False,
@@ -34,12 +41,15 @@ def run(
     Exit: 0 all measured, 3 some cases failed, 2 the input was wrong, 130 interrupted.
     """
     from bench import run as runs
+    from bench.lock import HostLock
     from bench.plan import make_plan
     from bench.report import write_report
+    from bench.resolution import parse_percent
     from bench.store import read_results
     from bench.suite import load_suite
 
-    plan = make_plan(load_suite(suite, map(str, plugin or ())), rounds, only, quick)
+    wanted = None if resolution is None else parse_percent(resolution)
+    plan = make_plan(load_suite(suite, map(str, plugin or ())), rounds, only, quick, wanted, max_rounds)
     resumed = runs.unfinished(plan, results) if resume else None
     file, start = (resumed.file, resumed.start) if resumed else runs.begin(plan, results, seed)
     typer.echo(
@@ -50,7 +60,7 @@ def run(
     for solved in plan.solved:
         typer.echo(f"solved: {solved.in_words()}", err=True)
     signal.signal(signal.SIGTERM, _as_interrupt)
-    with run_progress() as progress:
+    with HostLock(not no_wait, _say_waiting), run_progress() as progress:
         outcome = runs.execute(plan, file, start, progress, resumed)
     page = report or Path("reports") / f"{start.run}.html"
     measured = read_results(file)
@@ -78,6 +88,10 @@ def run(
         if page.exists():
             typer.echo(f"report:  {page}")
     raise typer.Exit(code)
+
+
+def _say_waiting(pid: str) -> None:
+    typer.echo(f"waiting: another run (pid {pid}) is measuring on this host", err=True)
 
 
 def _as_interrupt(signum: int, frame: FrameType | None) -> None:

@@ -42,20 +42,26 @@ def counted_layers(network: nn.Module, example: Tensor) -> list[CountedLayer]:
     seen: set[nn.Module] = set()
     hooks = []
 
-    def record(name: str, module: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> None:
+    def record(name: str, module: nn.Module, first: Tensor, output: Tensor) -> None:
         count = layer_count(module, output.shape)
         if module in seen:
             count = LayerCount(0, 0, count.executed_macs, count.logical_macs)
         seen.add(module)
-        shapes = tuple(inputs[0].shape[1:]), tuple(output.shape[1:])
+        shapes = tuple(first.shape[1:]), tuple(output.shape[1:])
         layers.append(CountedLayer(name, type(module).__name__, *shapes, count))
 
     for name, module in own_layers(network):
 
-        def hook(module: nn.Module, inputs: tuple[Tensor, ...], output: Tensor, name: str = name) -> None:
-            record(name, module, inputs, output)
+        def hook(
+            module: nn.Module,
+            inputs: tuple[Tensor, ...],
+            named: dict[str, Tensor],
+            output: Tensor,
+            name: str = name,
+        ) -> None:
+            record(name, module, (*inputs, *named.values())[0], output)
 
-        hooks.append(module.register_forward_hook(hook))
+        hooks.append(module.register_forward_hook(hook, with_kwargs=True))
     try:
         with torch.no_grad():
             network(example)
@@ -69,7 +75,7 @@ def own_layers(network: nn.Module) -> list[tuple[str, nn.Module]]:
     """Names and modules of the layers that are counted; nothing inside a counted layer is listed."""
     found: list[tuple[str, nn.Module]] = []
     for name, module in network.named_modules():
-        if any(name.startswith(f"{outer}.") for outer, _ in found if outer):
+        if any(not outer or name.startswith(f"{outer}.") for outer, _ in found):
             continue
         plain = isinstance(module, nn.modules.conv._ConvNd | nn.Linear)
         transposed = isinstance(module, nn.modules.conv._ConvTransposeNd)
@@ -79,13 +85,17 @@ def own_layers(network: nn.Module) -> list[tuple[str, nn.Module]]:
 
 
 def layer_count(module: nn.Module, output_shape: tuple[int, ...]) -> LayerCount:
-    """Counts of one layer from its output's shape, batch dimension first (and 1)."""
+    """Counts of one layer from its output's shape.
+
+    The leading dimension is 1 but where the network folds places into it, as windowed attention does.
+    """
     is_linear = isinstance(module, nn.Linear)
     spatial = tuple(output_shape[1:-1]) if is_linear else tuple(output_shape[2:])
     positions = math.prod(spatial)
     if isinstance(module, HasClosedForm):
         hw = (spatial[0], spatial[1]) if len(spatial) == 2 else (positions, 1)
-        return module.closed_form(hw)
-    params = sum(p.numel() for p in module.parameters())
-    weight = cast(Tensor, module.weight)
-    return LayerCount.dense(params, weight.numel() * positions)
+        count = module.closed_form(hw)
+    else:
+        weight = cast(Tensor, module.weight)
+        count = LayerCount.dense(sum(p.numel() for p in module.parameters()), weight.numel() * positions)
+    return count.times(output_shape[0])

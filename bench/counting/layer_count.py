@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 
 @dataclass(frozen=True)
@@ -22,3 +22,7 @@ class LayerCount:
     def dense(cls, params: int, macs: int) -> LayerCount:
         """Counts of a layer that has no zeros and runs as it is written."""
         return cls(params, params, macs, macs)
+
+    def times(self, runs: int) -> LayerCount:
+        """The same parameters, the MACs of that many runs."""
+        return replace(self, executed_macs=runs * self.executed_macs, logical_macs=runs * self.logical_macs)

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
+_HIDDEN_VIEWS = ("_unsafe_view",)  # a view by another name: its schema declares no alias
 _MACS = ("convolution", "addmm", "mm", "bmm", "baddbmm")
 
 
@@ -21,7 +22,7 @@ class _ElementCounter(TorchDispatchMode):
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         out = func(*args, **(kwargs or {}))
         is_view = any(r.alias_info is not None and not r.alias_info.is_write for r in func._schema.returns)
-        if not is_view and func.overloadpacket.__name__ not in _MACS:
+        if not is_view and func.overloadpacket.__name__ not in (*_MACS, *_HIDDEN_VIEWS):
             first = out[0] if isinstance(out, tuple | list) else out
             if isinstance(first, Tensor):
                 self.elements += first.numel()

@@ -7,25 +7,27 @@ one flop and adds normalisation and pooling; torch counts two flops per MAC.
 from __future__ import annotations
 
 import logging
+import math
 import warnings
 from collections.abc import Iterable
+from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.utils.flop_counter import FlopCounterMode
+from torch.utils.flop_counter import FlopCounterMode, conv_flop_count
 
-FVCORE_MAC_OPERATORS = ("conv", "linear", "addmm")
-TORCH_MAC_OPERATORS = ("convolution", "_convolution", "addmm", "mm")
+FVCORE_MAC_OPERATORS = ("conv", "linear", "addmm", "int8_conv2d")
+TORCH_MAC_OPERATORS = ("convolution", "_convolution", "addmm", "mm", "qconv2d_pointwise")
 
 _NO_MACS = """
     abs abs_ adaptive_max_pool2d add add_ alpha_dropout argmax avg_pool2d cat ceil channel_shuffle chunk
-    clamp clone constant_pad_nd contiguous copy_ detach div div_ dropout dropout_ eq exp expand expand_as
-    feature_dropout fill_ flatten floor gather ge gelu getitem gt hardsigmoid hardsigmoid_ hardswish
-    hardswish_ hardtanh hardtanh_ index le leaky_relu leaky_relu_ lt max max_pool2d mean mish mul mul_ ne
-    neg new_zeros norm numel ones pad permute pixel_shuffle pow prelu relu relu6 relu6_ relu_ repeat reshape
-    roll rsqrt rsub select sigmoid sigmoid_ silu silu_ size slice softmax softplus split split_with_sizes
-    sqrt square squeeze stack sub sub_ sum tanh tensor_split to transpose type_as unbind unsqueeze
-    upsample_nearest2d view where zeros zeros_like
+    clamp clamp_ clone constant_pad_nd contiguous copy_ detach div div_ dropout dropout_ eq exp expand
+    expand_as feature_dropout fill_ flatten floor gather ge gelu getitem gt hardsigmoid hardsigmoid_
+    hardswish hardswish_ hardtanh hardtanh_ index le leaky_relu leaky_relu_ lt max max_pool2d mean mish mul
+    mul_ ne neg new_zeros norm numel ones pad permute pixel_shuffle pow prelu relu relu6 relu6_ relu_ repeat
+    reshape roll round round_ rsqrt rsub select sigmoid sigmoid_ silu silu_ size slice softmax softplus
+    split split_with_sizes sqrt square squeeze stack sub sub_ sum tanh tensor_split to transpose type_as
+    unbind unsqueeze upsample_nearest2d view where zeros zeros_like
 """
 POINTWISE = frozenset(f"aten::{name}" for name in _NO_MACS.split())
 """Operators without multiply-accumulates of convolution or linear layers: the explicit allow-list."""
@@ -42,6 +44,7 @@ class FvcoreWitness:
             warnings.simplefilter("ignore")  # fvcore rests on TorchScript, which warns on every call
             analysis = FlopCountAnalysis(network, example)
             analysis.unsupported_ops_warnings(False).uncalled_modules_warnings(False).tracer_warnings("none")
+            analysis.set_op_handle("csr_bench::int8_conv2d", _traced_int8_conv)
             by_module = analysis.by_module_and_operator()
             self.unsupported = sorted(set(analysis.unsupported_ops()) - POINTWISE)
             self.uncalled = sorted(_with_parameters(network, analysis.uncalled_modules()))
@@ -54,7 +57,7 @@ class TorchWitness:
 
     def __init__(self, network: nn.Module, example: Tensor) -> None:
         # Not under inference mode: there aten::linear stays whole and is counted as nothing.
-        counter = FlopCounterMode(display=False, depth=None)  # type: ignore[arg-type]
+        counter = FlopCounterMode(display=False, depth=None, custom_mapping=_int8_formulas())  # type: ignore[arg-type]
         with torch.no_grad(), counter:
             network(example)
         counts = counter.get_flop_counts()
@@ -69,6 +72,23 @@ class TorchWitness:
 
 def _macs(counts: dict[str, int], operators: Iterable[str]) -> int:
     return int(sum(counts.get(operator, 0) for operator in operators))
+
+
+def _traced_int8_conv(inputs: list[Any], outputs: list[Any]) -> int:
+    """MACs of an int8 convolution in fvcore's trace, from the shapes of its weight and output."""
+    weight, output = inputs[1].type().sizes(), outputs[0].type().sizes()
+    return int(math.prod(weight[1:]) * math.prod(output))
+
+
+def _int8_formulas() -> dict[Any, Any]:
+    """torch's formula of a convolution for oneDNN's int8 one, where this build has it."""
+    if not hasattr(torch.ops.onednn, "qconv2d_pointwise"):
+        return {}
+
+    def flops(x: Any, _scale: Any, _zero: Any, weight: Any, *_rest: Any, out_shape: Any, **_kw: Any) -> int:
+        return conv_flop_count(x, weight, out_shape)
+
+    return {torch.ops.onednn.qconv2d_pointwise: flops}
 
 
 def _with_parameters(network: nn.Module, names: Iterable[str]) -> list[str]:

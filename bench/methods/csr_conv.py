@@ -34,6 +34,8 @@ class CSRConv2d(nn.Module):
     rectangular kernel, and in the depthwise form a go that gi does not divide.
     """
 
+    ORDERS = ORDERS
+
     def __init__(
         self,
         in_channels: int,
@@ -71,7 +73,7 @@ class CSRConv2d(nn.Module):
         if depthwise and self.go % self.gi:
             raise ValueError(
                 f"depthwise CSR-Conv: {self.gi} = ceil(Ci/T) does not divide {self.go} = ceil(Co/T): "
-                "out_channels a multiple of in_channels works"
+                f"out_channels a multiple of {self.gi * T} works"
             )
         u_in, v_in = (1, 1) if depthwise else (self.gi, self.go)
         self.u = nn.Parameter(torch.empty(self.go, u_in, kernel, kernel, device=device, dtype=dtype))

@@ -30,6 +30,11 @@ class MaskedConv2d(nn.Conv2d):
         """Counts for an output map of that height and width."""
         return _masked_count(self, self.mask, output_hw[0] * output_hw[1])
 
+    def reset_parameters(self) -> None:
+        """Draws new weights; the masked ones are zero again."""
+        super().reset_parameters()
+        _write_zeros(self.weight, self.mask)
+
     def _load_from_state_dict(self, *args: Any, **kwargs: Any) -> None:
         super()._load_from_state_dict(*args, **kwargs)
         _write_zeros(self.weight, self.mask)
@@ -47,6 +52,11 @@ class MaskedLinear(nn.Linear):
     def closed_form(self, output_hw: tuple[int, int]) -> LayerCount:
         """Counts for one application (``output_hw`` is (rows, 1))."""
         return _masked_count(self, self.mask, output_hw[0] * output_hw[1])
+
+    def reset_parameters(self) -> None:
+        """Draws new weights; the masked ones are zero again."""
+        super().reset_parameters()
+        _write_zeros(self.weight, self.mask)
 
     def _load_from_state_dict(self, *args: Any, **kwargs: Any) -> None:
         super()._load_from_state_dict(*args, **kwargs)

@@ -7,6 +7,9 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 
 from torch import nn
+from torch.nn.utils.parametrize import is_parametrized
+
+from bench.methods.masking import MaskedConv2d
 
 SHORTCUTS = ("downsample", "shortcut", "skip")
 """Names that torchvision, timm and this package give to the projection of a residual shortcut."""
@@ -24,8 +27,9 @@ class Candidate:
 def candidates(network: nn.Module, keep_first: bool, skip: tuple[str, ...] = ()) -> Iterator[Candidate]:
     """Every nn.Conv2d in registration order, with the default rule applied.
 
-    The rule: all but the network's first convolution, 1×1 projection shortcuts and DenseNet
-    transitions. ``skip`` are globs on module names.
+    The rule: all but the network's first convolution, 1×1 projection shortcuts, DenseNet transitions,
+    subclasses that compute something else than nn.Conv2d, and what an earlier method of a chain has put
+    into int8. ``skip`` are globs on module names.
     """
     first = True
     for name, module in network.named_modules():
@@ -40,8 +44,18 @@ def candidates(network: nn.Module, keep_first: bool, skip: tuple[str, ...] = ())
             kept = "DenseNet transition"
         elif any(fnmatchcase(name, glob) for glob in skip):
             kept = "named by the knob skip"
+        elif is_parametrized(module):  # before the next: parametrizing makes a class of its own
+            kept = "its weight is already stored in another form"
+        elif _computes_otherwise(module):
+            kept = f"{type(module).__name__} has a forward of its own"
         first = False
         yield Candidate(name, module, kept)
+
+
+def _computes_otherwise(conv: nn.Conv2d) -> bool:
+    kind = type(conv)
+    plain = kind.forward is nn.Conv2d.forward and kind._conv_forward is nn.Conv2d._conv_forward
+    return not plain and not isinstance(conv, MaskedConv2d)
 
 
 def _has_part(name: str, starts: tuple[str, ...]) -> bool:
@@ -66,9 +80,17 @@ def blocks(network: nn.Module) -> list[str]:
 
 
 def exchange(network: nn.Module, name: str, layer: nn.Module) -> None:
-    """Puts ``layer`` where the module ``name`` was."""
-    parent, _, child = name.rpartition(".")
-    setattr(network.get_submodule(parent), child, layer)
+    """Puts ``layer`` where the module ``name`` was, under all names it has.
+
+    Raises ValueError when it is the network itself.
+    """
+    if not name:
+        raise ValueError("the network itself is the convolution: inside an nn.Sequential it can be exchanged")
+    old = network.get_submodule(name)
+    for parent in list(network.modules()):
+        for child, module in list(parent._modules.items()):
+            if module is old:
+                setattr(parent, child, layer)
 
 
 def describe(conv: nn.Conv2d) -> str:

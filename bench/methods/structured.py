@@ -14,6 +14,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from bench.methods.masking import MaskedConv2d, MaskedLinear
 from bench.methods.method import Context, Left, Replaced, Rewritten
 from bench.methods.selection import describe
 
@@ -50,9 +51,12 @@ def plan_channels(
         pruning_ratio_dict={network.get_submodule(name): r for name, r in (ratios or {}).items()},
         ignored_layers=ignored,
     )
+    loose = {id(parameter): name for name, parameter in network.named_parameters()}
     for group in pruner.step(interactive=True):
         for dependency, indices in group:
             module = dependency.target.module
+            if isinstance(module, nn.Parameter):  # not the weight of a layer that the graph knows
+                raise ValueError(f"channels of {loose[id(module)]} (Parameter) cannot be removed one by one")
             if not isinstance(module, nn.Conv2d | nn.Linear | nn.modules.batchnorm._BatchNorm):
                 if module in names:
                     kind = type(module).__name__
@@ -76,7 +80,7 @@ def crop(network: nn.Module, recipe: Recipe) -> Rewritten:
             _crop_conv(module, widths)
             replaced.append(Replaced(name, before, describe(module)))
         elif isinstance(module, nn.Linear):
-            module.weight = _select(module.weight, widths["out"], widths["in"])
+            _crop_weight(module, widths["out"], widths["in"])
             module.bias = None if module.bias is None else _select(module.bias, widths["out"])
             module.out_features, module.in_features = len(widths["out"]), len(widths["in"])
         else:
@@ -126,12 +130,13 @@ def _all_channels(module: nn.Module) -> dict[str, list[int]]:
 
 
 def _crop_conv(conv: nn.Conv2d, widths: dict[str, list[int]]) -> None:
-    if conv.groups == 1:
-        conv.weight = _select(conv.weight, widths["out"], widths["in"])
-        conv.in_channels = len(widths["in"])
-    else:  # depthwise: every output has its own input, the graph names the outputs alone
-        conv.weight = _select(conv.weight, widths["out"])
+    if conv.groups == conv.out_channels and conv.groups > 1:
+        # depthwise: every output has its own input, the graph names the outputs alone
+        _crop_weight(conv, widths["out"])
         conv.groups = conv.in_channels = len(widths["out"])
+    else:  # the groups keep the same places: those of the first name the columns of all
+        _crop_weight(conv, widths["out"], widths["in"][: len(widths["in"]) // conv.groups])
+        conv.in_channels = len(widths["in"])
     conv.bias = None if conv.bias is None else _select(conv.bias, widths["out"])
     conv.out_channels = len(widths["out"])
 
@@ -142,6 +147,12 @@ def _crop_norm(norm: nn.modules.batchnorm._BatchNorm, out: list[int]) -> None:
         norm.weight, norm.bias = _select(norm.weight, out), _select(norm.bias, out)
     if norm.running_mean is not None and norm.running_var is not None:
         norm.running_mean, norm.running_var = norm.running_mean[out], norm.running_var[out]
+
+
+def _crop_weight(layer: nn.Conv2d | nn.Linear, rows: list[int], columns: list[int] | None = None) -> None:
+    layer.weight = _select(layer.weight, rows, columns)
+    if isinstance(layer, MaskedConv2d | MaskedLinear):
+        layer.mask = layer.mask[rows] if columns is None else layer.mask[rows][:, columns]
 
 
 def _select(tensor: Tensor, rows: list[int], columns: list[int] | None = None) -> nn.Parameter:

@@ -42,13 +42,14 @@ class Backbone:
         try:
             torch.manual_seed(seed)
             network = self.build(self.classes if classes is None else classes)
-            _draw_norm_statistics(network)
+            draw_norm_statistics(network)
         finally:
             torch.set_rng_state(generator_state)
         return network.eval()
 
 
-def _draw_norm_statistics(network: nn.Module) -> None:
+def draw_norm_statistics(network: nn.Module) -> None:
+    """Draws the statistics and affine weights of every BatchNorm inside, near their usual values."""
     with torch.no_grad():
         for module in network.modules():
             if isinstance(module, nn.modules.batchnorm._BatchNorm) and module.running_var is not None:

@@ -22,6 +22,8 @@ def _torchvision_build(classes: int, name: str) -> nn.Module:
     # Inception-v3 and GoogLeNet draw their weights by a slow truncated normal unless told not to,
     # and answer with auxiliary heads in training only.
     extra = {"init_weights": True} if name in ("googlenet", "inception_v3") else {}
+    if name == "googlenet":
+        extra["aux_logits"] = False  # its auxiliary heads never run in eval mode
     network: nn.Module = torchvision_models().get_model(name, weights=None, num_classes=classes, **extra)
     return network
 

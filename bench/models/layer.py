@@ -32,6 +32,8 @@ def _layer(name: str) -> Backbone:
     if match is None:
         raise KeyError(name)
     in_channels, out_channels, kernel, stride = (int(g) if g else 1 for g in match.groups())
+    if kernel % 2 == 0:
+        raise KeyError(name)  # an even kernel has no "same" padding on both sides
     build = partial(_build, sizes=(in_channels, out_channels, kernel, stride))
     summary = f"one {kernel}×{kernel} convolution {in_channels}→{out_channels}, stride {stride}"
     return Backbone(f"layer/{name}", build, (in_channels, 32, 32), 1, summary, keep_first=False)

@@ -44,7 +44,7 @@ class SpatialMixer(nn.Module):
         half = channels // 2
         groups = half if depthwise else 1
         self.reduce = nn.Conv2d(channels, half, 1)
-        self.contrast = nn.Parameter(torch.full((1, half, 1, 1), 1e-5))
+        self.contrast = nn.Parameter(torch.full((half,), 1e-5))
         self.mean = nn.AdaptiveAvgPool2d(1)
         self.near = _conv_bn(nn.Conv2d(half, half, 3, padding=1, groups=groups, bias=False))
         self.wide = nn.Conv2d(half, half, 3, padding=2, dilation=2, groups=groups, bias=False)
@@ -55,7 +55,7 @@ class SpatialMixer(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         x = self.reduce(x)
-        x = x + self.contrast * (x - self.mean(x))
+        x = x + self.contrast[:, None, None] * (x - self.mean(x))
         near = self.near_weights(F.gelu(self.near(x)))
         wide = self.wide_weights(F.gelu(self.wider(self.wide(x))))
         return self.out(torch.cat([near, wide], 1))  # type: ignore[no-any-return]
@@ -99,14 +99,14 @@ class SpartanBlock(nn.Module):
         super().__init__()
         self.norm1 = nn.GroupNorm(1, channels, eps=1e-6)
         self.spatial = SpatialMixer(channels, grouped)
-        self.scale1 = nn.Parameter(torch.full((1, channels, 1, 1), 1e-5))
+        self.scale1 = nn.Parameter(torch.full((channels,), 1e-5))
         self.norm2 = nn.GroupNorm(1, channels, eps=1e-6)
         self.wave = WaveMixer(channels, expansion, grouped)
-        self.scale2 = nn.Parameter(torch.full((1, channels, 1, 1), 1e-5))
+        self.scale2 = nn.Parameter(torch.full((channels,), 1e-5))
 
     def forward(self, x: Tensor) -> Tensor:
-        x = torch.add(x, self.scale1 * self.spatial(self.norm1(x)))
-        return torch.add(x, self.scale2 * self.wave(self.norm2(x)))
+        x = torch.add(x, self.scale1[:, None, None] * self.spatial(self.norm1(x)))
+        return torch.add(x, self.scale2[:, None, None] * self.wave(self.norm2(x)))
 
 
 class Spartan(nn.Module):

@@ -6,6 +6,7 @@ import hashlib
 import json
 import os
 import platform
+import time
 from pathlib import Path
 from typing import Any
 
@@ -57,6 +58,8 @@ def conditions() -> dict[str, Any]:
         "throttle_count": _number(_CPU / "cpu0/thermal_throttle/core_throttle_count"),
         "affinity": sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else UNKNOWN,
         "busy_jiffies": _busy_jiffies(),
+        "own_cpu": time.process_time(),
+        "clock": time.monotonic(),
     }
 
 

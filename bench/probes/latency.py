@@ -80,8 +80,8 @@ class LatencyProtocol:
 class Latency:
     """Raw samples of one trial: seconds per call, each the mean of ``calls_per_sample`` calls.
 
-    ``first_call`` includes what happens only once (allocation, autotuning, compilation). ``stop``:
-    ``enough`` (count and time reached), ``tight`` (interval of the median tight), ``budget``.
+    ``first_call`` includes what happens only once (allocation, autotuning); compilation is before it.
+    ``stop``: ``enough`` (count and time reached), ``tight`` (interval of the median tight), ``budget``.
     """
 
     samples: tuple[float, ...]

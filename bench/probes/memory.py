@@ -21,6 +21,7 @@ class Memory:
     ``live_peak``: peak of bytes allocated and not yet freed during one forward, from the allocator's
     own events, input and weights excluded: the same integer on every run. ``resident_growth``: how
     far the process's resident high-water mark rose above what it held before the first forward.
+    ``live_peak_by_order``: the same peak with each order of CSR-Conv's steps, where the network has any.
     """
 
     weight_bytes: int
@@ -30,6 +31,7 @@ class Memory:
     resident_growth: int | None
     cuda_allocated_peak: int | None = None
     cuda_reserved_peak: int | None = None
+    live_peak_by_order: dict[str, int] | None = None
 
     def as_dict(self) -> dict[str, Any]:
         """Plain data for JSON."""
@@ -87,8 +89,13 @@ def weight_bytes(network: nn.Module) -> int:
     return sum(t.numel() * t.element_size() for t in tensors.values())
 
 
-def memory(network: nn.Module, call: Callable[[], object], mark: ResidentMark, device: str) -> Memory:
-    """All numbers after the calls that were to be measured; runs ``call`` once or twice more."""
+def memory(
+    network: nn.Module, call: Callable[[], object], mark: ResidentMark, device: str, orders: bool = False
+) -> Memory:
+    """All numbers after the calls that were to be measured; runs ``call`` once or a few times more.
+
+    ``orders`` asks for ``live_peak_by_order`` too: exact, so one trial of a case is enough.
+    """
     peak, growth = mark.peak(), mark.growth()  # read first: the profiler needs memory of its own
     allocated = reserved = None
     if device == "cuda":
@@ -107,7 +114,27 @@ def memory(network: nn.Module, call: Callable[[], object], mark: ResidentMark, d
         resident_growth=growth,
         cuda_allocated_peak=allocated,
         cuda_reserved_peak=reserved,
+        live_peak_by_order=live_peak_by_order(network, call) if orders and device == "cpu" else None,
     )
+
+
+def live_peak_by_order(network: nn.Module, call: Callable[[], object]) -> dict[str, int] | None:
+    """Live peak with each order that layers offer (``ORDERS`` of their class, ``order``); None without."""
+    layers: list[Any] = [module for module in network.modules() if hasattr(module, "ORDERS")]
+    if not layers:
+        return None
+    found: dict[str, int] = {}
+    asked = [layer.order for layer in layers]
+    for order in layers[0].ORDERS:
+        for layer in layers:
+            layer.order = order
+        call()  # the first call of an order may allocate what later ones do not
+        peak = live_peak(call)
+        if peak is not None:
+            found[order] = peak
+    for layer, order in zip(layers, asked, strict=True):
+        layer.order = order
+    return found
 
 
 def _status(key: str) -> int | None:

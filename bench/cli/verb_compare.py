@@ -1,0 +1,85 @@
+"""bench compare"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from bench.cli.app import app
+from bench.cli.screen import print_table
+from bench.errors import InputError, nearest
+
+if TYPE_CHECKING:
+    from bench.compare import Comparison
+
+
+@app.command(epilog="Example: bench compare results/old.jsonl results/new.jsonl --fail-on bigger")
+def compare(
+    base: Annotated[Path, typer.Argument(help="Results file of before.")],
+    head: Annotated[Path, typer.Argument(help="Results file of after.")],
+    fail_on: Annotated[
+        str, typer.Option(help="What counts as worse: slower, bigger, or both.")
+    ] = "slower,bigger",
+    resolution: Annotated[str, typer.Option(help="Differences up to this are called the same.")] = "3%",
+    across_hosts: Annotated[
+        bool, typer.Option("--across-hosts", help="Compare although the hosts' fingerprints differ.")
+    ] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="For machines.")] = False,
+) -> None:
+    """Compare two results files, case by case: times by intervals, counts exactly.
+
+    Exit: 0 nothing got worse, 1 something did, 2 the input was wrong, 4 cannot tell (too little data,
+    a case missing, or the hosts differ).
+    """
+    from bench.compare import compare_runs
+    from bench.resolution import parse_percent
+    from bench.store import read_results
+
+    wanted = parse_fail_on(fail_on)
+    comparison = compare_runs(
+        read_results(base), read_results(head), parse_percent(resolution), wanted, across_hosts
+    )
+    show(comparison, as_json)
+
+
+def parse_fail_on(text: str) -> tuple[str, ...]:
+    """``slower,bigger`` as a tuple. Raises InputError for other words."""
+    from bench.compare import FAIL_ON
+
+    words = tuple(word.strip() for word in text.split(",") if word.strip())
+    for word in words:
+        if word not in FAIL_ON:
+            raise InputError(f"--fail-on: '{word}' is not known{nearest(word, FAIL_ON)}")
+    return words
+
+
+def show(comparison: Comparison, as_json: bool) -> None:
+    """Prints a comparison and leaves with its exit code."""
+    if as_json:
+        typer.echo(json.dumps(comparison.as_dict(), indent=1))
+        raise typer.Exit(comparison.exit_code)
+    if comparison.refused:
+        typer.echo(f"bench: {comparison.refused}", err=True)
+        raise typer.Exit(comparison.exit_code)
+    rows = []
+    for c in comparison.cases:
+        known = c.ratio.known
+        rows.append(
+            [
+                c.case,
+                f"{c.verdict} within {comparison.resolution:.3g}" if c.verdict == "same" else c.verdict,
+                f"{c.ratio.value:.3f}" if c.ratio.count else "—",
+                f"{c.ratio.low:.3f} … {c.ratio.high:.3f}" if known else "—",
+                ", ".join(f"{k} {a} → {b}" for k, (a, b) in c.changed.items()) or "counts equal",
+                c.note,
+            ]
+        )
+    print_table(["case", "time", "head/base", "interval", "counts", "note"], rows, right=(2, 3))
+    for note in comparison.notes:
+        typer.echo(note, err=True)
+    meanings = {0: "nothing got worse", 1: "something got worse", 4: "cannot tell for at least one case"}
+    typer.echo(meanings[comparison.exit_code], err=True)
+    raise typer.Exit(comparison.exit_code)

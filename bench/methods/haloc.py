@@ -1,0 +1,216 @@
+"""HALOC: low ranks chosen for the hardware they run on (Xiao et al., AAAI 2023, arXiv 2301.09422).
+
+The paper's source could not be read. From its abstract: Tucker-2 with equal ranks per layer, at steps
+that suit the hardware, found by a latency-aware search. The rule of the search below is ours.
+"""
+
+from __future__ import annotations
+
+import math
+import platform
+import statistics
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from bench.counting.closed_form import counted_layers
+from bench.errors import nearest
+from bench.methods.budget_search import Option, choose
+from bench.methods.low_rank import spectrum
+from bench.methods.method import Context, Rewritten, method
+from bench.methods.per_layer import replace_each
+from bench.methods.selection import candidates
+from bench.methods.tucker2 import TUCKER2, TuckerConv2d, full_ranks, unfolding
+from bench.probes.latency import CpuStopwatch, LatencyProtocol, measure
+
+BUDGETS = ("latency", "macs")
+MOST_RANKS = 16
+"""Ranks that are tried per layer: with more of them the measurement takes longer than it can tell apart."""
+
+PROTOCOL = LatencyProtocol(
+    min_samples=24,
+    min_seconds=0.01,
+    max_seconds=0.1,
+    warmup_window=0.003,
+    warmup_steady=0.05,
+    warmup_max_seconds=0.05,
+)
+Recipe = dict[str, Any]
+_measured: dict[tuple[object, ...], float] = {}
+
+
+@dataclass(frozen=True)
+class Site:
+    """A layer that may be decomposed: its shapes (C, H, W) at every call, and the ranks to try."""
+
+    conv: nn.Conv2d
+    shapes: tuple[tuple[tuple[int, ...], tuple[int, ...]], ...]
+    ranks: tuple[int, ...]
+
+    def macs(self, rank: int) -> int:
+        """MACs at that rank, of the dense layer for rank 0."""
+        ci, co = self.conv.in_channels, self.conv.out_channels
+        taps = math.prod(self.conv.kernel_size)
+        total = 0
+        for before, after in self.shapes:
+            outputs = math.prod(after[1:])
+            if rank == 0:
+                total += outputs * taps * ci * co
+            else:
+                total += math.prod(before[1:]) * ci * rank + outputs * (taps * rank * rank + rank * co)
+        return total
+
+    def seconds(self, rank: int) -> float:
+        """Measured seconds at that rank, of the dense layer for rank 0; equal layers are measured once."""
+        conv = self.conv
+        total = 0.0
+        for shape, _ in self.shapes:
+            geometry = conv.kernel_size, conv.stride, conv.padding, conv.dilation, conv.bias is None
+            key = (conv.in_channels, conv.out_channels, *geometry, shape, rank, torch.get_num_threads())
+            if key not in _measured:
+                layer = TuckerConv2d(conv, (rank, rank)) if rank else conv
+                _measured[key] = seconds_of(
+                    layer, torch.randn(1, *shape, generator=torch.Generator().manual_seed(0))
+                )
+            total += _measured[key]
+        return total
+
+
+def seconds_of(layer: nn.Module, example: Tensor) -> float:
+    """Median seconds of one call, on this process's CPU and threads."""
+    with torch.inference_mode():
+        latency = measure(lambda: layer(example), CpuStopwatch(), PROTOCOL)
+    return statistics.median(latency.samples)
+
+
+def kept_energy(weight: Tensor) -> Tensor:
+    """Share of the weight's squared norm that Tucker-2 with ranks (r, r) keeps; entry r - 1 is rank r.
+
+    It is the energy of the core, the leading r×r corner of the full one.
+    """
+    wide = weight.detach().double()
+    inner, outer = spectrum(unfolding(wide, 1))[1], spectrum(unfolding(wide, 0))[1]
+    core = torch.einsum("oihw,op,iq->pqhw", wide, outer, inner).square().sum((2, 3))
+    kept = core.cumsum(0).cumsum(1).diagonal()
+    total = float(core.sum())
+    return (kept / total).clamp_max(1) if total > 0 else torch.ones_like(kept)
+
+
+def check(*, budget: float, budget_of: str = "latency", step: int = 8, **_others: Any) -> None:
+    """Raises ValueError for a budget that is no share, an unknown currency, and steps below 1."""
+    if not 0 < budget < 1:
+        raise ValueError(f"budget={budget}: a share of the dense network, between 0 and 1, both excluded")
+    if budget_of not in BUDGETS:
+        raise ValueError(f"budget_of '{budget_of}' is not known{nearest(budget_of, BUDGETS)}")
+    if step < 1:
+        raise ValueError(f"step={step}: ranks are multiples of a step of at least 1")
+
+
+def prepare(
+    network: nn.Module,
+    context: Context,
+    *,
+    budget: float,
+    budget_of: str = "latency",
+    step: int = 8,
+    skip: tuple[str, ...] = (),
+) -> Recipe:
+    """Ranks by layer, with the costs that they were chosen by.
+
+    Raises ValueError where no choice meets the budget.
+    """
+    example = context.example_input()
+    rows: dict[str, list[tuple[tuple[int, ...], tuple[int, ...]]]] = {}
+    total = 0.0
+    for row in counted_layers(network, example):
+        rows.setdefault(row.name, []).append((row.input_shape, row.output_shape))
+        total += row.count.executed_macs
+    sites: dict[str, Site] = {}
+    for candidate in candidates(network, context.keep_first, skip):
+        ranks = _ranks(candidate.conv, step)
+        fits = not candidate.kept and not TUCKER2.obstacle(candidate.conv) and candidate.name in rows
+        if fits and ranks:
+            sites[candidate.name] = Site(candidate.conv, tuple(rows[candidate.name]), ranks)
+    if budget_of == "latency":
+        total = seconds_of(network, example)
+    costs = {name: _costs(site, budget_of) for name, site in sites.items()}
+    # What the other layers cost, and all that happens between layers, no choice can change.
+    fixed = max(0.0, total - sum(cost[0] for cost in costs.values()))
+    total = fixed + sum(cost[0] for cost in costs.values())
+    options: dict[str, list[Option]] = {}
+    for name, site in sites.items():
+        kept = kept_energy(site.conv.weight).clamp_min(1e-12)
+        options[name] = [
+            Option(rank, cost, -math.log(float(kept[rank - 1])) if rank else 0.0)
+            for rank, cost in costs[name].items()
+        ]
+    try:
+        chosen = choose(options, budget * total - fixed) if options else {}
+    except ValueError:
+        least = fixed + sum(min(cost.values()) for cost in costs.values())
+        share = least / total if total > 0 else 1.0
+        raise ValueError(
+            f"budget={budget} of the {budget_of} cannot be met: rank {step} everywhere is at {share:.3f}"
+        ) from None
+    planned = fixed + sum(option.cost for option in chosen.values())
+    return {
+        "ranks": {name: option.rank for name, option in chosen.items() if option.rank},
+        "kept_energy": {name: math.exp(-option.loss) for name, option in chosen.items() if option.rank},
+        "budget_of": budget_of,
+        "planned_share": planned / total,
+        "dense_cost": total,
+        "costs": {name: {str(rank): cost for rank, cost in by.items()} for name, by in costs.items()},
+        "machine": platform.machine() if budget_of == "latency" else None,
+        "threads": torch.get_num_threads() if budget_of == "latency" else None,
+    }
+
+
+@method("haloc", prepare=prepare, check=check)
+def haloc(
+    network: nn.Module,
+    context: Context,
+    *,
+    budget: float,
+    budget_of: str = "latency",
+    step: int = 8,
+    skip: tuple[str, ...] = (),
+) -> Rewritten:
+    """HALOC: Tucker-2 with one rank per layer, chosen by measured layer times under a budget.
+
+    Every layer is tried dense and at ranks r1 = r2 = ``step``, 2·``step``, … (at most sixteen, evenly
+    taken). Of all choices that cost at most ``budget`` of the dense network, the search looks for the
+    largest product over the layers of the kept energy 1 - ‖W - Ŵ‖²/‖W‖²: layers follow one another, and
+    one that keeps nothing ends the signal (a sum would gladly give up a few layers for the others).
+
+    ``budget_of: latency``: the cost is the median time of each layer alone, measured once at batch 1
+    on the processor that counts, with one thread; what the whole network takes beyond its layers stays.
+    The times are in the recipe. ``budget_of: macs``: the same search with MACs, no clock, the same
+    answer everywhere. ``skip``: globs of layers to leave dense.
+    """
+    recipe: Recipe = context.recipe
+    if recipe is None:
+        recipe = prepare(network, context, budget=budget, budget_of=budget_of, step=step, skip=skip)
+    ranks: dict[str, int] = recipe["ranks"]
+
+    def build(name: str, conv: nn.Conv2d) -> nn.Module | str:
+        reason = TUCKER2.obstacle(conv)
+        if reason or name in ranks:
+            return reason or TuckerConv2d(conv, (ranks[name], ranks[name]))
+        if not _ranks(conv, step):
+            return f"no multiple of {step} is below its full rank {min(full_ranks(conv))}"
+        return "dense is the better use of the budget"
+
+    return replace_each(network, context, skip, build)
+
+
+def _ranks(conv: nn.Conv2d, step: int) -> tuple[int, ...]:
+    """Multiples of the step below the full rank, at most sixteen of them, evenly taken."""
+    every = range(step, min(full_ranks(conv)), step)
+    return tuple(every[:: max(1, math.ceil(len(every) / MOST_RANKS))])
+
+
+def _costs(site: Site, budget_of: str) -> dict[int, float]:
+    cost = site.seconds if budget_of == "latency" else site.macs
+    return {rank: cost(rank) for rank in (0, *site.ranks)}

@@ -1,0 +1,194 @@
+"""What a reader should know before trusting a number: found in the results by written-down rules."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from bench.quality import OTHERS_SHARE, STOLEN_SHARE
+from bench.report.digits import known
+from bench.report.rows import Row
+from bench.report.words import plural
+from bench.store import Results
+from bench.trial import Trial
+
+FEW_ROUNDS = 5
+"""Rounds below which a run is called short: intervals over fewer trials are wide and easily misled."""
+
+MARKS = {
+    "busy": f"other processes used more than {OTHERS_SHARE:g} of a core while it sampled",
+    "stolen": f"the hypervisor took more than {STOLEN_SHARE:g} of a core while it sampled",
+    "throttled": "the processor throttled while it sampled",
+    "restless": "two successive warm-up windows never agreed before the time for warming up was over",
+    "far": "its median lies far from those of the case's other trials",
+}
+"""The marks of ``bench.quality`` in words."""
+
+_MOST_NAMED = 4
+
+
+@dataclass(frozen=True)
+class Caution:
+    """One thing to know. ``grave``: the numbers do not bear a claim while it holds."""
+
+    text: str
+    grave: bool = False
+
+
+def cautions(rows: Sequence[Row], results: Sequence[Results]) -> tuple[Caution, ...]:
+    """All that applies, the grave ones first."""
+    trials = [trial for one in results for trial in one.trials]
+    found = [
+        *_runs(results), *_repeated(results), *_hosts(results), *_versions(results), *_trials(trials),
+        *_outputs(rows), *_partial(rows), *_marked(rows), *_unresolved(rows),
+    ]  # fmt: skip
+    return tuple(sorted(found, key=lambda caution: not caution.grave))
+
+
+def loaded(trial: Trial) -> bool:
+    """True where the 1-minute load before the trial was above the number of the host's logical CPUs."""
+    load = (trial.conditions_before or {}).get("load_1m")
+    cpus = (trial.host or {}).get("logical_cpus")
+    return known(load) and known(cpus) and float(load) > float(cpus)
+
+
+def _runs(results: Sequence[Results]) -> Iterable[Caution]:
+    if quick := [one for one in results if one.start.measure.get("quick")]:
+        yield Caution(
+            f"--quick was used in {_which(quick, results)} (few rounds, short sampling): "
+            "for a first look, not for a claim.",
+            True,
+        )
+    if unfinished := [one for one in results if not one.complete]:
+        states = sorted({one.ends[-1].status if one.ends else "no end was recorded" for one in unfinished})
+        yield Caution(
+            f"Unfinished ({', '.join(states)}): {_which(unfinished, results)}. "
+            "Cases may be missing or have fewer trials than planned.",
+            True,
+        )
+    if few := [one for one in results if _few(one.start.measure.get("rounds"))]:
+        yield Caution(
+            f"Fewer than {FEW_ROUNDS} rounds were planned in {_which(few, results)}: "
+            "such intervals are wide and rest on little."
+        )
+    if dirty := [one for one in results if str(one.start.revision).endswith("-dirty")]:
+        yield Caution(f"The checkout had uncommitted changes in {_which(dirty, results)}.")
+
+
+def _few(rounds: object) -> bool:
+    return known(rounds) and rounds < FEW_ROUNDS
+
+
+def _which(some: Sequence[Results], every: Sequence[Results]) -> str:
+    if len(every) == 1:
+        return "the run"
+    if len(some) == len(every):
+        return "both runs" if len(every) == 2 else f"all {len(every)} runs"
+    return f"{'run' if len(some) == 1 else 'runs'} {_names(one.start.run for one in some)}"
+
+
+def _trials(trials: Sequence[Trial]) -> Iterable[Caution]:
+    if overloaded := [trial for trial in trials if loaded(trial)]:
+        highest = max(float((trial.conditions_before or {})["load_1m"]) for trial in overloaded)
+        yield Caution(
+            f"{len(overloaded)} of {plural(len(trials), 'trial')} began on a loaded host "
+            f"(rule: 1-minute load above the number of logical CPUs; the highest was {highest:g}). "
+            f"Cases: {_names(trial.case for trial in overloaded)}."
+        )
+    if emulated := [trial for trial in trials if (trial.host or {}).get("emulated") is True]:
+        yield Caution(
+            f"{plural(len(emulated), 'trial')} ran on an emulated processor, whose clock means nothing: "
+            "no latency was taken there."
+        )
+    if refused := [trial for trial in trials if trial.latency_refused]:
+        reasons = sorted({str(trial.latency_refused) for trial in refused})
+        yield Caution(f"Latency was refused in {plural(len(refused), 'trial')}: {'; '.join(reasons)}.")
+
+
+def _repeated(results: Sequence[Results]) -> Iterable[Caution]:
+    for run, number in Counter(one.start.run for one in results).items():
+        if number > 1:
+            yield Caution(f"Run {run} comes from {number} files: its cases stand here more than once.", True)
+
+
+def _hosts(results: Sequence[Results]) -> Iterable[Caution]:
+    hosts = sorted({str(t.host.get("id")) for one in results for t in one.trials if t.host})
+    if len(hosts) > 1:
+        yield Caution(
+            f"{len(hosts)} hosts are mixed in this report ({', '.join(hosts)}): latencies compare within one "
+            "host only; ratios are formed within a run."
+        )
+
+
+def _versions(results: Sequence[Results]) -> Iterable[Caution]:
+    seen: dict[str, set[str]] = {}
+    for one in results:
+        for package, version in one.start.versions.items():
+            seen.setdefault(str(package), set()).add(str(version))
+    mixed = [f"{p} {', '.join(sorted(v))}" for p, v in sorted(seen.items()) if len(v) > 1]
+    if mixed:
+        yield Caution(f"The runs used different versions: {'; '.join(mixed)}.")
+
+
+def _outputs(rows: Sequence[Row]) -> Iterable[Caution]:
+    done = [row for row in rows if row["status"] == "ok"]
+    if differing := [row["case"] for row in done if row["same_output"] is False]:
+        yield Caution(
+            f"The network's output differs between trials of {plural(len(differing), 'case')}: the "
+            "trials may not "
+            f"have computed the same thing. Cases: {_names(differing)}.",
+            True,
+        )
+    if broken := [row["case"] for row in done if row["finite_output"] is False]:
+        yield Caution(
+            f"The output is not finite in {plural(len(broken), 'case')}: infinite or undefined numbers "
+            "can be "
+            f"slower or faster to compute with. Cases: {_names(broken)}.",
+            True,
+        )
+
+
+def _partial(rows: Sequence[Row]) -> Iterable[Caution]:
+    partial = [row["case"] for row in rows if row["status"] == "ok" and row["failed_trials"]]
+    if partial:
+        yield Caution(
+            f"Some trials failed in {plural(len(partial), 'case')} that others finished; the numbers "
+            "are from those "
+            f"that finished. Cases: {_names(partial)}."
+        )
+
+
+def _marked(rows: Sequence[Row]) -> Iterable[Caution]:
+    for mark, meaning in MARKS.items():
+        marked = [row for row in rows if row["marks"].get(mark)]
+        if marked:
+            trials = sum(row["marks"][mark] for row in marked)
+            yield Caution(f"{plural(trials, 'trial')} marked {mark}: {meaning}. {_where(marked)}")
+    left_out = [row for row in rows if row["left_out_trials"]]
+    if left_out:
+        trials = sum(row["left_out_trials"] for row in left_out)
+        yield Caution(
+            f"{plural(trials, 'trial')} left out of the latencies: far from the others, and a mark says why. "
+            f"{_where(left_out)}"
+        )
+
+
+def _unresolved(rows: Sequence[Row]) -> Iterable[Caution]:
+    coarse = [row for row in rows if row["resolved"] is False]
+    if coarse:
+        yield Caution(
+            f"{plural(len(coarse), 'case')} did not reach the resolution that the suite asked for. "
+            f"{_where(coarse)}"
+        )
+
+
+def _where(rows: Sequence[Row]) -> str:
+    return f"Cases: {_names(row['case'] for row in rows)}."
+
+
+def _names(cases: Iterable[Any]) -> str:
+    found = list(dict.fromkeys(str(case) for case in cases))
+    rest = len(found) - _MOST_NAMED
+    return ", ".join(found[:_MOST_NAMED]) + (f" and {rest} more" if rest > 0 else "")

@@ -1,0 +1,173 @@
+"""How each run was measured and on what: facts with names, "unknown" where nobody could tell."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import PurePath
+from typing import Any
+
+from bench.report import digits
+from bench.report.cautions import loaded
+from bench.store import Results
+from bench.trial import Json, Trial
+
+UNKNOWN = "unknown"
+
+HOST_FACTS = {
+    "cpu": "processor",
+    "machine": "architecture",
+    "logical_cpus": "logical CPUs",
+    "cpu_capability": "vector instructions used by torch",
+    "memory_bytes": "main memory",
+    "gpu": "GPU",
+    "gpu_memory_bytes": "GPU memory",
+    "system": "system",
+    "kernel": "kernel",
+    "virtual": "virtual machine",
+    "emulated": "emulated processor",
+    "governor": "frequency governor",
+    "turbo": "turbo",
+    "smt": "simultaneous multithreading",
+    "clock_source": "clock source",
+    "python": "Python",
+    "torch": "torch",
+    "cuda": "CUDA",
+    "cudnn": "cuDNN",
+    "mkldnn": "oneDNN available",
+}
+"""Keys of a host's fingerprint as a reader calls them; a key not named here is shown as it is."""
+
+_ONLY_WITH_GPU = ("gpu", "gpu_memory_bytes", "cuda", "cudnn")
+
+
+@dataclass(frozen=True)
+class Fact:
+    """A name and what is known about it."""
+
+    name: str
+    value: str
+
+
+@dataclass(frozen=True)
+class Facts:
+    """Facts about one run or one host."""
+
+    title: str
+    facts: tuple[Fact, ...]
+
+
+def runs(results: Sequence[Results]) -> tuple[Facts, ...]:
+    """One set of facts per run."""
+    return tuple(Facts(f"Run {one.start.run}", tuple(_run(one))) for one in results)
+
+
+def hosts(results: Sequence[Results]) -> tuple[Facts, ...]:
+    """One set of facts per host, in order of appearance."""
+    found: dict[str, Json] = {}
+    for one in results:
+        for trial in one.trials:
+            if trial.host:
+                found.setdefault(str(trial.host.get("id", UNKNOWN)), trial.host)
+    return tuple(Facts(f"Host {key}", tuple(_host(host))) for key, host in found.items())
+
+
+def protocol(measure: Json) -> str:
+    """The sampling protocol of one trial in words."""
+
+    def word(key: str) -> str:
+        return f"{measure[key]:g}" if digits.known(measure.get(key)) else UNKNOWN
+
+    tight = digits.percent(measure.get("tight"), 1) if digits.known(measure.get("tight")) else UNKNOWN
+    return (
+        f"Warm-up until two successive windows agree, {word('warmup_max_seconds')} s at most; then at least "
+        f"{word('min_samples')} samples and {word('min_seconds')} s, or until the interval of the median is "
+        f"within ±{tight}, {word('max_seconds')} s at most. A trial gives one median."
+    )
+
+
+def _run(results: Results) -> Iterable[Fact]:
+    start, trials = results.start, results.trials
+    yield Fact("suite", start.suite + (f": {start.description}" if start.description else ""))
+    yield Fact("file", results.file.name)
+    yield Fact("started", start.started)
+    yield Fact("ended", "; ".join(f"{end.ended} ({end.status})" for end in results.ends) or UNKNOWN)
+    yield Fact("revision of csr-bench", start.revision)
+    if start.arms:
+        yield Fact("revisions compared", ", ".join(f"{arm}: {rev}" for arm, rev in start.arms.items()))
+    yield Fact("versions", ", ".join(f"{k} {v}" for k, v in start.versions.items()) or UNKNOWN)
+    yield Fact("rounds planned", str(start.measure.get("rounds", UNKNOWN)) + _quick(start.measure))
+    if digits.known(start.measure.get("resolution")):
+        most = start.measure.get("max_rounds", UNKNOWN)
+        asked = digits.percent(start.measure["resolution"], 1)
+        yield Fact("resolution asked for", f"±{asked} of each ratio to dense, in {most} rounds at most")
+    failed = sum(trial.status != "ok" for trial in trials)
+    under_load = sum(map(loaded, trials))
+    yield Fact(
+        "trials", f"{len(trials)} in fresh processes, {failed} failed, {under_load} begun on a loaded host"
+    )
+    yield Fact("order", f"every round visits each case once in a fresh random order; seed {start.seed}")
+    yield Fact("sampling", protocol(start.measure))
+    yield Fact("threads", _values(trial.threads for trial in trials))
+    yield Fact("pinned to cores", _values(_cores(trial.cores) for trial in trials))
+    yield Fact("denormal numbers", _values(trial.denormals for trial in trials))
+    yield Fact("1-minute load before trials", _spread(trials, "load_1m"))
+    yield Fact("CPU pressure before trials, % of 10 s", _spread(trials, "cpu_pressure_10s"))
+    yield Fact("CPU time stolen by other virtual machines", _stolen(trials))
+    yield Fact("targets", "; ".join(_target(target) for target in start.targets) or UNKNOWN)
+    if start.plugins:
+        yield Fact("plugins", ", ".join(PurePath(plugin).name for plugin in start.plugins))
+
+
+def _quick(measure: Json) -> str:
+    return " (--quick: a first look)" if measure.get("quick") else ""
+
+
+def _host(host: Json) -> Iterable[Fact]:
+    keys = [key for key in HOST_FACTS if key in host or key not in _ONLY_WITH_GPU]
+    keys += sorted(key for key in host if key not in HOST_FACTS and key not in ("id", "name"))
+    for key in keys:
+        yield Fact(HOST_FACTS.get(key, key), _host_word(key, host.get(key)))
+
+
+def _host_word(key: str, value: Any) -> str:
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if key.endswith("_bytes") and digits.known(value):
+        return digits.size(value)
+    return UNKNOWN if value is None or value == "" else str(value)
+
+
+def _target(target: Json) -> str:
+    prefix = target.get("prefix") or []
+    behind = f", started with `{shlex.join(map(str, prefix))}`" if prefix else ""
+    return f"{target.get('name', UNKNOWN)} (device {target.get('device', UNKNOWN)}{behind})"
+
+
+def _values(values: Iterable[Any]) -> str:
+    return ", ".join(sorted({str(v) for v in values if v is not None})) or UNKNOWN
+
+
+def _cores(cores: Any) -> str | None:
+    return "+".join(map(str, cores)) if isinstance(cores, list) else cores
+
+
+def _spread(trials: Sequence[Trial], key: str) -> str:
+    found = [float(v) for t in trials if digits.known(v := (t.conditions_before or {}).get(key))]
+    if not found:
+        return UNKNOWN
+    low, high = min(found), max(found)
+    return f"{low:g}" if low == high else f"{low:g} to {high:g}"
+
+
+def _stolen(trials: Sequence[Trial]) -> str:
+    """The stolen part of all CPU time that was used or stolen while trials ran."""
+    busy_time = stolen = 0
+    for trial in trials:
+        before = (trial.conditions_before or {}).get("busy_jiffies")
+        after = (trial.conditions_after or {}).get("busy_jiffies")
+        if isinstance(before, dict) and isinstance(after, dict):
+            busy_time += after["busy"] - before["busy"]
+            stolen += after["steal"] - before["steal"]
+    return digits.percent(stolen / (busy_time + stolen), 1) if busy_time + stolen > 0 else UNKNOWN

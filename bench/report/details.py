@@ -1,0 +1,96 @@
+"""The details of one case: what was replaced, what was left dense and why, and how its trials went."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from bench.report import digits, verdict
+from bench.report.rows import Row, name, varying
+from bench.report.table import anchor
+
+
+@dataclass(frozen=True)
+class Layers:
+    """Layers with something in common: what they became, or why they were left."""
+
+    what: str
+    layers: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Details:
+    """One case."""
+
+    anchor: str
+    title: str
+    verdict: str
+    facts: tuple[tuple[str, str], ...]
+    replaced: tuple[Layers, ...]
+    left: tuple[Layers, ...]
+    error: str
+    disagreements: tuple[str, ...]
+
+    @property
+    def replaced_count(self) -> int:
+        """Layers that the method rewrote."""
+        return sum(len(group.layers) for group in self.replaced)
+
+    @property
+    def left_count(self) -> int:
+        """Layers that the method left dense."""
+        return sum(len(group.layers) for group in self.left)
+
+
+def details(rows: Sequence[Row]) -> tuple[Details, ...]:
+    """One entry per row, in the table's order."""
+    columns = varying(rows)
+    return tuple(_one(number, row, columns) for number, row in enumerate(rows))
+
+
+def _one(number: int, row: Row, columns: Sequence[str]) -> Details:
+    return Details(
+        anchor=anchor(number),
+        title=name(row, columns),
+        verdict=verdict.verdict(row),
+        facts=tuple(_facts(row)),
+        replaced=_together(
+            (f"{layer['before']} became {layer['after']}", layer["name"]) for layer in row["replaced"]
+        ),
+        left=_together((layer["reason"], layer["name"]) for layer in row["left"]),
+        error=row["error"],
+        disagreements=tuple(row["disagreements"]),
+    )
+
+
+def _facts(row: Row) -> list[tuple[str, str]]:
+    facts = [
+        ("case", row["case"]),
+        ("run", row["run"]),
+        ("host", row["host"] or "unknown"),
+        ("trials", f"{row['trials']} finished, {row['failed_trials']} failed"),
+        ("rounds shared with dense", "—" if row["is_baseline"] else str(row["ratio_rounds"])),
+        ("first call", digits.duration(row["first_call"])),
+        ("parameters, stored", digits.exact(row["params"])),
+        ("parameters, logical", digits.exact(row["logical_params"])),
+        ("MACs, logical", digits.exact(row["macs"])),
+        ("MACs, executed", digits.exact(row["executed_macs"])),
+        ("FLOPs, 2 × executed MACs", digits.exact(row["flops"])),
+        ("elements of other layers (not in MACs)", digits.exact(row["other_elements"])),
+    ]
+    if digits.known(row["p90"]):
+        facts.insert(6, ("90th percentile of all calls", digits.duration(row["p90"])))
+    if digits.known(row["compile_seconds"]):
+        facts.insert(5, ("compiling, before the first call", digits.duration(row["compile_seconds"])))
+    if row["marks"]:
+        facts.insert(4, ("trials marked", ", ".join(f"{mark} {n}" for mark, n in row["marks"].items())))
+    if row["left_out_trials"]:
+        facts.insert(4, ("trials left out of the latency", str(row["left_out_trials"])))
+    return facts
+
+
+def _together(pairs: Iterable[tuple[str, str]]) -> tuple[Layers, ...]:
+    groups: dict[str, list[str]] = {}
+    for what, layer in pairs:
+        groups.setdefault(what, []).append(layer)
+    return tuple(Layers(what, tuple(layers)) for what, layers in groups.items())

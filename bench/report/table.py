@@ -1,0 +1,208 @@
+"""The main table: one row per case, each cell with its text and the number it sorts by."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+from bench.report import digits, verdict
+from bench.report.rows import NAMES, Row, baselines, ratio_of, setting_word, to_dense, varying
+
+Index = Mapping[tuple[str, str], Row]
+
+CUDA = (("cuda_allocated_peak", "CUDA allocated peak"), ("cuda_reserved_peak", "CUDA reserved peak"))
+
+MEANINGS = {
+    "backbone": "The network before compression.",
+    "method": "What compresses the backbone, with its knobs; leads to the case's details.",
+    "parameters": "Numbers that the stored model holds, and their ratio to dense; below, where it differs, "
+    "the logical number: distinct non-zero weights.",
+    "MACs": "Multiply-accumulates of convolution and linear layers for one image if zeros cost nothing "
+    "(logical), and their ratio to dense; below, where it differs, what the runtime executes.",
+    "latency": "Time of one forward call on a whole batch: centre of the trials' medians, with its "
+    "interval over trials.",
+    "latency ÷ dense": "Latency over the dense baseline's, formed within each round, with its interval "
+    "over rounds; below 1 is faster.",
+    "verdict": "Same where the whole interval lies within the resolution asked for (3 % unless the run says "
+    "otherwise); else faster or slower where it lies on one side of 1 and the difference survives Holm's "
+    "correction for all cases of the run; else it cannot be told, and half the interval stands below.",
+    "delivered share": "log(dense latency ÷ latency) over log(dense MACs ÷ logical MACs): how much of the "
+    "promised saving arrived; undefined where no MACs are saved.",
+    "weight bytes": "Bytes of everything that the model's state holds: parameters and buffers.",
+    "live tensor peak": "Highest sum of bytes of tensors alive during one forward, as the allocator saw it; "
+    "weights and input excluded.",
+    "resident growth": "How far the process's resident high-water mark rose while it ran: median over "
+    "trials, "
+    "noisy.",
+    "CUDA allocated peak": "Highest sum of bytes that torch allocated on the GPU during one forward beyond "
+    "what it held before.",
+    "CUDA reserved peak": "Highest sum of bytes that torch's allocator had reserved on the GPU.",
+}
+"""What each column's number is, in one sentence."""
+
+
+@dataclass(frozen=True)
+class Cell:
+    """``small``: lines under the text. ``sort``: the number to sort by, or None to sort by the text."""
+
+    text: str
+    small: tuple[str, ...] = ()
+    sort: float | None = None
+    mark: str = ""
+    link: str = ""
+
+
+@dataclass(frozen=True)
+class Column:
+    """A header with its meaning in one sentence."""
+
+    header: str
+    meaning: str
+    numeric: bool
+    cell: Callable[[int, Row], Cell]
+
+
+@dataclass(frozen=True)
+class Line:
+    """A row: its cells, and its verdict for the colour."""
+
+    cells: tuple[Cell, ...]
+    verdict: str
+
+
+@dataclass(frozen=True)
+class Table:
+    """Columns and rows in the frame's order."""
+
+    columns: tuple[Column, ...]
+    lines: tuple[Line, ...]
+    disputes: tuple[tuple[str, tuple[str, ...]], ...]
+
+
+def table(rows: Sequence[Row]) -> Table:
+    """The table of all rows."""
+    columns = _columns(rows)
+    lines = tuple(
+        Line(tuple(column.cell(number, row) for column in columns), verdict.verdict(row))
+        for number, row in enumerate(rows)
+    )
+    disputes = tuple((row["case"], tuple(row["disagreements"])) for row in rows if row["disagreements"])
+    return Table(columns, lines, disputes)
+
+
+def _columns(rows: Sequence[Row]) -> tuple[Column, ...]:
+    index = baselines(rows)
+    unit = digits.unit_for(row["latency"] for row in rows)
+    columns = [
+        Column("backbone", MEANINGS["backbone"], False, lambda _, row: Cell(row["backbone"])),
+        Column("method", MEANINGS["method"], False, _method),
+    ]
+    columns += [_setting(column) for column in varying(rows)]
+    columns += [
+        _number("parameters", lambda _, row: _params(row, index)),
+        _number("MACs", lambda _, row: _macs(row, index)),
+        Column(f"latency, {unit.name}", MEANINGS["latency"], True, lambda _, row: _latency(row, unit)),
+        _number("latency ÷ dense", _ratio),
+        Column("verdict", MEANINGS["verdict"], False, _verdict),
+        _number("delivered share", _delivered),
+        _number("weight bytes", _size("weight_bytes")),
+        _number("live tensor peak", _size("live_peak")),
+        _number("resident growth", _size("resident_growth")),
+    ]
+    for column, header in CUDA:
+        if any(digits.known(row[column]) for row in rows):
+            columns.append(_number(header, _size(column)))
+    return tuple(columns)
+
+
+def _number(header: str, cell: Callable[[int, Row], Cell]) -> Column:
+    return Column(header, MEANINGS[header], True, cell)
+
+
+def anchor(number: int) -> str:
+    """The id of a case's details: by position, as one case may be in several runs."""
+    return f"case-{number + 1}"
+
+
+def _method(number: int, row: Row) -> Cell:
+    small = [error_line(row["error"])] if row["status"] != "ok" and row["error"] else []
+    return Cell(row["label"], tuple(small), link=anchor(number))
+
+
+def error_line(error: str, longest: int = 160) -> str:
+    """The first line of an error, cut where it is long; the details have all of it."""
+    first = error.strip().partition("\n")[0]
+    return first if len(first) <= longest else first[: longest - 1] + "…"
+
+
+def _setting(column: str) -> Column:
+    def cell(_: int, row: Row) -> Cell:
+        value = row[column]
+        return Cell(setting_word(column, value), sort=_sort(value))
+
+    numeric = column in ("batch", "threads", "seed")
+    return Column(NAMES[column], f"The case's {NAMES[column]}.", numeric, cell)
+
+
+def _params(row: Row, index: Index) -> Cell:
+    small = _times(to_dense(row, "params", index))
+    if digits.known(row["logical_params"]) and row["logical_params"] != row["params"]:
+        small += _second("logical", row["logical_params"], row["params_ratio"])
+    return Cell(digits.short(row["params"]), small, _sort(row["params"]))
+
+
+def _macs(row: Row, index: Index) -> Cell:
+    small = _times(row["macs_ratio"])
+    if digits.known(row["executed_macs"]) and row["executed_macs"] != row["macs"]:
+        small += _second("executed", row["executed_macs"], to_dense(row, "executed_macs", index))
+    return Cell(
+        digits.short(row["macs"]), small, _sort(row["macs"]), "⚠ disputed" if row["disagreements"] else ""
+    )
+
+
+def _second(word: str, value: float, ratio: float) -> tuple[str, ...]:
+    return f"{word} {digits.short(value)}", *_times(ratio)
+
+
+def _times(ratio: float) -> tuple[str, ...]:
+    return (digits.times(ratio),) if digits.known(ratio) else ()
+
+
+def _latency(row: Row, unit: digits.Unit) -> Cell:
+    values = (row[key] / unit.seconds for key in ("latency", "latency_low", "latency_high"))
+    text, interval = digits.with_interval(*values)
+    return Cell(text, _narrow(interval), _sort(row["latency"]))
+
+
+def _ratio(_: int, row: Row) -> Cell:
+    if row["is_baseline"] and row["status"] == "ok":
+        return Cell("1", sort=1.0)
+    text, interval = digits.with_interval(row["ratio"], row["ratio_low"], row["ratio_high"], watch=1)
+    return Cell(text, _narrow(interval), _sort(row["ratio"]))
+
+
+def _narrow(interval: str) -> tuple[str, ...]:
+    """The interval as a line that needs little width: ``1.331–1.361``."""
+    return (interval.replace(" to ", "–"),) if interval else ()
+
+
+def _verdict(_: int, row: Row) -> Cell:
+    word = verdict.verdict(row)
+    small = []
+    if word == verdict.CANNOT_TELL:
+        small.append(digits.resolution(ratio_of(row).half_width))
+    if row["status"] == "ok" and row["failed_trials"]:
+        small.append(f"{row['failed_trials']} of {row['trials'] + row['failed_trials']} trials failed")
+    return Cell(word, tuple(small))
+
+
+def _delivered(_: int, row: Row) -> Cell:
+    return Cell(digits.percent(row["delivered_share"]), sort=_sort(row["delivered_share"]))
+
+
+def _size(column: str) -> Callable[[int, Row], Cell]:
+    return lambda _, row: Cell(digits.size(row[column]), sort=_sort(row[column]))
+
+
+def _sort(value: object) -> float | None:
+    return float(value) if digits.known(value) else None

@@ -1,0 +1,29 @@
+"""The word for one case against dense: the frame's verdict, or why there is none."""
+
+from __future__ import annotations
+
+from bench.report.rows import Row, ratio_of
+from bench.verdict import CANNOT_TELL as CANNOT_TELL
+from bench.verdict import FASTER as FASTER
+from bench.verdict import SAME as SAME
+from bench.verdict import SLOWER as SLOWER
+
+NO_INTERVAL = "no interval"
+NOT_COMPARED = "not compared"
+BASELINE = "baseline"
+FAILED = "failed"
+NOT_RUN = "not run"
+
+COMPARED = (FASTER, SLOWER, SAME, CANNOT_TELL)
+"""The verdicts that rest on an interval."""
+
+
+def verdict(row: Row) -> str:
+    """The row's verdict, or why it has none."""
+    if row["status"] != "ok":
+        return FAILED if row["status"] == "failed" else NOT_RUN
+    if row["is_baseline"]:
+        return BASELINE
+    if row["ratio_rounds"] < 1:
+        return NOT_COMPARED
+    return str(row["verdict"]) if ratio_of(row).known else NO_INTERVAL

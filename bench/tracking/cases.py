@@ -1,0 +1,154 @@
+"""The benchmarks that asv finds: one value of one case of suites/asv.yaml each.
+
+asv imports this folder from the checkout, as the package ``tracking``, beside the ``bench`` of the commit
+that it measures. So this file stands alone: ``bench.tracking`` would be another commit's.
+"""
+
+from __future__ import annotations
+
+import math
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+from bench.frame import make_frame
+from bench.lock import HostLock
+from bench.plan import Plan, make_plan
+from bench.run import begin, execute
+from bench.store import read_results
+from bench.suite import load_suite
+from bench.trial import Trial
+
+SUITE = Path(__file__).resolve().parents[2] / "suites" / "asv.yaml"
+PLAN = make_plan(load_suite(SUITE))
+
+COLUMNS = (
+    "params", "logical_params", "macs", "executed_macs", "weight_bytes", "live_peak", "latency", "ratio",
+)  # fmt: skip
+"""Columns of the frame that are tracked."""
+
+SETUP_TIMEOUT = 1200.0
+"""Seconds that measuring the suite may take: a slow board is no failure, and asv's own limit is 60."""
+
+Row = dict[str, Any]
+Rows = dict[str, Row]
+AnyFunction = TypeVar("AnyFunction", bound=Callable[..., Any])
+
+
+class Silent:
+    """A listener that tells nobody: asv shows its own progress."""
+
+    def counting(self, done: int, total: int) -> None:
+        """Counted, and not told."""
+
+    def trial(self, done: int, total: int, trial: Trial | None) -> None:
+        """Measured, and not told."""
+
+
+def measure(plan: Plan) -> Rows:
+    """Runs the plan through the harness and returns case id -> tracked columns, status and error.
+
+    A case that failed has its row too. Waits for another run on this host to end. Raises
+    KeyboardInterrupt when the run was interrupted, so that asv keeps nothing of half a run.
+    """
+    with tempfile.TemporaryDirectory() as folder, HostLock(wait=True):
+        file, start = begin(plan, Path(folder), seed=None)
+        if execute(plan, file, start, Silent()).interrupted:
+            raise KeyboardInterrupt
+        frame = make_frame([read_results(file)])
+    kept = frame[["case", *COLUMNS, "status", "error"]].to_dict("records")
+    return {str(row.pop("case")): {str(k): v for k, v in row.items()} for row in kept}
+
+
+def look_up(rows: Rows, case: str, column: str) -> float:
+    """One value of a case; whole numbers come as int.
+
+    What a case that went well does not have is nan, which asv shows as "n/a". Where the case failed before
+    it had the value, raises RuntimeError with the case's own error, which asv shows as "failed".
+    """
+    row = rows[case]
+    value = float(row[column])
+    if math.isnan(value):
+        if row["status"] != "ok":
+            raise RuntimeError(f"{case}: {row['error'] or row['status']}")
+        return math.nan
+    return int(value) if value.is_integer() else value
+
+
+def tell_asv(**attributes: object) -> Callable[[AnyFunction], AnyFunction]:
+    """Puts the attributes on a function from which asv reads unit, version and timeout."""
+
+    def put(function: AnyFunction) -> AnyFunction:
+        vars(function).update(attributes)
+        return function
+
+    return put
+
+
+class Tracked:
+    """What all classes share: the cases, and one run of the suite for all of them.
+
+    asv runs a ``setup_cache`` once per function and not once per class, so inheriting it is enough.
+    Raise a benchmark's ``version`` when its number changes its meaning: asv then begins a new history.
+    """
+
+    params = tuple(case.id for case in PLAN.cases)
+    param_names = ("case",)
+
+    @tell_asv(timeout=SETUP_TIMEOUT)
+    def setup_cache(self) -> Rows:
+        """Measures every case of the suite, once per commit."""
+        return measure(PLAN)
+
+
+class Counts(Tracked):
+    """Exact integers: any change is news."""
+
+    @tell_asv(unit="parameters", version="1")
+    def track_stored_params(self, rows: Rows, case: str) -> float:
+        """Parameters that the file holds."""
+        return look_up(rows, case, "params")
+
+    @tell_asv(unit="parameters", version="1")
+    def track_logical_params(self, rows: Rows, case: str) -> float:
+        """Distinct non-zero weights."""
+        return look_up(rows, case, "logical_params")
+
+    @tell_asv(unit="MACs", version="1")
+    def track_logical_macs(self, rows: Rows, case: str) -> float:
+        """Multiply-accumulates that a perfect kernel would do."""
+        return look_up(rows, case, "macs")
+
+    @tell_asv(unit="MACs", version="1")
+    def track_executed_macs(self, rows: Rows, case: str) -> float:
+        """Multiply-accumulates that the runtime really does."""
+        return look_up(rows, case, "executed_macs")
+
+
+class Memory(Tracked):
+    """Bytes that do not depend on the moment: any change is news."""
+
+    @tell_asv(unit="bytes", version="1")
+    def track_weight_bytes(self, rows: Rows, case: str) -> float:
+        """Bytes of the weights."""
+        return look_up(rows, case, "weight_bytes")
+
+    @tell_asv(unit="bytes", version="1")
+    def track_live_peak(self, rows: Rows, case: str) -> float:
+        """Peak of live tensor bytes during one forward, from the allocator's own events."""
+        return look_up(rows, case, "live_peak")
+
+
+class Latency(Tracked):
+    """Times: they carry the noise of the machine."""
+
+    @tell_asv(unit="seconds", version="1")
+    def track_latency(self, rows: Rows, case: str) -> float:
+        """Geometric mean over the trials of each trial's median latency, in seconds."""
+        return look_up(rows, case, "latency")
+
+    @tell_asv(unit="x dense", version="1")
+    def track_ratio(self, rows: Rows, case: str) -> float:
+        """Latency over that of the dense case, formed within each round: above 1 is slower than dense."""
+        return look_up(rows, case, "ratio")

@@ -1,0 +1,96 @@
+"""One process, one measurement of one network by one protocol: JSON on stdout.
+
+Arguments: PROTOCOL (ours, timm, autorange, pyperf) and the planted slowdown (0.05 is 5 %).
+"""
+
+from __future__ import annotations
+
+import json
+import statistics
+import sys
+import time
+from collections.abc import Callable
+
+import torch
+
+from bench.models import BACKBONES
+from bench.probes.latency import CpuStopwatch, LatencyProtocol, measure
+from bench.worker import pin
+
+Call = Callable[[], object]
+
+
+def ours(call: Call) -> dict[str, object]:
+    """This project's trial: steady warm-up, at least 64 samples, the median."""
+    samples = measure(call, CpuStopwatch(), LatencyProtocol()).samples
+    return {"value": statistics.median(samples), "samples": samples[:64]}
+
+
+def timm(call: Call) -> dict[str, object]:
+    """The protocol of timm's benchmark script: 10 calls to warm up, 40 timed, their mean."""
+    for _ in range(10):
+        call()
+    start = time.perf_counter()
+    for _ in range(40):
+        call()
+    return {"value": (time.perf_counter() - start) / 40}
+
+
+def autorange(call: Call) -> dict[str, object]:
+    """torch.utils.benchmark's adaptive_autorange, its median."""
+    from torch.utils.benchmark import Timer
+
+    timer = Timer("call()", globals={"call": call}, num_threads=1)
+    return {"value": timer.adaptive_autorange(max_run_time=2.0).median}
+
+
+def pyperf(call: Call) -> dict[str, object]:
+    """A worker as pyperf runs it: one value to warm up, three values of at least 100 ms each."""
+    start = time.perf_counter()
+    call()
+    loops = 1
+    while True:
+        start = time.perf_counter()
+        for _ in range(loops):
+            call()
+        if time.perf_counter() - start >= 0.1:
+            break
+        loops *= 2
+    values = []
+    for _ in range(3):
+        start = time.perf_counter()
+        for _ in range(loops):
+            call()
+        values.append((time.perf_counter() - start) / loops)
+    return {"value": statistics.mean(values)}
+
+
+def slowed(call: Call, share: float) -> Call:
+    """The call, and then idle spinning for ``share`` of the time it took."""
+
+    def slower() -> None:
+        start = time.perf_counter()
+        call()
+        now = time.perf_counter()
+        until = now + share * (now - start)
+        while time.perf_counter() < until:
+            pass
+
+    return slower if share else call
+
+
+def main() -> None:
+    protocol, share = sys.argv[1], float(sys.argv[2])
+    pin(1)
+    torch.set_num_threads(1)
+    torch.set_flush_denormal(True)
+    network = BACKBONES.get("resnet56").network()
+    example = torch.randn(1, 3, 32, 32, generator=torch.Generator().manual_seed(0))
+    protocols = {"ours": ours, "timm": timm, "autorange": autorange, "pyperf": pyperf}
+    with torch.inference_mode():
+        call = slowed(lambda: network(example), share)
+        print(json.dumps(protocols[protocol](call)))
+
+
+if __name__ == "__main__":
+    main()

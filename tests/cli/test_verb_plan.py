@@ -1,0 +1,53 @@
+"""bench plan: the cases on stdout, the numbers beside them, and nothing written."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+SUITE = "name: s\nbackbones: [resnet20, resnet32]\nmethods: [dense, csr_conv: {T: [2, 4]}]\n"
+
+
+@pytest.fixture(autouse=True)
+def suite(tmp_path: Path) -> None:
+    (tmp_path / "s.yaml").write_text(SUITE)
+
+
+def test_case_ids_stand_alone_on_stdout(bench: Callable[..., Any], tmp_path: Path) -> None:
+    said = bench("plan", "s.yaml", "--only", "resnet32/csr_conv(T=4)*", "--rounds", "7")
+    assert said.code == 0
+    assert said.out.splitlines() == [
+        "resnet32/dense/eager/cpu/b1/3x32x32",
+        "resnet32/csr_conv(T=4)/eager/cpu/b1/3x32x32",
+    ]
+    assert said.err.startswith("2 cases, 7 rounds, 14 trials, about ")
+    assert [file.name for file in tmp_path.iterdir()] == ["s.yaml"]
+
+
+def test_a_plan_for_machines(bench: Callable[..., Any]) -> None:
+    data = json.loads(bench("plan", "s.yaml", "--json", "--quick").out)
+    assert len(data["cases"]) == 6
+    assert (data["rounds"], data["trials"], data["networks"]) == (2, 12, 6)
+
+
+def test_only_that_fits_nothing_is_code_2(bench: Callable[..., Any]) -> None:
+    said = bench("plan", "s.yaml", "--only", "vgg")
+    assert (said.code, said.out) == (2, "")
+    assert said.err.startswith("bench: --only vgg: no case fits")
+
+
+def test_a_plugin_adds_a_method(bench: Callable[..., Any], tmp_path: Path) -> None:
+    (tmp_path / "own.py").write_text(
+        "from bench.methods.method import Rewritten, method\n"
+        "@method('own_for_plan')\n"
+        "def own(network, context):\n"
+        "    '''Nothing.'''\n"
+        "    return Rewritten(network)\n"
+    )
+    (tmp_path / "s.yaml").write_text("name: s\nbackbones: [resnet20]\nmethods: [own_for_plan]\n")
+    assert bench("plan", "s.yaml").code == 2
+    assert bench("plan", "s.yaml", "--plugin", "own.py").out == "resnet20/own_for_plan/eager/cpu/b1/3x32x32\n"

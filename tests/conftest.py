@@ -1,0 +1,71 @@
+"""What the tests share: one thread for torch, suites written to disk, the command line in this process."""
+
+from __future__ import annotations
+
+import signal
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from hypothesis import settings
+
+settings.register_profile("repeatable", deadline=None, derandomize=True, database=None)
+settings.load_profile("repeatable")
+
+
+@pytest.fixture(autouse=True, scope="session")
+def one_thread() -> None:
+    """The same order of additions on every machine, and no fight for its cores."""
+    torch = sys.modules.get("torch")
+    if torch is not None:
+        torch.set_num_threads(1)
+
+
+@pytest.fixture
+def suite_file(tmp_path: Path) -> Callable[[str], Path]:
+    """Writes a suite's text to a file."""
+
+    def write(text: str) -> Path:
+        file = tmp_path / "s.yaml"
+        file.write_text(text, encoding="utf-8")
+        return file
+
+    return write
+
+
+@dataclass(frozen=True)
+class Said:
+    """What a command answered."""
+
+    code: int
+    out: str
+    err: str
+
+
+@pytest.fixture
+def bench(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Iterator[Callable[..., Said]]:
+    """Runs ``bench WORDS…`` in an empty folder, under a host lock of its own."""
+    from bench import lock
+    from bench.cli import main
+
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(lock, "default_path", lambda: tmp_path / "lock")
+    on_term = signal.getsignal(signal.SIGTERM)
+
+    def call(*words: str | Path) -> Said:
+        monkeypatch.setattr(sys, "argv", ["bench", *map(str, words)])
+        capsys.readouterr()
+        code = 0
+        try:
+            main()
+        except SystemExit as end:
+            code = end.code if isinstance(end.code, int) else int(end.code is not None)
+        text = capsys.readouterr()
+        return Said(code, text.out, text.err)
+
+    yield call
+    signal.signal(signal.SIGTERM, on_term)

@@ -1,0 +1,221 @@
+"""The page as a whole: complete, closed to the network, safe against its data, the same every time."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+from report_lab import HOST, Net, Parsed, around, rows, run
+
+from bench.frame import make_frame
+from bench.report import page, write_report
+from bench.report.details import details
+from bench.report.table import table
+from bench.store import Results
+
+NETS = (
+    Net(),
+    Net("csr_conv", around(1.5e-3), {"T": 2}, params=500, macs=6_000,
+        replaced=[{"name": "layer1.conv1", "before": "Conv2d 16→16", "after": "CSRConv2d T=2"},
+                  {"name": "layer1.conv2", "before": "Conv2d 16→16", "after": "CSRConv2d T=2"}],
+        left=[{"name": "conv1", "reason": "first convolution"}, {"name": "dw1", "reason": "depthwise"},
+              {"name": "dw2", "reason": "depthwise"}]),
+    Net("psconv", around(1e-3), logical_params=300, macs=3_000, executed_macs=10_000),
+    Net("filter_l1", error="out of memory\nsecond line"),
+    Net("magic", count_error="no such layer"),
+    Net("later", []),
+)  # fmt: skip
+
+PLOTLY = "/*plotly stands here*/"
+
+
+@pytest.fixture(autouse=True)
+def small_plotly(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """plotly.js has 5 MB and every word is in it: only a test that asks for it gets it."""
+    if "plotly_js" not in request.fixturenames:
+        monkeypatch.setattr(page, "plotly_source", lambda: PLOTLY)
+
+
+@pytest.fixture
+def plotly_js() -> str:
+    """The real plotly.js."""
+    return page.plotly_source()
+
+
+def html(*results: Results) -> str:
+    return page.render(make_frame(results), results)
+
+
+SHAPES: dict[str, Sequence[Results]] = {
+    "usual": [run(*NETS)],
+    "nothing": [],
+    "no case": [run()],
+    "no baseline": [run(Net("csr_conv", around(1e-3), {"T": 2}))],
+    "dense alone": [run(Net())],
+    "one round": [run(Net(medians=[1e-3]), Net("psconv", [1e-3]))],
+    "all failed": [run(Net(error="boom"), Net("psconv", error="boom"))],
+    "not begun": [run(Net(medians=[]), ends=())],
+    "several runs": [run(*NETS), run(*NETS, name="run-2", suite="other", host={**HOST, "id": "h2"})],
+    "two arms": [run(*NETS, arms={"base": "a", "head": "b"})],
+    "empty host": [run(Net(), host={"id": "bare", "cpu": None})],
+    "broken clock": [run(Net(medians=[float("nan")] * 5), Net("psconv", [float("nan")] * 5))],
+}
+
+
+@pytest.mark.parametrize("name", SHAPES)
+def test_never_prints_a_missing_number_as_a_word(name: str) -> None:
+    parsed = Parsed(html(*SHAPES[name]))
+    assert not re.search(
+        r"\b(nan|none|inf|undefined behaviour)\b", parsed.text.replace("none slower", ""), re.I
+    )
+    assert not any(value in ("nan", "None", "inf") for _, found in parsed.tags for value in found.values())
+    assert "What these numbers do not say" in parsed.text
+
+
+@pytest.mark.parametrize("name", SHAPES)
+def test_loads_nothing(name: str) -> None:
+    text = html(*SHAPES[name])
+    parsed = Parsed(text)
+    assert not {"link", "img", "iframe", "object", "embed", "base"} & {tag for tag, _ in parsed.tags}
+    for _, found in parsed.tags:
+        assert "src" not in found
+        assert (found.get("href") or "#").startswith("#")
+    assert "@import" not in text
+    assert "url(" not in text
+    assert "default-src 'none'" in text
+
+
+@pytest.mark.parametrize("name", SHAPES)
+def test_same_input_same_bytes(name: str) -> None:
+    assert html(*SHAPES[name]) == html(*SHAPES[name])
+
+
+def test_plotly_is_inlined_once_and_only_for_plots(plotly_js: str, tmp_path: Path) -> None:
+    write_report([run(*NETS)], tmp_path / "r.html")
+    text = (tmp_path / "r.html").read_text(encoding="utf-8")
+    assert text.count(plotly_js) == 1
+    assert len(html(run(Net(error="boom")))) < 100_000
+
+
+def test_plots_stay_away_from_plotlys_server() -> None:
+    assert "showSendToCloud: false" in html(run(*NETS))
+
+
+def test_every_part_is_there_in_order() -> None:
+    text = Parsed(html(run(*NETS))).text
+    parts = [
+        "csr-bench: smoke",
+        "1 of 2 compressed cases",
+        "Verdicts per backbone",
+        "How it was measured, on what",
+        "The same for all cases",
+        "Parameters against latency",
+        "Details per case",
+        "Nothing about accuracy",
+    ]
+    places = [text.index(part) for part in parts]
+    assert places == sorted(places)
+
+
+def test_data_cannot_become_markup() -> None:
+    bad = "</script><script>alert(1)</script><img src=x onerror=alert(2)>"
+    poisoned = [
+        run(
+            Net(backbone=bad, disagreements=[bad], left=[{"name": bad, "reason": bad}]),
+            Net("csr_conv", around(1e-3), {"T": 2, "order": bad}, backbone=bad),
+            Net(bad, error=bad, backbone=bad),
+            name=bad,
+            suite=bad,
+            revision=bad,
+            host={**HOST, "cpu": bad, bad: bad},
+        )
+    ]
+    benign = [
+        run(
+            Net(disagreements=["b"], left=[{"name": "l", "reason": "r"}]),
+            Net("csr_conv", around(1e-3), {"T": 2, "order": "o"}),
+            Net("m", error="e"),
+            host={**HOST, "k": "v"},
+        )
+    ]
+    text, parsed = html(*poisoned), Parsed(html(*poisoned))
+    assert "<script>alert" not in text
+    assert "<img" not in text
+    assert parsed.count("script") == Parsed(html(*benign)).count("script")
+    assert bad in parsed.text
+
+
+def test_failed_cases_have_rows_with_their_error() -> None:
+    found = table(rows(run(*NETS)))
+    lines = {line.cells[1].text: line for line in found.lines}
+    assert len(lines) == len(NETS)
+    assert lines["filter_l1"].verdict == "failed"
+    assert lines["filter_l1"].cells[1].small == ("RuntimeError in sample: out of memory",)
+    assert lines["magic"].cells[1].small == ("ValueError in method: no such layer",)
+    assert lines["later"].verdict == "not run"
+    text = Parsed(html(run(*NETS))).text
+    assert text.index("RuntimeError in sample: out of memory") < text.index("Details per case")
+    assert "second line" in text
+
+
+def test_columns_have_their_own_names_and_meanings() -> None:
+    found = table(rows(run(*NETS)))
+    headers = [column.header for column in found.columns]
+    assert {"weight bytes", "live tensor peak", "resident growth"} < set(headers)
+    assert "memory" not in headers
+    assert all(column.meaning.endswith(".") for column in found.columns)
+    assert all(len(line.cells) == len(headers) for line in found.lines)
+
+
+def test_columns_for_settings_appear_only_where_they_vary() -> None:
+    def headers(*nets: Net) -> list[str]:
+        return [column.header for column in table(rows(run(*nets))).columns]
+
+    assert "runtime" not in headers(Net())
+    assert "runtime" in headers(Net(), Net(runtime="compile"))
+    assert "runtime eager" in Parsed(html(run(Net()))).text
+
+
+def test_logical_and_executed_numbers_are_shown_where_they_differ() -> None:
+    found = table(rows(run(*NETS)))
+    cells = dict(zip([column.header for column in found.columns], found.lines[2].cells, strict=True))
+    space = "\N{NO-BREAK SPACE}"
+    assert cells["parameters"].small == (f"1.00{space}×", "logical 300", f"0.300{space}×")
+    assert cells["MACs"].small == (f"0.300{space}×", f"executed 10.00{space}k", f"1.00{space}×")
+    assert cells["resident growth"].text == "—"
+    assert cells["resident growth"].sort is None
+    assert cells["latency, ms"].sort == pytest.approx(1e-3, rel=1e-3)
+
+
+def test_disputed_rows_are_marked_and_listed() -> None:
+    found = table(rows(run(Net(disagreements=["conv1: 1 against 2"]))))
+    assert found.disputes == (("resnet20/dense/eager/cpu/b1/3x32x32", ("conv1: 1 against 2",)),)
+    assert [cell.mark for cell in found.lines[0].cells if cell.mark] == ["⚠ disputed"]
+
+
+def test_details_group_layers_and_drop_none() -> None:
+    case = details(rows(run(*NETS)))[1]
+    assert (case.replaced_count, case.left_count) == (2, 3)
+    assert [(group.what, group.layers) for group in case.left] == [
+        ("first convolution", ("conv1",)),
+        ("depthwise", ("dw1", "dw2")),
+    ]
+    text = Parsed(html(run(*NETS))).text
+    assert all(layer in text for layer in ("layer1.conv1", "layer1.conv2", "conv1", "dw1", "dw2"))
+    assert "90th percentile" not in text
+
+
+def test_table_links_lead_to_details() -> None:
+    tags = Parsed(html(run(*NETS), run(*NETS, name="run-2"))).tags
+    targets = [found["id"] for tag, found in tags if tag == "details" and "id" in found]
+    links = [found["href"] for tag, found in tags if tag == "a" and str(found["href"]).startswith("#case-")]
+    assert links == [f"#{target}" for target in targets]
+    assert len(set(targets)) == 2 * len(NETS)
+
+
+def test_quick_stands_beside_the_headline() -> None:
+    text = Parsed(html(run(*NETS, quick=True))).text
+    assert text.index("Not for a claim.") < text.index("Verdicts per backbone")
+    assert "Not for a claim." not in Parsed(html(run(*NETS))).text

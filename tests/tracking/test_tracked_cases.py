@@ -1,0 +1,152 @@
+"""The benchmarks that asv finds, and what they answer from a cache."""
+
+from __future__ import annotations
+
+import json
+import math
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import bench.lock
+from bench.plan import make_plan
+from bench.run import Outcome
+from bench.suite import load_suite
+from bench.tracking import cases
+
+FOLDER = Path(cases.__file__).parent
+DENSE = "resnet20/dense/eager/cpu/b1/3x32x32"
+PSCONV = "resnet20/psconv(variant=PSD2_P8)/eager/cpu/b1/3x32x32"
+METRICS = {
+    "Counts.track_stored_params": ("params", "parameters"),
+    "Counts.track_logical_params": ("logical_params", "parameters"),
+    "Counts.track_logical_macs": ("macs", "MACs"),
+    "Counts.track_executed_macs": ("executed_macs", "MACs"),
+    "Memory.track_weight_bytes": ("weight_bytes", "bytes"),
+    "Memory.track_live_peak": ("live_peak", "bytes"),
+    "Latency.track_latency": ("latency", "seconds"),
+    "Latency.track_ratio": ("ratio", "x dense"),
+}
+
+
+@pytest.fixture(scope="module")
+def found(tmp_path_factory: pytest.TempPathFactory) -> list[dict[str, Any]]:
+    """The benchmarks as asv's own discovery describes them, in a process of its own as asv does it."""
+    folder = tmp_path_factory.mktemp("discover")
+    script = (
+        "import sys; from asv_runner.discovery import list_benchmarks;"
+        "list_benchmarks(sys.argv[1], open(sys.argv[2], 'w'))"
+    )
+    answer = folder / "benchmarks.json"
+    subprocess.run([sys.executable, "-c", script, str(FOLDER), str(answer)], cwd=folder, check=True)
+    benchmarks: list[dict[str, Any]] = json.loads(answer.read_text(encoding="utf-8"))
+    return benchmarks
+
+
+def test_the_suite_is_small() -> None:
+    plan = make_plan(load_suite(cases.SUITE))
+    assert plan.suite == "asv"
+    assert len(plan.cases) <= 12
+    assert plan.measure.rounds >= 5
+    assert plan.trials <= 60
+    assert plan.estimated_seconds <= 120
+
+
+def test_every_case_has_its_baseline() -> None:
+    ids = {case.id for case in cases.PLAN.cases}
+    assert all(case.baseline().id in ids for case in cases.PLAN.cases)
+
+
+def test_asv_finds_every_metric_and_nothing_else(found: list[dict[str, Any]]) -> None:
+    assert {one["name"] for one in found} == {f"cases.{name}" for name in METRICS}
+    assert {one["type"] for one in found} == {"track"}
+
+
+def test_units_and_versions_are_set_by_hand(found: list[dict[str, Any]]) -> None:
+    assert {one["name"].removeprefix("cases."): one["unit"] for one in found} == {
+        name: unit for name, (_, unit) in METRICS.items()
+    }
+    # asv's own version is a hash of the source, 64 letters long: an edited comment would drop the history.
+    assert all(len(one["version"]) < 10 for one in found)
+
+
+def test_parameters_are_the_case_ids(found: list[dict[str, Any]]) -> None:
+    ids = [case.id for case in make_plan(load_suite(cases.SUITE)).cases]
+    for one in found:
+        assert one["param_names"] == ["case"]
+        assert one["params"] == [[repr(case_id) for case_id in ids]]
+
+
+def test_all_share_one_run_of_the_suite(found: list[dict[str, Any]]) -> None:
+    assert len({one["setup_cache_key"] for one in found}) == 1
+    assert {one["setup_cache_timeout"] for one in found} == {cases.SETUP_TIMEOUT}
+
+
+def row(status: str = "ok", error: str = "", **values: float) -> cases.Row:
+    return {**dict.fromkeys(cases.COLUMNS, math.nan), **values, "status": status, "error": error}
+
+
+def ask(name: str, rows: cases.Rows, case: str) -> float:
+    group, method = name.split(".")
+    value: float = getattr(getattr(cases, group)(), method)(rows, case)
+    return value
+
+
+@pytest.mark.parametrize("name", METRICS)
+def test_each_metric_reads_its_own_column(name: str) -> None:
+    values = {column: 10.0 + number for number, column in enumerate(cases.COLUMNS)}
+    rows = {DENSE: row(**dict.fromkeys(cases.COLUMNS, 1.0)), PSCONV: row(**values)}
+    assert ask(name, rows, PSCONV) == values[METRICS[name][0]]
+
+
+def test_whole_numbers_stay_whole() -> None:
+    value = ask("Counts.track_stored_params", {DENSE: row(params=269722.0)}, DENSE)
+    assert json.dumps(value) == "269722"
+    assert ask("Latency.track_latency", {DENSE: row(latency=0.0025)}, DENSE) == 0.0025
+
+
+def test_a_failed_case_raises_its_own_error() -> None:
+    rows = {DENSE: row(status="failed", error="Timeout in launch: no answer within 120 s")}
+    with pytest.raises(RuntimeError, match=f"{DENSE}: Timeout in launch: no answer within 120 s"):
+        ask("Latency.track_latency", rows, DENSE)
+
+
+def test_a_failed_case_keeps_what_was_known_before_it_failed() -> None:
+    rows = {DENSE: row(status="failed", error="Crash in launch: …", params=5.0)}
+    assert ask("Counts.track_stored_params", rows, DENSE) == 5
+
+
+def test_what_a_good_case_lacks_is_not_a_failure() -> None:
+    rows = {DENSE: row(params=5.0, weight_bytes=20.0)}  # latency refused, as under emulation
+    assert math.isnan(ask("Latency.track_latency", rows, DENSE))
+
+
+def test_an_unknown_case_is_an_error() -> None:
+    with pytest.raises(KeyError):
+        ask("Counts.track_stored_params", {DENSE: row()}, PSCONV)
+
+
+def test_measuring_fills_every_column(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(bench.lock, "default_path", lambda: tmp_path / "lock")
+    plan = make_plan(load_suite(cases.SUITE), rounds=1, only="layer/64-64-k3/csr_conv", quick=True)
+    rows = cases.measure(plan)
+    assert list(rows) == [case.id for case in plan.cases]
+    for measured in rows.values():
+        assert measured["status"] == "ok", measured["error"]
+        assert all(measured[column] > 0 for column in cases.COLUMNS)
+    dense, compressed = rows.values()
+    assert compressed["params"] < dense["params"] == 64 * 64 * 9
+    assert dense["ratio"] == 1
+
+
+def test_an_interrupted_run_is_not_kept(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    def interrupted(plan: Any, file: Path, *_: Any) -> Any:
+        return Outcome(file, interrupted=True)
+
+    monkeypatch.setattr(bench.lock, "default_path", lambda: tmp_path / "lock")
+    monkeypatch.setattr(cases, "execute", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        cases.measure(cases.PLAN)
