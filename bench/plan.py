@@ -10,6 +10,7 @@ from typing import Any
 
 from bench.case import Case
 from bench.errors import InputError, nearest
+from bench.solve import Solved
 from bench.suite import LoadedSuite, Measure
 from bench.targets import Target
 
@@ -30,6 +31,7 @@ class Plan:
     measure: Measure
     plugins: tuple[str, ...]
     quick: bool = False
+    solved: tuple[Solved, ...] = ()
 
     @property
     def trials(self) -> int:
@@ -62,6 +64,7 @@ class Plan:
             "rounds": self.measure.rounds,
             "trials": self.trials,
             "estimated_seconds": round(self.estimated_seconds, 1),
+            "solved": [solved.as_dict() for solved in self.solved],
             "targets": [asdict(target) for target in self.targets.values()],
         }
 
@@ -97,4 +100,5 @@ def make_plan(
         measure,
         tuple(loaded.suite.plugins),
         quick,
+        tuple(s for s in loaded.solved() if s.count_id in {c.count_id for c in cases}),
     )

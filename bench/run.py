@@ -69,6 +69,7 @@ def begin(
         revision=revision(),
         arms=arms or {},
         peaks=read_peaks(folder),
+        solved=[solved.as_dict() for solved in plan.solved],
     )
     return folder / f"{run_id}.jsonl", start
 

@@ -13,10 +13,11 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from bench.case import Case, MethodCall, Shape
 from bench.errors import InputError, nearest
-from bench.knobs import check_call, expand_knobs
+from bench.knobs import expand_knobs
 from bench.models import BACKBONES
 from bench.registry import load_plugins
 from bench.runtimes import RUNTIMES
+from bench.solve import Solved, Solver, check, is_target, spread
 from bench.targets import TARGETS, Target
 from bench.yaml_source import YamlSource, read_yaml
 
@@ -125,7 +126,11 @@ class LoadedSuite:
         self.suite = suite
         self.source = source
         self.targets = targets
-        self._calls = list(_all_calls(suite, source))
+        places = list(_all_calls(suite, source))
+        self._calls = [calls for _, calls in places]
+        self._lines = {id(calls): ("methods", at) for at, calls in places}
+        self._solver = Solver()
+        self._solved: dict[tuple[str, str, float], Solved] = {}
 
     def cases(self) -> list[Case]:
         """All cases in the order of the file, each once. Raises InputError when nothing is left."""
@@ -152,12 +157,24 @@ class LoadedSuite:
                     memory_format,
                     suite.classes,
                 )
+                if any(is_target(value) for call in calls for value in call.knobs.values()):
+                    # A case that goes by its name before solving is not worth the search.
+                    if not _stays(case.id, [], exclude):
+                        continue
+                    with _Located(self.source, self._lines[id(calls)]):
+                        case, solved = self._solver.solve(case)
+                    if solved is not None:
+                        self._solved[solved.count_id, solved.of, solved.asked] = solved
                 if _stays(case.id, include, exclude) and found.setdefault(case.id, case) != case:
                     raise InputError(f"{self.source.where(('methods',))}: two cases share the id {case.id}")
         if not found:
             trimmed = "exclude" if suite.exclude else "include"
             raise InputError(f"{self.source.where((trimmed,))}: include and exclude leave no case")
         return list(found.values())
+
+    def solved(self) -> list[Solved]:
+        """The knobs that ``cases`` found, in the order of the cases."""
+        return list(self._solved.values())
 
     def _backbones(self) -> Iterator[str]:
         for at, name in enumerate(self.suite.backbones):
@@ -213,14 +230,16 @@ def parse_shape(text: str, channels: int = 3) -> Shape:
     return int(match[1] or channels), int(match[2]), int(match[3])
 
 
-def _all_calls(suite: Suite, source: YamlSource) -> Iterator[tuple[MethodCall, ...]]:
+def _all_calls(suite: Suite, source: YamlSource) -> Iterator[tuple[int, tuple[MethodCall, ...]]]:
+    """Each place in the file's list of methods, with the methods that it gives."""
     for at, entry in enumerate(suite.methods):
         with _Located(source, ("methods", at)):
             if isinstance(entry, dict) and "chain" in entry:
-                yield from _chain(entry, source, at)
+                for calls in _chain(entry, source, at):
+                    yield at, calls
             else:
                 for call in _calls(entry, source, ("methods", at)):
-                    yield (call,)
+                    yield at, (call,)
 
 
 def _chain(entry: dict[str, Any], source: YamlSource, at: int) -> Iterator[tuple[MethodCall, ...]]:
@@ -243,20 +262,21 @@ def _calls(entry: Any, source: YamlSource, path: tuple[str | int, ...]) -> Itera
     with _Located(source, (*path, name)):
         if not isinstance(knobs, dict):
             raise InputError(f"the knobs of {name} are a mapping: {{knob: value}}")
+        knobs = spread(knobs)
         for knob in knobs:
             with _Located(source, (*path, name, knob)):
                 one_each = {k: v for k, v in knobs.items() if k == knob}
                 for values in expand_knobs(name, one_each):
                     _check_alone(name, values, knobs)
         for values in expand_knobs(name, knobs):
-            yield check_call(name, values)
+            yield check(name, values)
 
 
 def _check_alone(name: str, values: dict[str, Any], knobs: dict[str, Any]) -> None:
     """Checks one knob's value beside the first values of the others, so that an error has its line."""
     others = next(expand_knobs(name, {k: v for k, v in knobs.items() if k not in values}))
     try:
-        check_call(name, {**others, **values})
+        check(name, {**others, **values})
     except InputError as error:
         if not any(f"'{other}'" in str(error) or f"knob {other} " in str(error) for other in others):
             raise

@@ -14,7 +14,10 @@ Json = dict[str, Any]
 
 @dataclass(frozen=True)
 class RunStart:
-    """What was asked for: the first line of a file. ``arms``: name -> revision where two are compared."""
+    """What was asked for: the first line of a file.
+
+    ``solved``: knobs found for a target; ``arms``: name -> revision where two are compared.
+    """
 
     run: str
     suite: str
@@ -30,6 +33,7 @@ class RunStart:
     revision: str = "unknown"
     arms: dict[str, str] = field(default_factory=dict)
     peaks: Json | None = None
+    solved: list[Json] = field(default_factory=list)
     kind: str = field(default="run", init=False)
 
 

@@ -10,6 +10,7 @@ import typer
 
 from bench.cli.app import app
 from bench.cli.screen import print_table
+from bench.errors import InputError
 
 
 class Kind(StrEnum):
@@ -52,7 +53,11 @@ def _rows(kind: Kind, glob: str) -> list[tuple[str, str]]:
     if kind is Kind.methods:
         found = []
         for name in METHODS.names(glob):
-            method = METHODS.get(name)
+            try:
+                method = METHODS.get(name)
+            except InputError as error:  # an installed distribution's own mistake
+                found.append((name, str(error)))
+                continue
             knobs = ", ".join(method.knobs)
             found.append((name, f"{method.summary} [{knobs}]" if knobs else method.summary))
         return found

@@ -33,6 +33,8 @@ def plan(
         return
     for case in planned.cases:
         typer.echo(case.id)
+    for solved in planned.solved:
+        typer.echo(f"solved: {solved.in_words()}", err=True)
     typer.echo(
         f"{len(planned.cases)} cases, {planned.measure.rounds} rounds, {planned.trials} trials, "
         f"about {duration(planned.estimated_seconds)}",

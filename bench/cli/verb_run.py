@@ -57,6 +57,8 @@ def run(
         f"about {duration(plan.estimated_seconds)}",
         err=True,
     )
+    for solved in plan.solved:
+        typer.echo(f"solved: {solved.in_words()}", err=True)
     signal.signal(signal.SIGTERM, _as_interrupt)
     with HostLock(not no_wait, _say_waiting), run_progress() as progress:
         outcome = runs.execute(plan, file, start, progress, resumed)

@@ -97,7 +97,7 @@ class Method:
         return rewritten
 
 
-METHODS: Registry[Method] = Registry("method", "bench.methods")
+METHODS: Registry[Method] = Registry("method", "bench.methods", group="bench.methods")
 
 
 def method(

@@ -1,0 +1,80 @@
+"""bench conform"""
+
+from __future__ import annotations
+
+import json
+from fnmatch import fnmatchcase
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from bench.cli.app import app
+from bench.errors import InputError, nearest
+
+if TYPE_CHECKING:
+    from bench.conform import Finding
+    from bench.published import Published
+
+
+@app.command(epilog="Example: bench conform --only 'csr_conv*'")
+def conform(
+    only: Annotated[str | None, typer.Option(help="Glob on system or 'system network'.")] = None,
+    table: Annotated[Path | None, typer.Option(help="Another table of figures (CSV).")] = None,
+    plugin: Annotated[list[Path] | None, typer.Option(help="Python file with methods of your own.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="For machines.")] = False,
+) -> None:
+    """Compare published figures with what this code computes, one line each.
+
+    Exit: 0 every figure that can be computed agrees, 1 one is off, 2 the input was wrong.
+    """
+    from bench.conform import Status, tally
+    from bench.conform import conform as compare
+    from bench.published import TABLE, read_published
+    from bench.registry import load_plugins
+
+    load_plugins(map(str, plugin or ()))
+    findings = compare(_chosen(read_published(table or TABLE), only))
+    counts = tally(findings)
+    if as_json:
+        rows = [finding.as_dict() for finding in findings]
+        typer.echo(json.dumps({"summary": counts, "rows": rows}, indent=1))
+    else:
+        _print(findings)
+        typer.echo(", ".join(f"{number} {status}" for status, number in counts.items()))
+    raise typer.Exit(1 if counts[Status.OFF] else 0)
+
+
+def _chosen(rows: list[Published], glob: str | None) -> list[Published]:
+    if glob is None:
+        return rows
+    chosen = [r for r in rows if fnmatchcase(r.system, glob) or fnmatchcase(f"{r.system} {r.network}", glob)]
+    if not chosen:
+        raise InputError(f"--only {glob}: no row fits{nearest(glob, (r.system for r in rows))}")
+    return chosen
+
+
+def _print(findings: list[Finding]) -> None:
+    """Aligned columns, on a terminal and in a pipe alike: a person reads both."""
+    lines = []
+    for finding in findings:
+        row = finding.row
+        words = (finding.status.value, row.system, _what(row), row.metric)
+        computed = "" if finding.computed is None else _number(finding.computed)
+        margin = f"±{_number(row.tolerance)}" if row.tolerance else ""
+        lines.append((*words, _number(row.value), margin, computed, finding.note or row.source))
+    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+    for line in lines:
+        cells = [
+            cell.rjust(width) if 4 <= at <= 6 else cell.ljust(width)
+            for at, (cell, width) in enumerate(zip(line, widths, strict=True))
+        ]
+        typer.echo("  ".join(cells).rstrip())
+
+
+def _what(row: Published) -> str:
+    return row.network if row.variant in ("", "-", "dense") else f"{row.network}, {row.variant}"
+
+
+def _number(value: float) -> str:
+    return f"{value:,.0f}" if float(value).is_integer() else f"{value:,.3f}".rstrip("0")

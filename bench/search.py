@@ -1,0 +1,130 @@
+"""Searching a knob's value for the share that comes nearest to a target: pure functions on a curve."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Callable, Iterable
+from typing import Any
+
+AIM = 0.01
+"""Relative error at which a number is good enough: widths are whole channels, finer is rarely there."""
+
+LIMIT = 4096
+"""The largest whole number that is tried."""
+
+MOST = 24
+"""Values of a number that are tried at most: each costs a network."""
+
+
+class Curve:
+    """A share as a function of a knob's value, asked for as seldom as possible.
+
+    ``share(value)`` is a positive number, or words where the value cannot be taken; ``refusal`` keeps
+    the first of those.
+    """
+
+    def __init__(self, share: Callable[[Any], float | str], to: float) -> None:
+        self._share = share
+        self.to = to
+        self.shares: dict[Any, float] = {}
+        self.refusal = ""
+        self._refused: set[Any] = set()
+
+    def __call__(self, value: Any) -> float | None:
+        """The share at that value; None where it cannot be taken."""
+        if value not in self.shares and value not in self._refused:
+            answer = self._share(value)
+            if isinstance(answer, str):
+                self.refusal = self.refusal or answer
+                self._refused.add(value)
+            else:
+                self.shares[value] = answer
+        return self.shares.get(value)
+
+    def error(self, value: Any) -> float:
+        """Relative distance between the share at a value that was tried, and the target."""
+        return abs(self.shares[value] / self.to - 1)
+
+    def best(self) -> Any:
+        """The value with the smallest error, the first tried of several; None when none could be taken."""
+        return min(self.shares, key=self.error, default=None)
+
+    def brackets(self) -> list[tuple[Any, Any]]:
+        """Neighbouring values that were tried with the target between their shares, nearest first."""
+        tried = sorted(self.shares)
+        pairs = [
+            (low, high)
+            for low, high in itertools.pairwise(tried)
+            if (self.shares[low] - self.to) * (self.shares[high] - self.to) <= 0
+        ]
+        return sorted(pairs, key=lambda pair: min(map(self.error, pair)))
+
+
+def search_among(curve: Curve, values: Iterable[Any]) -> None:
+    """Tries every value."""
+    for value in values:
+        curve(value)
+
+
+def search_integer(curve: Curve) -> None:
+    """Tries the powers of two up to the first that is refused, then the numbers between two of them.
+
+    The share need not fall or rise all along (CSR-Conv's T=1 doubles a layer, and a T above a layer's
+    channels leaves it dense); between two neighbouring powers it is taken to do one of both.
+    """
+    largest, beyond = 0, LIMIT + 1
+    value = 1
+    while value <= LIMIT:
+        if curve(value) is not None:
+            largest = value
+        elif largest:
+            beyond = value
+            break
+        value *= 2
+    if largest and not curve.brackets():
+        while beyond - largest > 1 and not curve.brackets():
+            middle = (largest + beyond) // 2
+            if curve(middle) is None:
+                beyond = middle
+            else:
+                largest = middle
+    if largest and curve.error(curve.best()) == 0:
+        return
+    for low, high in curve.brackets():
+        rising = curve.shares[low] < curve.shares[high]
+        while high - low > 1:
+            middle = (low + high) // 2
+            share = curve(middle)
+            if share is None:
+                break
+            if (share < curve.to) == rising:
+                low = middle
+            else:
+                high = middle
+
+
+def search_number(curve: Curve, within: float, low: float, high: float) -> None:
+    """Tries a density, then what a density means for channels, then halves the interval between two tries.
+
+    Ends at a relative error of AIM (or ``within``, where that is less), when the interval is a
+    thousandth of the range, or after MOST tries.
+    """
+    enough = min(within, AIM)
+    root = math.sqrt(curve.to)
+    margin = (high - low) / 100
+    guesses = [curve.to, 1 - curve.to, root, 1 - root]
+    tries = 0
+    for guess in [*(g for g in guesses if low < g < high), low + margin, high - margin]:
+        value = round(guess, 4)
+        tries += 1
+        if curve(value) is not None and curve.error(value) <= enough:
+            return
+    while tries < MOST:
+        brackets = [pair for pair in curve.brackets() if pair[1] - pair[0] > (high - low) / 1000]
+        if not brackets:
+            return
+        middle = round(sum(brackets[0]) / 2, 4)
+        tries += 1
+        if curve(middle) is None or curve.error(middle) <= enough:
+            return
