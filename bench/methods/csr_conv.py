@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from bench.counting.layer_count import LayerCount
 from bench.methods.method import Context, Left, Replaced, Rewritten, method
-from bench.methods.selection import Candidate, blocks, candidates, describe, exchange
+from bench.methods.selection import blocks, candidates, describe, exchange, roles
 
 ORDERS = ("batched", "literal")
 
@@ -204,12 +204,12 @@ def csr_conv(
     those blocks alone (numbered from 0). ``order``: ``batched`` or ``literal``.
     """
     chosen = _chosen_blocks(network, blocks)
-    roles = _roles(network) if isinstance(T, dict) else {}
+    role_of = roles(network) if isinstance(T, dict) else {}
     replaced: list[Replaced] = []
     left: list[Left] = []
     for candidate in list(candidates(network, context.keep_first, skip)):
         name, conv = candidate.name, candidate.conv
-        steps = T.get(roles.get(name, ""), 0) if isinstance(T, dict) else T
+        steps = T.get(role_of.get(name, ""), 0) if isinstance(T, dict) else T
         reason = candidate.kept
         if not reason and chosen is not None and not name.startswith(chosen):
             reason = f"outside the blocks {blocks}"
@@ -270,29 +270,6 @@ def _chosen_blocks(network: nn.Module, text: str) -> tuple[str, ...] | None:
     if not first <= last < len(names):
         raise ValueError(f"blocks='{text}': the network has {len(names)} blocks, numbered from 0")
     return tuple(f"{name}." for name in names[first : last + 1])
-
-
-def _roles(network: nn.Module) -> dict[str, str]:
-    """Which 1×1 convolutions expand and which project: before and after the block's depthwise one.
-
-    The project layer is the block's last, so the two small layers of a squeeze-excitation have no role.
-    """
-    roles: dict[str, str] = {}
-    for block in blocks(network):
-        convs = [c for c in candidates(network, keep_first=False) if c.name.startswith(f"{block}.")]
-        depthwise = [i for i, c in enumerate(convs) if c.conv.groups == c.conv.in_channels > 1]
-        if not depthwise:
-            continue
-        for candidate in convs[: depthwise[0]]:
-            if _is_pointwise(candidate):
-                roles[candidate.name] = "expand"
-        if depthwise[-1] < len(convs) - 1 and _is_pointwise(convs[-1]):
-            roles[convs[-1].name] = "project"
-    return roles
-
-
-def _is_pointwise(candidate: Candidate) -> bool:
-    return candidate.conv.kernel_size == (1, 1) and candidate.conv.groups == 1
 
 
 __all__ = ["CSRConv2d", "csr_conv", "from_dense", "undefined"]

@@ -9,9 +9,10 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from bench.methods.masking import masked
+from bench.methods.masking import MaskedConv2d, masked
 from bench.methods.method import Context, Left, Replaced, Rewritten, method
 from bench.methods.selection import candidates, describe, exchange
+from bench.methods.tap_conv import TapConv2d
 
 # Supports on a 3×3 kernel, positions row-major 0..8, by the number of taps.
 PATTERNS: dict[int, tuple[tuple[int, ...], ...]] = {
@@ -19,6 +20,7 @@ PATTERNS: dict[int, tuple[tuple[int, ...], ...]] = {
     2: ((0, 1), (1, 2), (3, 4), (4, 5), (6, 7), (7, 8)),
     1: tuple((tap,) for tap in range(9)),
 }
+FORMS = ("masked", "executed")
 _VARIANT = re.compile(r"pSC(?P<n>[1249])|PS(?P<dense>D?)(?P<m>[124])_P(?P<period>[1-9]\d*)")
 
 
@@ -63,11 +65,21 @@ def supports(variant: Variant, out_channels: int, in_channels: int, generator: t
     PSD number 0 is dense and the others take the patterns in turn. Without a period (pSCn) every
     kernel draws its own n taps, from the generator (our rule: the papers fix n, not the places).
     """
-    if variant.taps == 9:
-        return torch.ones(out_channels, in_channels, 3, 3, dtype=torch.bool)
-    if variant.period == 0:
+    if variant.period == 0 and variant.taps < 9:
         order = torch.rand(out_channels, in_channels, 9, generator=generator).argsort(-1)
         return (order < variant.taps).view(out_channels, in_channels, 3, 3)
+    table = support_table(variant)
+    i = torch.arange(out_channels)[:, None]
+    j = torch.arange(in_channels)[None, :]
+    return table[(i + j + 1) % table.shape[0]].view(out_channels, in_channels, 3, 3)
+
+
+def support_table(variant: Variant) -> Tensor:
+    """Bool (P, 9): the taps of support number r. Raises ValueError where supports have no period."""
+    if variant.taps == 9:
+        return torch.ones(1, 9, dtype=torch.bool)
+    if variant.period == 0:
+        raise ValueError(f"pSC{variant.taps} has no period: every kernel draws its own taps")
     patterns = PATTERNS[variant.taps]
     table = torch.zeros(variant.period, 9, dtype=torch.bool)
     for r in range(variant.period):
@@ -75,22 +87,36 @@ def supports(variant: Variant, out_channels: int, in_channels: int, generator: t
             table[r] = True
             continue
         table[r, list(patterns[(r - variant.dense_first) % len(patterns)])] = True
-    i = torch.arange(out_channels)[:, None]
-    j = torch.arange(in_channels)[None, :]
-    return table[(i + j + 1) % variant.period].view(out_channels, in_channels, 3, 3)
+    return table
 
 
-def check(*, variant: str, **_others: Any) -> None:
-    """Raises ValueError for a variant that does not exist."""
-    parse(variant)
+def check(*, variant: str, form: str = "masked", **_others: Any) -> None:
+    """Raises ValueError for a variant or form that does not exist, and for taps that cannot be grouped."""
+    kind = parse(variant)
+    if form not in FORMS:
+        raise ValueError(f"form '{form}' is not known: masked or executed work")
+    if form == "executed" and kind.period == 0 and kind.taps < 9:
+        raise ValueError(
+            f"form 'executed' groups filters by the period of their supports, and {variant} draws every "
+            f"support at random: form 'masked', or a variant with a period (PS4_P4, PSD2_P8), works"
+        )
 
 
 @method("psconv", check=check)
-def psconv(network: nn.Module, context: Context, *, variant: str, skip: tuple[str, ...] = ()) -> Rewritten:
+def psconv(
+    network: nn.Module,
+    context: Context,
+    *,
+    variant: str,
+    form: str = "masked",
+    skip: tuple[str, ...] = (),
+) -> Rewritten:
     """pSConv: every 3×3 kernel keeps a fixed support of n of 9 taps (pSC4, PS4_P4, PSD2_P8 …).
 
-    The first convolution, 1×1 convolutions and the classifier stay dense, grouped ones too. The
-    zeros run through PyTorch's dense kernel: logical MACs fall, executed ones do not.
+    The first convolution, 1×1 convolutions and the classifier stay dense, grouped ones too. ``form``:
+    in ``masked`` the zeros run through PyTorch's dense kernel: logical MACs fall, executed ones do not.
+    ``executed`` stores and computes the kept taps alone (TapConv2d), with the same outputs; it needs
+    supports with a period. ``skip``: globs of layers to leave dense.
     """
     kind = parse(variant)
     generator = torch.Generator().manual_seed(context.seed)
@@ -103,11 +129,14 @@ def psconv(network: nn.Module, context: Context, *, variant: str, skip: tuple[st
             reason = f"{conv.kernel_size[0]}×{conv.kernel_size[1]} kernel: only 3×3 has supports"
         if not reason and conv.groups != 1:
             reason = "depthwise convolution" if conv.groups == conv.in_channels else "grouped convolution"
+        if not reason and form == "executed" and isinstance(conv, MaskedConv2d):
+            reason = "masked before: the executed form knows no other zeros than its own"
         if reason:
             left.append(Left(name, reason))
             continue
         mask = supports(kind, conv.out_channels, conv.in_channels, generator)
-        exchange(network, name, masked(conv, mask))
+        layer = masked(conv, mask) if form == "masked" else TapConv2d(conv, support_table(kind))
+        exchange(network, name, layer)
         replaced.append(
             Replaced(name, describe(conv), f"{variant}, density {float(mask.float().mean()):.3f}")
         )

@@ -9,7 +9,7 @@ from fnmatch import fnmatchcase
 from torch import nn
 from torch.nn.utils.parametrize import is_parametrized
 
-from bench.methods.masking import MaskedConv2d
+from bench.methods.masking import MaskedConv2d, MaskedLinear
 
 SHORTCUTS = ("downsample", "shortcut", "skip")
 """Names that torchvision, timm and this package give to the projection of a residual shortcut."""
@@ -46,16 +46,20 @@ def candidates(network: nn.Module, keep_first: bool, skip: tuple[str, ...] = ())
             kept = "named by the knob skip"
         elif is_parametrized(module):  # before the next: parametrizing makes a class of its own
             kept = "its weight is already stored in another form"
-        elif _computes_otherwise(module):
+        elif computes_otherwise(module):
             kept = f"{type(module).__name__} has a forward of its own"
         first = False
         yield Candidate(name, module, kept)
 
 
-def _computes_otherwise(conv: nn.Conv2d) -> bool:
-    kind = type(conv)
-    plain = kind.forward is nn.Conv2d.forward and kind._conv_forward is nn.Conv2d._conv_forward
-    return not plain and not isinstance(conv, MaskedConv2d)
+def computes_otherwise(layer: nn.Conv2d | nn.Linear) -> bool:
+    """True for a subclass whose forward is its own: another layer in its place would change the network."""
+    kind = type(layer)
+    if isinstance(layer, MaskedConv2d | MaskedLinear):
+        return False
+    if isinstance(layer, nn.Linear):
+        return kind.forward is not nn.Linear.forward
+    return kind.forward is not nn.Conv2d.forward or kind._conv_forward is not nn.Conv2d._conv_forward
 
 
 def _has_part(name: str, starts: tuple[str, ...]) -> bool:
@@ -77,6 +81,29 @@ def blocks(network: nn.Module) -> list[str]:
         if sum(isinstance(m, nn.Conv2d) for m in module.modules()) >= 2:
             found.append(name)
     return found
+
+
+def roles(network: nn.Module) -> dict[str, str]:
+    """Which 1×1 convolutions expand and which project: before and after the block's depthwise one.
+
+    The project layer is the block's last, so the two small layers of a squeeze-excitation have no role.
+    """
+    found: dict[str, str] = {}
+    for block in blocks(network):
+        convs = [c for c in candidates(network, keep_first=False) if c.name.startswith(f"{block}.")]
+        depthwise = [i for i, c in enumerate(convs) if c.conv.groups == c.conv.in_channels > 1]
+        if not depthwise:
+            continue
+        for candidate in convs[: depthwise[0]]:
+            if _is_pointwise(candidate):
+                found[candidate.name] = "expand"
+        if depthwise[-1] < len(convs) - 1 and _is_pointwise(convs[-1]):
+            found[convs[-1].name] = "project"
+    return found
+
+
+def _is_pointwise(candidate: Candidate) -> bool:
+    return candidate.conv.kernel_size == (1, 1) and candidate.conv.groups == 1
 
 
 def exchange(network: nn.Module, name: str, layer: nn.Module) -> None:

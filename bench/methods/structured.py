@@ -37,37 +37,94 @@ def plan_channels(
     """
     import torch_pruning
 
-    network = copy.deepcopy(network)  # the graph is walked by pruning it
-    names = {module: name for name, module in network.named_modules()}
-    kept: dict[nn.Module, dict[str, list[int]]] = {}
-    ignored = [last_layer(network, context), *fixed_layers(network, context)]
-    for parameter in network.parameters():
-        parameter.requires_grad_(True)
+    network = copy_for_the_graph(network)
     pruner = torch_pruning.pruner.BasePruner(
         network,
         context.example_input(),
         importance=importance,
         pruning_ratio=ratio,
         pruning_ratio_dict={network.get_submodule(name): r for name, r in (ratios or {}).items()},
-        ignored_layers=ignored,
+        ignored_layers=untouchable(network, context),
     )
-    loose = {id(parameter): name for name, parameter in network.named_parameters()}
+    walk = _Walk(network, pruner.DG)
     for group in pruner.step(interactive=True):
+        walk.prune(group)
+    return walk.recipe()
+
+
+def plan_widths(
+    network: nn.Module, context: Context, importance: Callable[[Any], Tensor], widths: dict[str, int]
+) -> Recipe:
+    """Which channels stay when the named layers shall have so many outputs, least important first.
+
+    Layers tied to a named one get its width. Raises ValueError as ``plan_channels`` does.
+    """
+    network = copy_for_the_graph(network)
+    graph = dependency_graph(network, context)
+    walk = _Walk(network, graph)
+    for name, width in widths.items():
+        layer = network.get_submodule(name)
+        cut = graph.get_pruner_of_module(layer).prune_out_channels
+        channels = graph.get_out_channels(layer)
+        order = importance(graph.get_pruning_group(layer, cut, list(range(channels)))).argsort()
+        going = sorted(order[: channels - width].tolist())
+        if going:
+            walk.prune(graph.get_pruning_group(layer, cut, going))
+    return walk.recipe()
+
+
+def dependency_graph(network: nn.Module, context: Context) -> Any:
+    """torch-pruning's graph of which channels go together. Walking it changes the network."""
+    import torch_pruning
+
+    return torch_pruning.DependencyGraph().build_dependency(network, context.example_input())
+
+
+def untouchable(network: nn.Module, context: Context) -> list[nn.Module]:
+    """The layers whose outputs must stay: the classifier and those that the backbone declares fixed."""
+    return [last_layer(network, context), *fixed_layers(network, context)]
+
+
+class _Walk:
+    """Prunes groups of a dependency graph and keeps the account of which channels are left."""
+
+    def __init__(self, network: nn.Module, graph: Any) -> None:
+        self._graph = graph
+        self._names = {module: name for name, module in network.named_modules()}
+        self._loose = {id(parameter): name for name, parameter in network.named_parameters()}
+        self._kept: dict[nn.Module, dict[str, list[int]]] = {}
+
+    def prune(self, group: Any) -> None:
+        """Removes the group's channels. Raises ValueError for a layer that cannot lose single ones."""
         for dependency, indices in group:
             module = dependency.target.module
             if isinstance(module, nn.Parameter):  # not the weight of a layer that the graph knows
-                raise ValueError(f"channels of {loose[id(module)]} (Parameter) cannot be removed one by one")
+                loose = self._loose[id(module)]
+                raise ValueError(f"channels of {loose} (Parameter) cannot be removed one by one")
             if not isinstance(module, nn.Conv2d | nn.Linear | nn.modules.batchnorm._BatchNorm):
-                if module in names:
+                if module in self._names:
                     kind = type(module).__name__
-                    raise ValueError(f"channels of {names[module]} ({kind}) cannot be removed one by one")
+                    raise ValueError(
+                        f"channels of {self._names[module]} ({kind}) cannot be removed one by one"
+                    )
                 continue  # a node of the graph without weights: a concatenation, an addition
-            widths = kept.setdefault(module, _all_channels(module))
-            side = "out" if pruner.DG.is_out_channel_pruning_fn(dependency.handler) else "in"
+            widths = self._kept.setdefault(module, _all_channels(module))
+            side = "out" if self._graph.is_out_channel_pruning_fn(dependency.handler) else "in"
             gone = set(indices)
             widths[side] = [channel for at, channel in enumerate(widths[side]) if at not in gone]
         group.prune()
-    return {names[module]: widths for module, widths in kept.items()}
+
+    def recipe(self) -> Recipe:
+        """What is left, by module name."""
+        return {self._names[module]: widths for module, widths in self._kept.items()}
+
+
+def copy_for_the_graph(network: nn.Module) -> nn.Module:
+    """The graph is walked by pruning it, and found by gradients."""
+    network = copy.deepcopy(network)
+    for parameter in network.parameters():
+        parameter.requires_grad_(True)
+    return network
 
 
 def crop(network: nn.Module, recipe: Recipe) -> Rewritten:

@@ -21,7 +21,8 @@ class Backbone:
     ``build(classes)`` returns it with random weights; ``input`` and ``classes`` are its customary
     ones. ``keep_first``: methods leave its first convolution dense by default. ``fixed_width``:
     globs of the convolutions whose output channels cannot be removed, because a shortcut without
-    weights ties them together.
+    weights ties them together. ``draw_norms`` False leaves BatchNorm in its initial state: for a
+    network that reproduces figures taken in that state.
     """
 
     name: str
@@ -31,18 +32,21 @@ class Backbone:
     summary: str
     keep_first: bool = True
     fixed_width: tuple[str, ...] = ()
+    draw_norms: bool = True
 
     def network(self, classes: int | None = None, seed: int = 0) -> nn.Module:
         """The network in eval mode, its weights drawn from ``seed`` alone, on the CPU.
 
-        BatchNorm statistics and affine weights are drawn too: their initial 0 and 1 would let a
-        broken one pass unseen, and MobileNetV2 in its initial state answers with values near 1e-9.
+        BatchNorm statistics and affine weights are drawn too, unless ``draw_norms`` is False: their
+        initial 0 and 1 would let a broken one pass unseen, and MobileNetV2 in its initial state answers
+        with values near 1e-9.
         """
         generator_state = torch.get_rng_state()
         try:
             torch.manual_seed(seed)
             network = self.build(self.classes if classes is None else classes)
-            draw_norm_statistics(network)
+            if self.draw_norms:
+                draw_norm_statistics(network)
         finally:
             torch.set_rng_state(generator_state)
         return network.eval()
@@ -70,13 +74,14 @@ def backbone(
     input: Shape = (3, 32, 32),
     classes: int = 10,
     fixed_width: tuple[str, ...] = (),
+    draw_norms: bool = True,
 ) -> Callable[[Callable[[int], nn.Module]], Callable[[int], nn.Module]]:
     """Registers ``build(classes) -> nn.Module`` under ``name``; its docstring's first line is shown by
     ``bench list backbones``."""
 
     def register(build: Callable[[int], nn.Module]) -> Callable[[int], nn.Module]:
         summary = (build.__doc__ or "").strip().partition("\n")[0]
-        BACKBONES.add(name, Backbone(name, build, input, classes, summary, True, fixed_width))
+        BACKBONES.add(name, Backbone(name, build, input, classes, summary, True, fixed_width, draw_norms))
         return build
 
     return register
