@@ -67,21 +67,23 @@ def search_among(curve: Curve, values: Iterable[Any]) -> None:
         curve(value)
 
 
-def search_integer(curve: Curve) -> None:
+def search_integer(curve: Curve, low: float = 1, high: float = LIMIT) -> None:
     """Tries the powers of two up to the first that is refused, then the numbers between two of them.
+
+    ``low`` and ``high`` are tried too; nothing outside them is.
 
     The share need not fall or rise all along (CSR-Conv's T=1 doubles a layer, and a T above a layer's
     channels leaves it dense); between two neighbouring powers it is taken to do one of both.
     """
-    largest, beyond = 0, LIMIT + 1
-    value = 1
-    while value <= LIMIT:
+    first, last = math.ceil(low), math.floor(high)
+    largest, beyond = 0, last + 1
+    between = (2**n for n in range(last.bit_length()) if first < 2**n < last)
+    for value in (first, *between, last):
         if curve(value) is not None:
             largest = value
         elif largest:
             beyond = value
             break
-        value *= 2
     if largest and not curve.brackets():
         while beyond - largest > 1 and not curve.brackets():
             middle = (largest + beyond) // 2
@@ -91,21 +93,21 @@ def search_integer(curve: Curve) -> None:
                 largest = middle
     if largest and curve.error(curve.best()) == 0:
         return
-    for low, high in curve.brackets():
-        rising = curve.shares[low] < curve.shares[high]
-        while high - low > 1:
-            middle = (low + high) // 2
+    for below, above in curve.brackets():
+        rising = curve.shares[below] < curve.shares[above]
+        while above - below > 1:
+            middle = (below + above) // 2
             share = curve(middle)
             if share is None:
                 break
             if (share < curve.to) == rising:
-                low = middle
+                below = middle
             else:
-                high = middle
+                above = middle
 
 
 def search_number(curve: Curve, within: float, low: float, high: float) -> None:
-    """Tries a density, then what a density means for channels, then halves the interval between two tries.
+    """Tries a density, then what a density means for channels, then between the two tries around the target.
 
     Ends at a relative error of AIM (or ``within``, where that is less), when the interval is a
     thousandth of the range, or after MOST tries.
@@ -124,7 +126,17 @@ def search_number(curve: Curve, within: float, low: float, high: float) -> None:
         brackets = [pair for pair in curve.brackets() if pair[1] - pair[0] > (high - low) / 1000]
         if not brackets:
             return
-        middle = round(sum(brackets[0]) / 2, 4)
+        below, above = brackets[0]
+        # Interpolation is quick, halving is sure: every second step is one of them.
+        part = _interpolated(curve, below, above) if tries % 2 == 0 else 0.5
+        middle = round(below + part * (above - below), 4)
         tries += 1
         if curve(middle) is None or curve.error(middle) <= enough:
             return
+
+
+def _interpolated(curve: Curve, below: float, above: float) -> float:
+    """Where between two values the target lies if the share's logarithm is a straight line there."""
+    first, last = math.log(curve.shares[below]), math.log(curve.shares[above])
+    part = (math.log(curve.to) - first) / (last - first) if first != last else 0.5
+    return min(max(part, 0.05), 0.95)

@@ -8,11 +8,12 @@ plan is made the knob is found, by closed forms, and from then on the case has t
     {solve: params, to: 0.25}                        one target; a list of targets multiplies
     {solve: macs, to: 0.5, within: 0.1}              how far off the share may be, relatively: 5 %
     {solve: params, to: 0.25, among: [pSC4, pSC2]}   the values that may be taken
-    {solve: params, to: 0.25, between: [0.5, 3]}     where a number may lie: 0 to 1
+    {solve: params, to: 0.25, between: [2, 16]}      where a number may lie: 0 to 1, a whole one from 1 up
 """
 
 from __future__ import annotations
 
+import math
 import typing
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
@@ -24,7 +25,7 @@ from bench.errors import InputError, nearest
 from bench.knobs import check_call
 from bench.methods import METHODS
 from bench.network import context_of, prepare
-from bench.search import Curve, search_among, search_integer, search_number
+from bench.search import LIMIT, Curve, search_among, search_integer, search_number
 
 BUDGETS = tuple(Sizes.__dataclass_fields__)
 KEYS = ("solve", "to", "within", "among", "between")
@@ -39,7 +40,11 @@ class Target:
     to: float
     within: float = WITHIN
     among: tuple[Any, ...] = ()
-    between: tuple[float, float] = (0.0, 1.0)
+    between: tuple[float, float] | None = None
+
+    def range(self, whole: bool) -> tuple[float, float]:
+        """Where a number may lie, the whole numbers' range where it is one."""
+        return self.between or ((1, LIMIT) if whole else (0, 1))
 
 
 @dataclass(frozen=True)
@@ -116,11 +121,13 @@ def read_target(name: str, knob: str, value: Mapping[str, Any]) -> Target:
     among = value.get("among", ())
     if "among" in value and not (isinstance(among, list | tuple) and among):
         raise InputError(f"{where}: `among` is a list of values, not {among!r}")
-    between = value.get("between", (0.0, 1.0))
-    pair = isinstance(between, list | tuple) and len(between) == 2 and all(map(_is_number, between))
-    if not pair or not between[0] < between[1]:
-        raise InputError(f"{where}: `between` is a pair of numbers such as [0, 1], not {between!r}")
-    target = Target(of, float(to), float(within), tuple(among), (float(between[0]), float(between[1])))
+    between: Any = value.get("between")
+    if "between" in value:
+        pair = isinstance(between, list | tuple) and len(between) == 2 and all(map(_is_number, between))
+        if not pair or not between[0] < between[1]:
+            raise InputError(f"{where}: `between` is a pair of numbers such as [0, 1], not {between!r}")
+        between = (between[0], between[1])
+    target = Target(of, float(to), float(within), tuple(among), between)
     if not target.among and not _kinds(name, knob) & {int, float}:
         raise InputError(f"{where} takes no number: name the values that may be taken: `among: […]`")
     return target
@@ -170,9 +177,9 @@ class Solver:
         if target.among:
             search_among(curve, target.among)
         elif int in _kinds(call.name, knob):
-            search_integer(curve)
+            search_integer(curve, *target.range(whole=True))
         else:
-            search_number(curve, target.within, *target.between)
+            search_number(curve, target.within, *target.range(whole=False))
         best = curve.best()
         what = f"{case.backbone}: {call.name}: no {knob} brings {target.of} to {target.to:g} of dense"
         if best is None:
@@ -214,8 +221,10 @@ def _spread(value: Any) -> Any:
 
 def _check_the_others(name: str, knobs: Mapping[str, Any], knob: str, target: Target) -> None:
     """Checks the other knobs beside some value of this one that the method accepts."""
-    low, high = target.between
-    samples: list[Any] = [1, 2, 4, 8] if int in _kinds(name, knob) else [(low + high) / 2, low, high]
+    whole = int in _kinds(name, knob)
+    low, high = target.range(whole)
+    first = math.ceil(low)
+    samples: list[Any] = [first, first + 1, 2 * first] if whole else [(low + high) / 2, low, high]
     problems = []
     for sample in samples:
         try:

@@ -45,6 +45,16 @@ def test_whole_number_where_the_curve_turns() -> None:
     assert found.best() == 7
 
 
+def test_whole_number_stays_between_its_bounds() -> None:
+    found, asked = curve(lambda n: 1 / n, 1 / 11)
+    search_integer(found, 3, 12.5)
+    assert found.best() == 11
+    assert (min(asked), max(asked)) == (3, 12)
+    found, asked = curve(lambda n: 1 / n, 1 / 100)
+    search_integer(found, 2, 12)
+    assert found.best() == 12
+
+
 def test_whole_number_that_nothing_accepts() -> None:
     found, asked = curve(lambda n: "nothing to replace", 0.5)
     search_integer(found)
