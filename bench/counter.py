@@ -51,7 +51,7 @@ def main() -> None:
     answers = claim_stdout()
     for line in sys.stdin:
         job = json.loads(line)
-        from bench.registry import load_plugins
+        from bench.plugins import load_plugins
 
         try:
             load_plugins(job.get("plugins", []))

@@ -49,8 +49,8 @@ def profile(job: dict[str, Any]) -> dict[str, Any]:
     from bench.counting.closed_form import own_layers
     from bench.methods.csr_conv import CSRConv2d
     from bench.network import backbone_network, compress
+    from bench.plugins import load_plugins
     from bench.probes import host
-    from bench.registry import load_plugins
 
     torch.set_num_threads(int(job["case"]["threads"]))
     load_plugins(job.get("plugins", []))

@@ -15,7 +15,7 @@ from bench.case import Case, MethodCall, Shape
 from bench.errors import InputError, nearest
 from bench.knobs import expand_knobs
 from bench.models import BACKBONES
-from bench.registry import load_plugins
+from bench.plugins import load_plugins
 from bench.runtimes import RUNTIMES
 from bench.solve import Solved, Solver, check, is_target, spread
 from bench.targets import TARGETS, Target

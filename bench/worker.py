@@ -65,8 +65,8 @@ def _measure(job: Job, stages: Stages, answer: dict[str, Any]) -> None:
     from bench.case import Case
     from bench.models.calibration import calibrate
     from bench.network import backbone_network, calibration_images, compress
+    from bench.plugins import load_plugins
     from bench.probes import host, latency, memory, output
-    from bench.registry import load_plugins
     from bench.runtimes import RUNTIMES
 
     device = job["device"]

@@ -11,7 +11,7 @@ import pytest
 from bench.errors import InputError
 from bench.methods import METHODS
 from bench.new_method import write_method
-from bench.registry import load_plugins
+from bench.plugins import load_plugins
 
 RAISES = """
 from bench.methods import method

@@ -10,7 +10,8 @@ import pytest
 from bench.errors import InputError, nearest
 from bench.methods import METHODS
 from bench.models import BACKBONES
-from bench.registry import Registry, load_plugins
+from bench.plugins import load_plugins
+from bench.registry import Registry
 from bench.runtimes import RUNTIMES
 
 

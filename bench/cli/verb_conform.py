@@ -30,8 +30,8 @@ def conform(
     """
     from bench.conform import Status, tally
     from bench.conform import conform as compare
+    from bench.plugins import load_plugins
     from bench.published import TABLE, read_published
-    from bench.registry import load_plugins
 
     load_plugins(map(str, plugin or ()))
     findings = compare(_chosen(read_published(table or TABLE), only))

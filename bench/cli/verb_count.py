@@ -35,7 +35,7 @@ def count(
     from bench.counter import count_case
     from bench.knobs import check_call
     from bench.models import BACKBONES
-    from bench.registry import load_plugins
+    from bench.plugins import load_plugins
     from bench.suite import parse_shape
 
     load_plugins(plugin or ())

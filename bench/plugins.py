@@ -1,0 +1,58 @@
+"""The user's own files: imported, so that their decorators add to the registries."""
+
+from __future__ import annotations
+
+import importlib.util
+import sys
+import traceback
+from collections.abc import Iterable
+from pathlib import Path
+
+from bench.errors import InputError
+from bench.methods import METHODS
+from bench.models import BACKBONES
+from bench.registry import in_one_line
+
+_plugins: dict[Path, tuple[str, BaseException | None]] = {}
+
+
+def load_plugins(paths: Iterable[str]) -> None:
+    """Imports the user's own files, each once; their decorators add to the registries.
+
+    Raises InputError when a file is not there or raises while it is imported, and again whenever
+    that file is asked for.
+    """
+    for path in paths:
+        file = Path(path).resolve()
+        if file not in _plugins:
+            # The package's own names come first: a plugin that takes one of them is then the one to be told.
+            METHODS.load()
+            BACKBONES.load()
+            _plugins[file] = _import_plugin(path, file)
+        message, cause = _plugins[file]
+        if message:
+            raise InputError(message) from cause
+
+
+def _import_plugin(path: str, file: Path) -> tuple[str, BaseException | None]:
+    """Why the file cannot be used, and what it raised; an empty message when all went well."""
+    # The number keeps two files of the same name in different folders apart.
+    name = f"bench_plugin_{len(_plugins)}_{file.stem}"
+    spec = importlib.util.spec_from_file_location(name, file)
+    if not file.is_file() or spec is None or spec.loader is None:
+        return f"plugin '{path}' is not a Python file that can be read", None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module
+    try:
+        spec.loader.exec_module(module)
+    except (Exception, SystemExit) as error:  # noqa: BLE001 - the user's own file may raise anything
+        del sys.modules[name]
+        return f"plugin '{path}'{_line_of(error, file)}: {in_one_line(error)}", error
+    return "", None
+
+
+def _line_of(error: BaseException, file: Path) -> str:
+    if isinstance(error, SyntaxError):
+        return f", line {error.lineno}"
+    lines = [f.lineno for f in traceback.extract_tb(error.__traceback__) if Path(f.filename) == file]
+    return f", line {lines[-1]}" if lines else ""
