@@ -23,13 +23,22 @@ def argv(target: Target, module: str) -> list[str]:
     return [*target.prefix, target.python or sys.executable, "-m", module]
 
 
-def environment(threads: int, checkout: Path | None = None) -> dict[str, str]:
-    """The environment of a worker: thread pools of the size asked for, a fixed hash seed.
+KEPT_HEAP = {"MALLOC_TRIM_THRESHOLD_": str(2**30), "MALLOC_MMAP_THRESHOLD_": str(2**30)}
+"""Tells glibc's allocator to keep freed memory up to 1 GiB. By default it hands the top of the heap back as
+soon as 128 KiB are free there and faults it in again: whether a network's activations end up at the top is
+an accident of the process's layout, and made equal networks differ by 15 % (docs/measurement.md)."""
 
-    A ``checkout`` stands before the installed package on the search path.
+
+def environment(threads: int, checkout: Path | None = None, heap: str = "kept") -> dict[str, str]:
+    """The environment of a worker: thread pools of the size asked for, a fixed hash seed, the heap kept.
+
+    A ``checkout`` stands before the installed package on the search path; ``heap`` "default" leaves the
+    allocator as the system has it.
     """
     pools = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
     fixed = {**dict.fromkeys(pools, str(threads)), "PYTHONHASHSEED": "0"}
+    if heap == "kept":
+        fixed |= KEPT_HEAP
     if checkout is not None:
         fixed["PYTHONPATH"] = str(checkout)
     return {**os.environ, **fixed}
@@ -54,7 +63,7 @@ def run_worker(
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=errors,
-                env=environment(int(job["case"]["threads"]), checkout),
+                env=environment(int(job["case"]["threads"]), checkout, job.get("heap", "kept")),
                 cwd=checkout,
                 start_new_session=True,  # Ctrl-C reaches the harness alone, which then ends the worker
             )

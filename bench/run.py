@@ -218,6 +218,7 @@ def measure(
         "protocol": plan.measure.protocol(),
         "plugins": list(plan.plugins),
         "orders": number == 0,
+        "heap": plan.measure.heap,
     }
     started, since = _now(), clock()
     answer = run_worker(target, job, plan.measure.timeout, checkout)

@@ -41,6 +41,12 @@ class Measure(BaseModel):
     ] = 0.005
     warmup_max_seconds: Annotated[Seconds, Field(description="time that warming up may take")] = 1.0
     timeout: Annotated[Seconds, Field(description="time after which a trial is ended as failed")] = 120.0
+    heap: Annotated[
+        Literal["kept", "default"],
+        Field(
+            description="kept: freed memory stays with the process; default: as the system's allocator has it"
+        ),
+    ] = "kept"
     resolution: Annotated[
         float | None,
         Field(gt=0, lt=1, description="go on until each ratio to dense is known that well: 0.02 is 2 %"),

@@ -86,6 +86,7 @@ class Trial:
     denormals: str | None = None
     latency_refused: str | None = None
     compile_seconds: float | None = None
+    heap: str | None = None
     stages: Json = field(default_factory=dict)
     arm: str = ""
     kind: str = field(default="trial", init=False)

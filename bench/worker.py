@@ -54,6 +54,7 @@ def run(job: Job, stages: Stages) -> dict[str, Any]:
 def _measure(job: Job, stages: Stages, answer: dict[str, Any]) -> None:
     threads = int(job["case"]["threads"])
     answer["cores"] = pin(threads)
+    answer["heap"] = "kept" if "MALLOC_TRIM_THRESHOLD_" in os.environ else "default"
     stages.enter("import torch")
     import torch
 

