@@ -12,7 +12,10 @@ import pytest
 
 import bench.cli
 
-VERBS = sorted(file.stem.removeprefix("verb_") for file in Path(bench.cli.__file__).parent.glob("verb_*.py"))
+VERBS = sorted(
+    file.stem.removeprefix("verb_").replace("_", "-")
+    for file in Path(bench.cli.__file__).parent.glob("verb_*.py")
+)
 
 OK = "name: s\nbackbones: [resnet20]\nmethods: [dense]\n"
 WRONG = {
@@ -123,7 +126,10 @@ def test_a_plugin_that_raises_is_one_line_and_code_2(bench: Callable[..., Any], 
     (tmp_path / "s.yaml").write_text(OK)
     (tmp_path / "broken.py").write_text("1 / 0")
     said = bench("run", "s.yaml", "--plugin", "broken.py")
-    assert (said.code, said.err) == (2, "bench: plugin 'broken.py': ZeroDivisionError: division by zero\n")
+    assert (said.code, said.err) == (
+        2,
+        "bench: plugin 'broken.py', line 1: ZeroDivisionError: division by zero\n",
+    )
     assert not (tmp_path / "results").exists()
 
 
