@@ -5,11 +5,14 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import queue
 import signal
 import subprocess
 import sys
 import tempfile
 import threading
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import IO, Any
 
@@ -23,10 +26,17 @@ def argv(target: Target, module: str) -> list[str]:
     return [*target.prefix, target.python or sys.executable, "-m", module]
 
 
-KEPT_HEAP = {"MALLOC_TRIM_THRESHOLD_": str(2**30), "MALLOC_MMAP_THRESHOLD_": str(2**30)}
-"""Tells glibc's allocator to keep freed memory up to 1 GiB. By default it hands the top of the heap back as
-soon as 128 KiB are free there and faults it in again: whether a network's activations end up at the top is
-an accident of the process's layout, and made equal networks differ by 15 % (docs/measurement.md)."""
+KEPT_HEAP = {
+    "MALLOC_TRIM_THRESHOLD_": str(2**30),
+    "MALLOC_MMAP_THRESHOLD_": str(2**30),
+    "GLIBC_TUNABLES": "glibc.malloc.hugetlb=1",
+}
+"""Takes two accidents of a process's layout out of its latency (docs/measurement.md has the measurements).
+
+glibc's allocator hands the top of the heap back as soon as 128 KiB are free there and faults it in again,
+or not, as the layout happens to be: up to 1 GiB is kept instead. And 4 KiB pages lie in physical memory at
+random, so some processes collide in the cache: 2 MiB pages are asked for (madvise), where the kernel has them.
+"""
 
 
 def environment(threads: int, checkout: Path | None = None, heap: str = "kept") -> dict[str, str]:
@@ -188,3 +198,33 @@ class CountingProcess:
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+
+class CountingPool:
+    """Several counting processes side by side; answers come in the order of the cases."""
+
+    def __init__(self, processes: int, plugins: list[str], checkout: Path | None = None) -> None:
+        self._all = [CountingProcess(plugins, checkout=checkout) for _ in range(processes)]
+        self._free: queue.SimpleQueue[CountingProcess] = queue.SimpleQueue()
+        for process in self._all:
+            self._free.put(process)
+        self._threads = ThreadPoolExecutor(processes)
+
+    def count(self, cases: list[Answer]) -> Iterator[Answer]:
+        """Counts and recipes of each case, or a failed answer."""
+        return self._threads.map(self._count, cases)
+
+    def _count(self, case: Answer) -> Answer:
+        process = self._free.get()
+        try:
+            return process.count(case)
+        finally:
+            self._free.put(process)
+
+    def __enter__(self) -> CountingPool:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._threads.shutdown(wait=False, cancel_futures=True)
+        for process in self._all:
+            process.close()  # also ends the thread that waits for its answer

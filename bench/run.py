@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.metadata
+import os
 import secrets
 import subprocess
 import time
@@ -15,7 +16,8 @@ from typing import Any, Protocol
 import bench
 from bench.case import Case
 from bench.errors import InputError
-from bench.launch import Answer, CountingProcess, run_worker
+from bench.launch import Answer, CountingPool, run_worker
+from bench.methods import METHODS
 from bench.plan import Plan
 from bench.resolution import unresolved
 from bench.roofline import read_peaks
@@ -25,6 +27,8 @@ from bench.trial import Count, RunEnd, RunStart, Trial, count_key
 
 GIVE_UP_AFTER = 2
 """Failed trials of a case after which its other rounds are not tried: each may cost a whole time-out."""
+
+COUNTING_PROCESSES = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 1
 
 VERSIONS_OF = ("torch", "torchvision", "timm", "fvcore", "torch-pruning", "numpy", "csr-bench")
 
@@ -121,28 +125,43 @@ def count_networks(
     arm: str = "",
     checkout: Path | None = None,
 ) -> dict[str, Count]:
-    """Counts every network of the plan, in one process beside the trials; returns count id -> record."""
+    """Counts every network of the plan before anything is timed; returns count id -> record.
+
+    Counts do not depend on the moment, so as many processes count as there are cores; methods whose
+    recipe comes from times of their own (``Method.times``) are counted after them, one by one.
+    """
     counts = {k: c for k, c in (resumed.counts if resumed else {}).items() if c.status == "ok"}
     todo: dict[str, Case] = {case.count_id: case for case in plan.cases if case.count_id not in counts}
-    with CountingProcess(list(plan.plugins), checkout=checkout) as process:
-        for done, (count_id, case) in enumerate(todo.items()):
-            listener.counting(done, len(todo))
-            answer = process.count(case.as_dict())
-            count = Count(
-                run=run_id,
-                count_id=count_id,
-                status=answer["status"],
-                error=answer["error"],
-                counts=answer.get("counts"),
-                replaced=answer.get("replaced", []),
-                left=answer.get("left", []),
-                recipes=answer.get("recipes", []),
-                arm=arm,
-            )
-            store.append(count)
-            counts[count_id] = count
+    alone = {k: c for k, c in todo.items() if any(METHODS.get(call.name).times for call in c.methods)}
+    together = {k: c for k, c in todo.items() if k not in alone}
+    done = 0
+    for group, processes in ((together, min(COUNTING_PROCESSES, len(together))), (alone, min(1, len(alone)))):
+        if not group:
+            continue
+        with CountingPool(processes, list(plan.plugins), checkout) as pool:
+            for count_id, answer in zip(
+                group, pool.count([c.as_dict() for c in group.values()]), strict=True
+            ):
+                listener.counting(done, len(todo))
+                done += 1
+                counts[count_id] = _count_record(run_id, count_id, answer, arm)
+                store.append(counts[count_id])
     listener.counting(len(todo), len(todo))
     return counts
+
+
+def _count_record(run_id: str, count_id: str, answer: Answer, arm: str) -> Count:
+    return Count(
+        run=run_id,
+        count_id=count_id,
+        status=answer["status"],
+        error=answer["error"],
+        counts=answer.get("counts"),
+        replaced=answer.get("replaced", []),
+        left=answer.get("left", []),
+        recipes=answer.get("recipes", []),
+        arm=arm,
+    )
 
 
 def _rounds(

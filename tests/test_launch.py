@@ -16,7 +16,7 @@ import pytest
 
 from bench import launch
 from bench.case import DENSE, Case, MethodCall
-from bench.launch import CountingProcess, argv, environment, run_worker
+from bench.launch import CountingPool, CountingProcess, argv, environment, run_worker
 from bench.targets import Target
 
 CASE = Case("layer/4-4-k3", DENSE, input=(4, 8, 8))
@@ -295,3 +295,10 @@ def test_bug_the_heaps_top_went_back_and_forth_and_made_equal_networks_differ() 
     assert environment(1)["MALLOC_TRIM_THRESHOLD_"] == str(2**30)
     assert environment(1)["MALLOC_MMAP_THRESHOLD_"] == str(2**30)
     assert "MALLOC_TRIM_THRESHOLD_" not in environment(1, heap="default")
+
+
+def test_a_pool_answers_in_the_order_of_the_cases() -> None:
+    cases = [Case("layer/4-4-k3", DENSE, input=(4, size, size)).as_dict() for size in (4, 8, 6, 10)]
+    with CountingPool(2, []) as pool:
+        found = [answer["counts"]["macs"] for answer in pool.count(cases)]
+    assert found == [144 * size * size for size in (4, 8, 6, 10)]

@@ -10,7 +10,7 @@ import sys
 import time
 import warnings
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -70,7 +70,7 @@ class Workshop:
         latency = {"samples": [1.0], "calls_per_sample": 1, "first_call": 1.0, "warmup_steady": True}
         return {"status": "ok", "error": None, "latency": latency, "more": "than is known"}
 
-    def counting_process(self, *_: Any, **__: Any) -> Workshop:
+    def counting_pool(self, *_: Any, **__: Any) -> Workshop:
         return self
 
     def __enter__(self) -> Workshop:
@@ -78,7 +78,10 @@ class Workshop:
 
     def __exit__(self, *_: object) -> None: ...
 
-    def count(self, case: dict[str, Any]) -> dict[str, Any]:
+    def count(self, cases: list[dict[str, Any]]) -> Iterator[dict[str, Any]]:
+        return map(self.count_one, cases)
+
+    def count_one(self, case: dict[str, Any]) -> dict[str, Any]:
         self.counted.append(case["id"])
         if case["id"] in self.uncountable:
             return {"status": "failed", "error": NO}
@@ -89,7 +92,7 @@ class Workshop:
 def workshop(monkeypatch: pytest.MonkeyPatch) -> Workshop:
     shop = Workshop()
     monkeypatch.setattr(runs, "run_worker", shop.run_worker)
-    monkeypatch.setattr(runs, "CountingProcess", shop.counting_process)
+    monkeypatch.setattr(runs, "CountingPool", shop.counting_pool)
     return shop
 
 
@@ -224,16 +227,16 @@ def test_a_run_interrupted_anywhere_is_resumed_with_exactly_what_is_missing(
 def test_an_interruption_while_counting_is_resumed(
     workshop: Workshop, plan: Plan, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    count = workshop.count
+    count = workshop.count_one
 
     def stop_at_the_second(case: dict[str, Any]) -> dict[str, Any]:
         if workshop.counted:
             raise KeyboardInterrupt
         return count(case)
 
-    monkeypatch.setattr(workshop, "count", stop_at_the_second)
+    monkeypatch.setattr(workshop, "count_one", stop_at_the_second)
     assert go(plan, tmp_path).interrupted
-    monkeypatch.setattr(workshop, "count", count)
+    monkeypatch.setattr(workshop, "count_one", count)
     outcome = go(plan, tmp_path, unfinished(plan, tmp_path))
     found = read_results(outcome.file)
     assert visits(found.trials) == everything(plan)
@@ -444,3 +447,23 @@ def test_bug_an_unreadable_file_or_an_ab_run_stopped_every_resume(
     with Store(folder / "99999999-000001-tiny-bbbb.jsonl") as store:
         store.append(replace(start, arms={"base": "1", "head": "2"}))
     assert unfinished(plan, folder).file == file
+
+
+def test_methods_that_measure_time_are_counted_alone_and_last(
+    workshop: Workshop, suite_file: Callable[[str], Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A layer timed beside another counting process would be given the wrong rank."""
+    pools: list[int] = []
+
+    def pool(processes: int, *_: Any) -> Workshop:
+        pools.append(processes)
+        return workshop
+
+    monkeypatch.setattr(runs, "CountingPool", pool)
+    monkeypatch.setattr(runs, "COUNTING_PROCESSES", 2)
+    methods = "[haloc: {budget: 0.5}, dense, csr_conv: {T: [2, 4]}]"
+    text = SUITE.replace("[dense, csr_conv: {T: [2, 4]}]", methods)
+    plan = make_plan(load_suite(suite_file(text)))
+    go(plan, tmp_path)
+    assert pools == [2, 1]
+    assert "haloc" in workshop.counted[-1]

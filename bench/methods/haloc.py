@@ -167,7 +167,7 @@ def prepare(
     }
 
 
-@method("haloc", prepare=prepare, check=check)
+@method("haloc", prepare=prepare, check=check, times=True)
 def haloc(
     network: nn.Module,
     context: Context,

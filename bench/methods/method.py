@@ -68,7 +68,8 @@ class Method:
     ``apply(network, context, **knobs)`` may change the network in place. It runs in the measuring
     process and imports torch only. ``prepare(network, context, **knobs)`` runs before, outside that
     process, may import anything, and returns the JSON-able recipe that ``apply`` finds in its context.
-    ``check(**knobs)`` raises ValueError for values that can never work.
+    ``check(**knobs)`` raises ValueError for values that can never work. ``times``: ``prepare`` measures
+    time itself, so nothing else may run beside it.
     """
 
     name: str
@@ -77,6 +78,7 @@ class Method:
     check: Callable[..., None] | None
     summary: str
     knobs: Mapping[str, inspect.Parameter] = field(repr=False)
+    times: bool = False
 
     def rewrite(self, network: nn.Module, context: Context, knobs: Knobs) -> Rewritten:
         """Applies the method with random numbers that depend on the context's seed alone.
@@ -105,6 +107,7 @@ def method(
     *,
     prepare: Callable[..., Any] | None = None,
     check: Callable[..., None] | None = None,
+    times: bool = False,
 ) -> Callable[[Callable[..., Rewritten]], Callable[..., Rewritten]]:
     """Registers ``apply(network, context, *, knob: type = default, …) -> Rewritten`` under ``name``.
 
@@ -115,7 +118,7 @@ def method(
         parameters = inspect.signature(apply, eval_str=True).parameters
         knobs = {n: p for n, p in parameters.items() if p.kind is inspect.Parameter.KEYWORD_ONLY}
         summary = (apply.__doc__ or "").strip().partition("\n")[0]
-        METHODS.add(name, Method(name, apply, prepare, check, summary, knobs))
+        METHODS.add(name, Method(name, apply, prepare, check, summary, knobs, times))
         return apply
 
     return register

@@ -112,12 +112,16 @@ def _run(results: Results) -> Iterable[Fact]:
     yield Fact("threads", _values(trial.threads for trial in trials))
     yield Fact("pinned to cores", _values(_cores(trial.cores) for trial in trials))
     yield Fact("denormal numbers", _values(trial.denormals for trial in trials))
+    yield Fact("freed memory", _values(_HEAPS.get(trial.heap or "", trial.heap) for trial in trials))
     yield Fact("1-minute load before trials", _spread(trials, "load_1m"))
     yield Fact("CPU pressure before trials, % of 10 s", _spread(trials, "cpu_pressure_10s"))
     yield Fact("CPU time stolen by other virtual machines", _stolen(trials))
     yield Fact("targets", "; ".join(_target(target) for target in start.targets) or UNKNOWN)
     if start.plugins:
         yield Fact("plugins", ", ".join(PurePath(plugin).name for plugin in start.plugins))
+
+
+_HEAPS = {"kept": "kept by the process", "default": "returned as the system's allocator decides"}
 
 
 def _quick(measure: Json) -> str:

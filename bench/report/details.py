@@ -78,6 +78,13 @@ def _facts(row: Row) -> list[tuple[str, str]]:
         ("FLOPs, 2 × executed MACs", digits.exact(row["flops"])),
         ("elements of other layers (not in MACs)", digits.exact(row["other_elements"])),
     ]
+    if digits.known(row["intensity"]):
+        facts.append(("arithmetic intensity, FLOPs per compulsory byte", f"{row['intensity']:.1f}"))
+    if digits.known(row["attainable"]):
+        reached = f"{digits.duration(row['attainable'])}, {digits.percent(row['attained'])} of it reached"
+        facts.append(("attainable time by the host's peaks", reached))
+    for order, peak in row["live_peak_by_order"].items():
+        facts.append((f"live tensor peak in {order} order, bytes", digits.exact(peak)))
     if digits.known(row["p90"]):
         facts.insert(6, ("90th percentile of all calls", digits.duration(row["p90"])))
     if digits.known(row["compile_seconds"]):
