@@ -34,8 +34,8 @@ KEPT_HEAP = {
 """Takes two accidents of a process's layout out of its latency (docs/measurement.md has the measurements).
 
 glibc's allocator hands the top of the heap back as soon as 128 KiB are free there and faults it in again,
-or not, as the layout happens to be: up to 1 GiB is kept instead. And 4 KiB pages lie in physical memory at
-random, so some processes collide in the cache: 2 MiB pages are asked for (madvise), where the kernel has them.
+or not, as the layout happens to be: up to 1 GiB is kept instead. And pages of 4 KiB lie in physical memory
+at random, so that some processes collide in the cache: 2 MiB pages are asked for, where the kernel has them.
 """
 
 
