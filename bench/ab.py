@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import random
 import subprocess
 import time
@@ -10,12 +11,14 @@ from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from bench import stats
 from bench.errors import InputError
 from bench.plan import Plan
+from bench.quality import medians
 from bench.run import GIVE_UP_AFTER, Listener, Outcome, count_networks, measure, note_end, note_failure
 from bench.schedule import round_order
 from bench.store import Store
-from bench.trial import Count, RunStart
+from bench.trial import Count, RunStart, Trial
 
 BASE, HEAD = "base", "head"
 
@@ -65,7 +68,8 @@ def execute_ab(
     """Measures the plan's cases with every arm's package into ``file``.
 
     A round visits the cases in random order and, of each case, the arms next to each other in random
-    order. An arm that does not even build fails its own trials; the other's are measured and kept.
+    order. Cases go on until half the interval of their ratio is at most the measure's resolution, or for
+    ``max_rounds``. An arm that does not even build fails its own trials; the other's are measured and kept.
     """
     outcome = Outcome(file)
     with Store(file) as store:
@@ -93,11 +97,22 @@ def _rounds(
     clock: Callable[[], float],
 ) -> None:
     failures: dict[str, int] = {}
+    trials: list[Trial] = []
     total, done = plan.trials * len(checkouts), 0
     listener.trial(0, total, None)
-    for number in range(plan.measure.rounds):
+    for number in range(max(plan.measure.rounds, plan.measure.max_rounds)):
         coin = random.Random(f"{start.seed}/{number}/arms")
+        going_on = {case.id for case in plan.cases}
+        if number >= plan.measure.rounds:
+            going_on = {
+                id_ for id_ in going_on if _unresolved(id_, trials, failures, plan.measure.resolution)
+            }
+            if not going_on:
+                break
+            total += len(going_on) * len(checkouts)
         for position, case in enumerate(round_order(list(plan.cases), start.seed, number)):
+            if case.id not in going_on:
+                continue
             arms = list(checkouts)
             coin.shuffle(arms)
             for arm in arms:
@@ -116,8 +131,24 @@ def _rounds(
                     checkouts[arm],
                 )
                 store.append(trial)
+                trials.append(trial)
                 note_failure(trial, failures, outcome)
                 listener.trial(done, total, trial)
+
+
+def _unresolved(
+    case_id: str, trials: list[Trial], failures: dict[str, int], resolution: float | None
+) -> bool:
+    """True while half the interval of the case's head/base is above the resolution, and both arms work."""
+    if resolution is None or any(
+        failures.get(f"{arm}@{case_id}", 0) >= GIVE_UP_AFTER for arm in (BASE, HEAD)
+    ):
+        return False
+    base, head = (medians([t for t in trials if (t.case, t.arm) == (case_id, arm)]) for arm in (BASE, HEAD))
+    if not base.keys() & head.keys():
+        return True
+    interval = stats.ratio(base, head)
+    return not interval.known or interval.half_width > math.log1p(resolution)
 
 
 def _git(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:

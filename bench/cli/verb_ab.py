@@ -19,6 +19,9 @@ def ab(
     suite: Annotated[Path, typer.Argument(help="Suite file (YAML).")],
     results: Annotated[Path, typer.Option(help="Folder for measured data.")] = Path("results"),
     rounds: Annotated[int | None, typer.Option(min=1, help="Rounds, instead of the suite's.")] = None,
+    max_rounds: Annotated[
+        int | None, typer.Option(min=1, help="Rounds that an unresolved case may take; the suite's, or 30.")
+    ] = None,
     only: Annotated[str | None, typer.Option(help="Glob on case ids, or a part of one.")] = None,
     fail_on: Annotated[
         str, typer.Option(help="What counts as worse: slower, bigger, or both.")
@@ -31,6 +34,8 @@ def ab(
     as_json: Annotated[bool, typer.Option("--json", help="For machines.")] = False,
 ) -> None:
     """Measure two revisions of this package in one interleaved run and compare them, case by case.
+
+    A case goes on, beyond the suite's rounds, until its ratio is known to the resolution.
 
     Exit: 0 nothing got worse, 1 something did, 2 the input was wrong, 4 cannot tell, 130 interrupted.
     """
@@ -46,7 +51,7 @@ def ab(
     wanted, band = parse_fail_on(fail_on), parse_percent(resolution)
     repository = arms.repository_of(Path.cwd())
     commits = {arms.BASE: arms.resolve(rev_a, repository), arms.HEAD: arms.resolve(rev_b, repository)}
-    plan = make_plan(load_suite(suite), rounds, only)
+    plan = make_plan(load_suite(suite), rounds, only, resolution=band, max_rounds=max_rounds)
     file, start = runs.begin(plan, results.resolve(), seed, commits)
     typer.echo(
         f"{rev_a} against {rev_b}: {len(plan.cases)} cases, {2 * plan.trials} trials, "

@@ -1,0 +1,49 @@
+"""What the allocator's settings do: trials with ``heap: kept`` and ``heap: default``, interleaved.
+
+``python tests/benchmarks/heap.py`` prints the centre and the spread of the trial medians of ResNet-56, and
+of a masked copy of it that computes the same; docs/measurement.md quotes them.
+"""
+
+from __future__ import annotations
+
+import math
+import random
+import statistics
+
+from bench import stats
+from bench.case import DENSE, Case, MethodCall
+from bench.launch import run_worker
+from bench.suite import Measure
+from bench.targets import TARGETS
+
+ROUNDS = 12
+CASES = (Case("resnet56", DENSE), Case("resnet56", (MethodCall("magnitude", {"density": 0.13}),)))
+
+
+def main() -> None:
+    coin = random.Random(0)
+    arms = [(case, heap) for case in CASES for heap in ("kept", "default")]
+    medians: dict[tuple[str, str], list[float]] = {(case.method, heap): [] for case, heap in arms}
+    for _ in range(ROUNDS):
+        for case, heap in coin.sample(arms, len(arms)):
+            job = {
+                "case": case.as_dict(),
+                "device": "cpu",
+                "recipes": [None],
+                "protocol": Measure().protocol(),
+                "heap": heap,
+            }
+            answer = run_worker(TARGETS.get("cpu"), job, 120)
+            medians[case.method, heap].append(stats.trial_median(answer["latency"]["samples"]))
+    for (method, heap), found in medians.items():
+        spread = statistics.stdev(math.log(m) for m in found)
+        print(f"{method:<24} heap {heap:<8} {1e3 * min(found):.2f} to {1e3 * max(found):.2f} ms, ", end="")
+        print(f"centre {1e3 * stats.estimate(found).value:.2f} ms, spread {spread:.1%}")
+    for heap in ("kept", "default"):
+        dense, masked = (dict(enumerate(medians[case.method, heap])) for case in CASES)
+        ratio = stats.ratio(dense, masked)
+        print(f"masked/dense, heap {heap}: {ratio.value:.3f} ({ratio.low:.3f} to {ratio.high:.3f})")
+
+
+if __name__ == "__main__":
+    main()
