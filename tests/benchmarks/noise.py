@@ -161,7 +161,7 @@ def table(slots: list[Slot]) -> str:
 
 
 def went_on(slots: list[Slot], arm: str, resolution: float) -> str:
-    """How often a planted slowdown is found when rounds go on until the resolution, for at most MAX_ROUNDS."""
+    """How often a planted slowdown is found when rounds go on until the resolution, or MAX_ROUNDS."""
     title = f"planted {arm} found with --resolution {resolution:.0%}"
     every = [adaptive(slots, at, f"ours {arm}", resolution) for at in range(len(slots))]
     ended = [answer for answer in every if answer is not None]
