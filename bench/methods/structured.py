@@ -47,8 +47,11 @@ def plan_channels(
         ignored_layers=untouchable(network, context),
     )
     walk = _Walk(network, pruner.DG)
-    for group in pruner.step(interactive=True):
-        walk.prune(group)
+    try:
+        for group in pruner.step(interactive=True):
+            walk.prune(group)
+    except IndexError as error:  # the graph gave a layer indices of another one
+        raise ValueError(f"torch-pruning's graph cannot follow this network's channels: {error}") from error
     return walk.recipe()
 
 
