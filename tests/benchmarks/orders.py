@@ -1,0 +1,35 @@
+"""The table of docs/performance.md from a results file of suites/orders.yaml."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+from bench import stats
+from bench.case import Case
+from bench.quality import medians
+from bench.stats import Interval
+from bench.store import read_results
+
+
+def words(ratio: Interval) -> str:
+    """``0.910 (0.900 to 0.920)``."""
+    return f"{ratio.value:.3f} ({ratio.low:.3f} to {ratio.high:.3f})"
+
+
+def main() -> None:
+    results = read_results(Path(sys.argv[1]))
+    arms: dict[str, dict[str, dict[int, float]]] = {}
+    for data in results.start.cases:
+        case = Case.from_dict({k: v for k, v in data.items() if k != "baseline"})
+        found = medians([trial for trial in results.trials if trial.case == case.id])
+        arms.setdefault(case.backbone, {})[case.methods[0].knobs.get("order", "dense")] = found
+    print("| network | batched ÷ dense | literal ÷ dense | batched ÷ literal |\n|---|---|---|---|")
+    for backbone, of in arms.items():
+        ratios = [("dense", "batched"), ("dense", "literal"), ("literal", "batched")]
+        cells = " | ".join(words(stats.ratio(of[base], of[other])) for base, other in ratios)
+        print(f"| {backbone} | {cells} |")
+
+
+if __name__ == "__main__":
+    main()
