@@ -151,7 +151,7 @@ def centre_interval(values: Floats) -> tuple[float, float, float]:
     The Hodges-Lehmann estimate, the median of all pairwise means, with the interval that inverts
     Wilcoxon's signed-rank test (Hodges and Lehmann 1963; Hollander and Wolfe, section 3.3). Chosen by
     simulation: over heavy tails, spikes, drift and bimodal neighbours it holds its level where the
-    bootstrap falls to 82 % and Student's t rises to 99 %, and one wild trial hardly moves it. With
+    bootstrap falls to 81 % and Student's t rises to 99 %, and one wild trial hardly moves it. With
     5 values its level is 93.75 %, the most that ranks of 5 can give; below 5, where ranks can give
     still less, Student's t stands in. One value has no interval (nan).
     """
