@@ -49,8 +49,8 @@ def bench(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> Iterator[Callable[..., Said]]:
     """Runs ``bench WORDS…`` in an empty folder, under a host lock of its own."""
-    from bench import lock
     from bench.cli import main
+    from bench.run import lock
 
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(lock, "default_path", lambda: tmp_path / "lock")

@@ -3,9 +3,9 @@
 import re
 from pathlib import Path
 
+from bench.analysis.published import read_published
 from bench.methods import METHODS
 from bench.models import BACKBONES
-from bench.published import read_published
 
 PAGE = Path(__file__).parents[1] / "docs" / "coverage.md"
 

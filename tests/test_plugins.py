@@ -10,7 +10,7 @@ import pytest
 
 from bench.errors import InputError
 from bench.methods import METHODS
-from bench.new_method import write_method
+from bench.methods.template.scaffold import write_method
 from bench.plugins import load_plugins
 
 RAISES = """

@@ -19,7 +19,7 @@ from rich.progress import (
 )
 from rich.table import Table
 
-from bench.trial import Trial
+from bench.analysis.records import Trial
 
 
 def console(stderr: bool = False) -> Console:

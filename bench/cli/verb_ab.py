@@ -39,14 +39,14 @@ def ab(
 
     Exit: 0 nothing got worse, 1 something did, 2 the input was wrong, 4 cannot tell, 130 interrupted.
     """
-    from bench import ab as arms
-    from bench import run as runs
-    from bench.compare import compare_arms
-    from bench.lock import HostLock
-    from bench.plan import make_plan
-    from bench.resolution import parse_percent
-    from bench.store import read_results
-    from bench.suite import load_suite
+    from bench.analysis.compare import compare_arms
+    from bench.analysis.resolution import parse_percent
+    from bench.analysis.store import read_results
+    from bench.plan.plan import make_plan
+    from bench.plan.suite import load_suite
+    from bench.run import arms as arms
+    from bench.run import run as runs
+    from bench.run.lock import HostLock
 
     wanted, band = parse_fail_on(fail_on), parse_percent(resolution)
     repository = arms.repository_of(Path.cwd())

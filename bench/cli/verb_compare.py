@@ -13,7 +13,7 @@ from bench.cli.screen import print_table
 from bench.errors import InputError, nearest
 
 if TYPE_CHECKING:
-    from bench.compare import Comparison
+    from bench.analysis.compare import Comparison
 
 
 @app.command(epilog="Example: bench compare results/old.jsonl results/new.jsonl --fail-on bigger")
@@ -34,9 +34,9 @@ def compare(
     Exit: 0 nothing got worse, 1 something did, 2 the input was wrong, 4 cannot tell (too little data,
     a case missing, or the hosts differ).
     """
-    from bench.compare import compare_runs
-    from bench.resolution import parse_percent
-    from bench.store import read_results
+    from bench.analysis.compare import compare_runs
+    from bench.analysis.resolution import parse_percent
+    from bench.analysis.store import read_results
 
     wanted = parse_fail_on(fail_on)
     comparison = compare_runs(
@@ -47,7 +47,7 @@ def compare(
 
 def parse_fail_on(text: str) -> tuple[str, ...]:
     """``slower,bigger`` as a tuple. Raises InputError for other words."""
-    from bench.compare import FAIL_ON
+    from bench.analysis.compare import FAIL_ON
 
     words = tuple(word.strip() for word in text.split(",") if word.strip())
     for word in words:

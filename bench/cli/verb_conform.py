@@ -13,8 +13,8 @@ from bench.cli.app import app
 from bench.errors import InputError, nearest
 
 if TYPE_CHECKING:
-    from bench.conform import Finding
-    from bench.published import Published
+    from bench.analysis.conform import Finding
+    from bench.analysis.published import Published
 
 
 @app.command(epilog="Example: bench conform --only 'csr_conv*'")
@@ -28,10 +28,10 @@ def conform(
 
     Exit: 0 every figure that can be computed agrees, 1 one is off, 2 the input was wrong.
     """
-    from bench.conform import Status, tally
-    from bench.conform import conform as compare
+    from bench.analysis.conform import Status, tally
+    from bench.analysis.conform import conform as compare
+    from bench.analysis.published import TABLE, read_published
     from bench.plugins import load_plugins
-    from bench.published import TABLE, read_published
 
     load_plugins(map(str, plugin or ()))
     findings = compare(_chosen(read_published(table or TABLE), only))

@@ -32,11 +32,11 @@ def count(
     Exit: 0 counted, 2 the input was wrong, 3 the method cannot be applied or the witnesses disagree.
     """
     from bench.case import Case
-    from bench.counter import count_case
-    from bench.knobs import check_call
     from bench.models import BACKBONES
+    from bench.plan.knobs import check_call
+    from bench.plan.suite import parse_shape
     from bench.plugins import load_plugins
-    from bench.suite import parse_shape
+    from bench.worker.counter import count_case
 
     load_plugins(plugin or ())
     own = BACKBONES.get(backbone).input

@@ -31,13 +31,13 @@ def doctor(
 
     Exit: 0 it can gate at --gate, 1 it cannot, 2 the input was wrong. What cannot be read is "unknown".
     """
-    from bench import doctor as doctors
-    from bench.launch import run_worker
-    from bench.lock import HostLock
-    from bench.probes import host
-    from bench.resolution import parse_percent
-    from bench.roofline import write_peaks
-    from bench.targets import TARGETS
+    from bench.analysis.resolution import parse_percent
+    from bench.analysis.roofline import write_peaks
+    from bench.plan.targets import TARGETS
+    from bench.run import doctor as doctors
+    from bench.run.launch import run_worker
+    from bench.run.lock import HostLock
+    from bench.worker import host
 
     wanted = parse_percent(gate)
     facts: dict[str, Any] = {"host": host.fingerprint("cpu")}
@@ -49,7 +49,7 @@ def doctor(
             facts["peaks"] = []
             for threads in sorted({1, len(os.sched_getaffinity(0))}):
                 job = {"case": {"threads": threads}}
-                answer = run_worker(TARGETS.get("cpu"), job, 300, module="bench.probes.peaks")
+                answer = run_worker(TARGETS.get("cpu"), job, 300, module="bench.worker.peaks")
                 if answer["status"] != "ok":
                     typer.echo(f"peaks with {threads} threads: {answer['error']['message']}", err=True)
                     continue
@@ -66,7 +66,7 @@ def doctor(
 
 
 def _print(test: Any, facts: dict[str, Any]) -> None:
-    from bench import doctor as doctors
+    from bench.run import doctor as doctors
 
     conditions = facts["conditions"]
     rows = [[key, str(value)] for key, value in facts["host"].items()]

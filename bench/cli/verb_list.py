@@ -45,8 +45,8 @@ def _rows(kind: Kind, glob: str) -> list[tuple[str, str]]:
 
     from bench.methods import METHODS
     from bench.models import BACKBONES
+    from bench.plan.targets import TARGETS
     from bench.runtimes import RUNTIMES
-    from bench.targets import TARGETS
 
     if kind is Kind.backbones:
         return [(name, BACKBONES.get(name).summary) for name in BACKBONES.names(glob)]

@@ -19,7 +19,7 @@ def new_method(
 
     Exit: 0 written, 2 the name cannot be used or a file exists (nothing is written then).
     """
-    from bench.new_method import write_method
+    from bench.methods.template.scaffold import write_method
 
     method, test = write_method(name, folder)
     typer.echo(f"method: {method}")

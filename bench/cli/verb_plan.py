@@ -24,8 +24,8 @@ def plan(
     as_json: Annotated[bool, typer.Option("--json", help="For machines.")] = False,
 ) -> None:
     """Show what a run would do: its cases, trials and time. Nothing is measured or written."""
-    from bench.plan import make_plan
-    from bench.suite import load_suite
+    from bench.plan.plan import make_plan
+    from bench.plan.suite import load_suite
 
     planned = make_plan(load_suite(suite, map(str, plugin or ())), rounds, only, quick)
     if as_json:

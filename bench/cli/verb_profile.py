@@ -28,12 +28,12 @@ def profile(
     For CSR-Conv: how much goes to U and V convolutions, element-wise work, split/concatenate and
     dispatch. Exit: 0 profiled, 2 the input was wrong, 3 the case failed.
     """
-    from bench.case_id import parse_case_id
-    from bench.counter import count_case
-    from bench.launch import run_worker
-    from bench.lock import HostLock
-    from bench.roofline import layer_bytes, peak_for, read_peaks
-    from bench.targets import TARGETS
+    from bench.analysis.roofline import layer_bytes, peak_for, read_peaks
+    from bench.plan.case_id import parse_case_id
+    from bench.plan.targets import TARGETS
+    from bench.run.launch import run_worker
+    from bench.run.lock import HostLock
+    from bench.worker.counter import count_case
 
     parsed = parse_case_id(case)
     counted = count_case(parsed.as_dict())
@@ -41,7 +41,7 @@ def profile(
     if counted["status"] == "ok":
         job = {"case": parsed.as_dict(), "recipes": counted["recipes"]}
         with HostLock(not no_wait):
-            answer = run_worker(TARGETS.get("cpu"), job, 600, module="bench.profiler")
+            answer = run_worker(TARGETS.get("cpu"), job, 600, module="bench.worker.profiler")
     if answer["status"] != "ok":
         typer.echo(f"bench: {parsed.id}: {answer['error']['message']}", err=True)
         raise typer.Exit(3)
@@ -72,7 +72,7 @@ def profile(
 
 
 def _print(case_id: str, seconds: float, rows: list[dict[str, Any]], with_peak: bool) -> None:
-    from bench.profiler import PARTS
+    from bench.worker.profiler import PARTS
 
     columns = ["layer", "kind", "MACs", "bytes", "µs", "of attainable", *PARTS]
     lines = []

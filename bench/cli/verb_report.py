@@ -16,8 +16,8 @@ def report(
     output: Annotated[Path, typer.Option("-o", "--output", help="HTML file to write.")],
 ) -> None:
     """Write one self-contained HTML page from one or more results files."""
+    from bench.analysis.store import read_results
     from bench.report import write_report
-    from bench.store import read_results
 
     write_report([read_results(file) for file in results], output)
     typer.echo(f"report: {output}")

@@ -19,7 +19,7 @@ def results(
     as_json: Annotated[bool, typer.Option("--json", help="For machines.")] = False,
 ) -> None:
     """List the runs of a folder, oldest first."""
-    from bench.store import list_results, read_results
+    from bench.analysis.store import list_results, read_results
 
     if not folder.is_dir():
         raise InputError(f"{folder}: no such folder; `bench run` makes it")

@@ -40,13 +40,13 @@ def run(
 
     Exit: 0 all measured, 3 some cases failed, 2 the input was wrong, 130 interrupted.
     """
-    from bench import run as runs
-    from bench.lock import HostLock
-    from bench.plan import make_plan
+    from bench.analysis.resolution import parse_percent
+    from bench.analysis.store import read_results
+    from bench.plan.plan import make_plan
+    from bench.plan.suite import load_suite
     from bench.report import write_report
-    from bench.resolution import parse_percent
-    from bench.store import read_results
-    from bench.suite import load_suite
+    from bench.run import run as runs
+    from bench.run.lock import HostLock
 
     wanted = None if resolution is None else parse_percent(resolution)
     plan = make_plan(load_suite(suite, map(str, plugin or ())), rounds, only, quick, wanted, max_rounds)

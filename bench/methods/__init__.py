@@ -1,5 +1,5 @@
 """Methods: what compresses a backbone, one file each, found by their decorator."""
 
-from bench.methods.method import METHODS, Context, Left, Method, Replaced, Rewritten, method
+from bench.methods.parts.method import METHODS, Context, Left, Method, Replaced, Rewritten, method
 
 __all__ = ["METHODS", "Context", "Left", "Method", "Replaced", "Rewritten", "method"]

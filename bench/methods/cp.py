@@ -8,10 +8,10 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from bench.methods import low_rank
-from bench.methods.low_rank import Decomposition, RankRule, Ranks, Recipe, fill, like
-from bench.methods.method import Context, Rewritten, method
-from bench.methods.per_layer import pads
+from bench.methods.parts import low_rank
+from bench.methods.parts.low_rank import Decomposition, RankRule, Ranks, Recipe, fill, like
+from bench.methods.parts.method import Context, Rewritten, method
+from bench.methods.parts.per_layer import pads
 
 _RIDGE = 1e-8
 """Added to the normal equations, relative to their mean diagonal: two components that drift together

@@ -10,8 +10,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from bench.counting.layer_count import LayerCount
-from bench.methods.method import Context, Left, Replaced, Rewritten, method
-from bench.methods.selection import blocks, candidates, describe, exchange, roles
+from bench.methods.parts.method import Context, Left, Replaced, Rewritten, method
+from bench.methods.parts.selection import blocks, candidates, describe, exchange, roles
 
 ORDERS = ("batched", "literal")
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from torch import nn
 
-from bench.methods.method import Context, Rewritten, method
+from bench.methods.parts.method import Context, Rewritten, method
 
 
 @method("dense")

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from torch import nn
 
-from bench.methods.low_rank import like
-from bench.methods.method import Context, Rewritten, method
-from bench.methods.per_layer import no_plain, replace_each
+from bench.methods.parts.low_rank import like
+from bench.methods.parts.method import Context, Rewritten, method
+from bench.methods.parts.per_layer import no_plain, replace_each
 
 
 class DepthwiseSeparableConv2d(nn.Sequential):

@@ -12,8 +12,8 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from bench.methods.method import Context, Rewritten, method
-from bench.methods.pruning import (
+from bench.methods.parts.method import Context, Rewritten, method
+from bench.methods.parts.pruning import (
     already_kept,
     check_density,
     drop_lowest,
@@ -21,7 +21,7 @@ from bench.methods.pruning import (
     prunable,
     prune,
 )
-from bench.methods.saliency import loss_gradients, magnitude_scores, random_batch
+from bench.methods.parts.saliency import loss_gradients, magnitude_scores, random_batch
 
 BATCHES = 4
 """Random batches whose gradients make up the momentum."""

@@ -6,8 +6,8 @@ from typing import Any
 
 from torch import nn
 
-from bench.methods.method import Context, Rewritten, method
-from bench.methods.structured import Recipe, crop, plan_channels
+from bench.methods.parts.method import Context, Rewritten, method
+from bench.methods.parts.structured import Recipe, crop, plan_channels
 
 
 def check(*, ratio: float, **_others: Any) -> None:

@@ -8,9 +8,9 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from bench.methods.low_rank import like
-from bench.methods.method import Context, Rewritten, method
-from bench.methods.per_layer import no_plain, replace_each
+from bench.methods.parts.low_rank import like
+from bench.methods.parts.method import Context, Rewritten, method
+from bench.methods.parts.per_layer import no_plain, replace_each
 from bench.models.backbone import draw_norm_statistics
 
 

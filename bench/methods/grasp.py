@@ -5,10 +5,10 @@ from __future__ import annotations
 from torch import nn
 
 from bench.methods.magnitude import check
-from bench.methods.method import Context, Rewritten, method
-from bench.methods.packed_mask import PackedMasks, pack, unpack
-from bench.methods.pruning import already_kept, keep_highest, prunable, prune
-from bench.methods.saliency import grasp_scores
+from bench.methods.parts.method import Context, Rewritten, method
+from bench.methods.parts.packed_mask import PackedMasks, pack, unpack
+from bench.methods.parts.pruning import already_kept, keep_highest, prunable, prune
+from bench.methods.parts.saliency import grasp_scores
 
 
 def prepare(

@@ -17,13 +17,13 @@ from torch import Tensor, nn
 
 from bench.counting.closed_form import counted_layers
 from bench.errors import nearest
-from bench.methods.budget_search import Option, choose
-from bench.methods.low_rank import spectrum
-from bench.methods.method import Context, Rewritten, method
-from bench.methods.per_layer import replace_each
-from bench.methods.selection import candidates
+from bench.methods.parts.budget_search import Option, choose
+from bench.methods.parts.low_rank import spectrum
+from bench.methods.parts.method import Context, Rewritten, method
+from bench.methods.parts.per_layer import replace_each
+from bench.methods.parts.selection import candidates
 from bench.methods.tucker2 import TUCKER2, TuckerConv2d, full_ranks, unfolding
-from bench.probes.latency import CpuStopwatch, LatencyProtocol, measure
+from bench.worker.latency import CpuStopwatch, LatencyProtocol, measure
 
 BUDGETS = ("latency", "macs")
 MOST_RANKS = 16

@@ -11,10 +11,10 @@ from torch.nn.utils import parametrize
 
 from bench.counting.closed_form import HasClosedForm
 from bench.errors import nearest
-from bench.methods.int8_conv import Int8Conv2d, available, calibrated
-from bench.methods.masking import MaskedConv2d
-from bench.methods.method import Context, Left, Replaced, Rewritten, method
-from bench.methods.selection import describe, exchange
+from bench.methods.parts.int8_conv import Int8Conv2d, available, calibrated
+from bench.methods.parts.masking import MaskedConv2d
+from bench.methods.parts.method import Context, Left, Replaced, Rewritten, method
+from bench.methods.parts.selection import describe, exchange
 
 SCHEMES = ("weight_only", "static")
 CALIBRATION_IMAGES = 8

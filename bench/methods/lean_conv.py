@@ -11,8 +11,8 @@ from torch import Tensor, nn
 
 from bench.counting.layer_count import LayerCount
 from bench.errors import nearest
-from bench.methods.method import Context, Rewritten, method
-from bench.methods.per_layer import no_plain, no_square, pads, replace_each
+from bench.methods.parts.method import Context, Rewritten, method
+from bench.methods.parts.per_layer import no_plain, no_square, pads, replace_each
 
 STENCILS: dict[str, tuple[int, ...]] = {
     "4-point": (1, 3, 5, 7),

@@ -6,9 +6,16 @@ from typing import Any
 
 from torch import nn
 
-from bench.methods.method import Context, Rewritten, method
-from bench.methods.pruning import already_kept, check_density, check_scope, keep_highest, prunable, prune
-from bench.methods.saliency import magnitude_scores
+from bench.methods.parts.method import Context, Rewritten, method
+from bench.methods.parts.pruning import (
+    already_kept,
+    check_density,
+    check_scope,
+    keep_highest,
+    prunable,
+    prune,
+)
+from bench.methods.parts.saliency import magnitude_scores
 
 
 def check(*, density: float, scope: str = "global", **_others: Any) -> None:

@@ -9,10 +9,10 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from bench.counting.layer_count import LayerCount
-from bench.methods.low_rank import fill, like, spectrum
-from bench.methods.masking import masked
-from bench.methods.method import Context, Rewritten, method
-from bench.methods.per_layer import kernel_words, no_plain, pads, replace_each
+from bench.methods.parts.low_rank import fill, like, spectrum
+from bench.methods.parts.masking import masked
+from bench.methods.parts.method import Context, Rewritten, method
+from bench.methods.parts.per_layer import kernel_words, no_plain, pads, replace_each
 
 
 class SharedBasis2d(nn.Module):

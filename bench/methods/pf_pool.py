@@ -5,9 +5,9 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from bench.methods.method import Context, Rewritten, method
-from bench.methods.per_layer import no_square, pads, replace_each
-from bench.methods.selection import exchange
+from bench.methods.parts.method import Context, Rewritten, method
+from bench.methods.parts.per_layer import no_square, pads, replace_each
+from bench.methods.parts.selection import exchange
 
 
 class PfPool2d(nn.MaxPool2d):

@@ -7,17 +7,17 @@ from typing import Any
 
 from torch import nn
 
-from bench.methods.channel_widths import free_widths, keep_ratios
-from bench.methods.method import Context, Left, Rewritten, method
-from bench.methods.pruning import already_kept, check_density, densities, keep_highest, prunable
-from bench.methods.saliency import (
+from bench.methods.parts.channel_widths import free_widths, keep_ratios
+from bench.methods.parts.method import Context, Left, Rewritten, method
+from bench.methods.parts.pruning import already_kept, check_density, densities, keep_highest, prunable
+from bench.methods.parts.saliency import (
     SynFlow,
     grasp_scores,
     magnitude_scores,
     random_scores,
     snip_scores,
 )
-from bench.methods.structured import crop, plan_widths
+from bench.methods.parts.structured import crop, plan_widths
 
 SCORERS = ("synflow", "magnitude", "snip", "grasp", "random")
 

@@ -9,10 +9,10 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from bench.methods.masking import MaskedConv2d, masked
-from bench.methods.method import Context, Left, Replaced, Rewritten, method
-from bench.methods.selection import candidates, describe, exchange
-from bench.methods.tap_conv import TapConv2d
+from bench.methods.parts.masking import MaskedConv2d, masked
+from bench.methods.parts.method import Context, Left, Replaced, Rewritten, method
+from bench.methods.parts.selection import candidates, describe, exchange
+from bench.methods.parts.tap_conv import TapConv2d
 
 # Supports on a 3×3 kernel, positions row-major 0..8, by the number of taps.
 PATTERNS: dict[int, tuple[tuple[int, ...], ...]] = {

@@ -6,8 +6,8 @@ import torch
 from torch import nn
 
 from bench.methods.filter_l1 import check
-from bench.methods.method import Context, Rewritten, method
-from bench.methods.structured import Recipe, crop, plan_channels
+from bench.methods.parts.method import Context, Rewritten, method
+from bench.methods.parts.structured import Recipe, crop, plan_channels
 
 
 def prepare(network: nn.Module, context: Context, *, ratio: float) -> Recipe:

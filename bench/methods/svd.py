@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
-from bench.methods.low_rank import (
+from bench.methods.parts.low_rank import (
     Decomposition,
     RankRule,
     Ranks,
@@ -15,8 +15,8 @@ from bench.methods.low_rank import (
     split,
     squared_singular_values,
 )
-from bench.methods.method import Context, Rewritten, method
-from bench.methods.per_layer import kernel_words
+from bench.methods.parts.method import Context, Rewritten, method
+from bench.methods.parts.per_layer import kernel_words
 
 
 class SvdConv2d(nn.Sequential):

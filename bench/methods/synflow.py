@@ -7,10 +7,10 @@ from typing import Any
 from torch import nn
 
 from bench.methods.magnitude import check as check_density_and_scope
-from bench.methods.method import Context, Rewritten, method
-from bench.methods.packed_mask import PackedMasks, pack, unpack
-from bench.methods.pruning import prunable, prune
-from bench.methods.saliency import SynFlow
+from bench.methods.parts.method import Context, Rewritten, method
+from bench.methods.parts.packed_mask import PackedMasks, pack, unpack
+from bench.methods.parts.pruning import prunable, prune
+from bench.methods.parts.saliency import SynFlow
 
 
 def check(*, density: float, iterations: int = 100, scope: str = "global", **_others: Any) -> None:

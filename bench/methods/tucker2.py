@@ -5,8 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from bench.methods.low_rank import Decomposition, RankRule, Ranks, check, enough, fill, like, spectrum
-from bench.methods.method import Context, Rewritten, method
+from bench.methods.parts.low_rank import Decomposition, RankRule, Ranks, check, enough, fill, like, spectrum
+from bench.methods.parts.method import Context, Rewritten, method
 
 
 class TuckerConv2d(nn.Sequential):

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from bench.frame import make_frame
-from bench.store import Results
+from bench.analysis.frame import make_frame
+from bench.analysis.store import Results
 
 
 def write_report(results: Sequence[Results], output: Path) -> None:

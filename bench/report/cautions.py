@@ -7,12 +7,12 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from bench.quality import OTHERS_SHARE, STOLEN_SHARE
+from bench.analysis.quality import OTHERS_SHARE, STOLEN_SHARE
+from bench.analysis.records import Trial
+from bench.analysis.store import Results
 from bench.report.digits import known
 from bench.report.rows import Row
 from bench.report.words import plural
-from bench.store import Results
-from bench.trial import Trial
 
 FEW_ROUNDS = 5
 """Rounds below which a run is called short: intervals over fewer trials are wide and easily misled."""
@@ -24,7 +24,7 @@ MARKS = {
     "restless": "two successive warm-up windows never agreed before the time for warming up was over",
     "far": "its median lies far from those of the case's other trials",
 }
-"""The marks of ``bench.quality`` in words."""
+"""The marks of ``bench.analysis.quality`` in words."""
 
 _MOST_NAMED = 4
 

@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from pathlib import PurePath
 from typing import Any
 
+from bench.analysis.records import Json, Trial
+from bench.analysis.store import Results
 from bench.report import digits
 from bench.report.cautions import loaded
-from bench.store import Results
-from bench.trial import Json, Trial
 
 UNKNOWN = "unknown"
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from bench.analysis.records import Json
 from bench.report import digits
 from bench.report.figures import (
     COLOURS,
@@ -19,7 +20,6 @@ from bench.report.figures import (
     log_axis,
 )
 from bench.report.rows import SETTING, Row, arm, grouped, setting, varying
-from bench.trial import Json
 
 METHOD = "csr_conv"
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from bench.analysis.store import Results
 from bench.report import verdict
 from bench.report.rows import Row
-from bench.store import Results
 
 
 def limits(rows: Sequence[Row], results: Sequence[Results]) -> tuple[str, ...]:

@@ -10,6 +10,7 @@ import jinja2
 import pandas as pd
 from markupsafe import Markup
 
+from bench.analysis.store import Results
 from bench.report import circumstances
 from bench.report.cautions import cautions
 from bench.report.curves import curve_plots
@@ -19,7 +20,6 @@ from bench.report.pareto import pareto_plots
 from bench.report.rows import constant, records
 from bench.report.table import table
 from bench.report.words import summarise
-from bench.store import Results
 
 
 def render(frame: pd.DataFrame, results: Sequence[Results]) -> str:

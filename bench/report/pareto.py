@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from bench.analysis.records import Json
 from bench.report import digits
 from bench.report.figures import COLOURS, QUIET, SYMBOLS, Figure, Plots, error_bars, label, layout, log_axis
 from bench.report.rows import SETTING, Row, grouped, setting, varying
-from bench.trial import Json
 
 TITLE = "Parameters against latency"
 

@@ -7,8 +7,8 @@ from typing import Any
 
 import pandas as pd
 
+from bench.analysis.stats import Interval
 from bench.report.digits import known
-from bench.stats import Interval
 
 Row = Mapping[str, Any]
 

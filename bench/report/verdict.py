@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+from bench.analysis.verdict import CANNOT_TELL as CANNOT_TELL
+from bench.analysis.verdict import FASTER as FASTER
+from bench.analysis.verdict import SAME as SAME
+from bench.analysis.verdict import SLOWER as SLOWER
 from bench.report.rows import Row, ratio_of
-from bench.verdict import CANNOT_TELL as CANNOT_TELL
-from bench.verdict import FASTER as FASTER
-from bench.verdict import SAME as SAME
-from bench.verdict import SLOWER as SLOWER
 
 NO_INTERVAL = "no interval"
 NOT_COMPARED = "not compared"

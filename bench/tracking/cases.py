@@ -12,13 +12,13 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
 
-from bench.frame import make_frame
-from bench.lock import HostLock
-from bench.plan import Plan, make_plan
-from bench.run import begin, execute
-from bench.store import read_results
-from bench.suite import load_suite
-from bench.trial import Trial
+from bench.analysis.frame import make_frame
+from bench.analysis.records import Trial
+from bench.analysis.store import read_results
+from bench.plan.plan import Plan, make_plan
+from bench.plan.suite import load_suite
+from bench.run.lock import HostLock
+from bench.run.run import begin, execute
 
 SUITE = Path(__file__).resolve().parents[2] / "suites" / "asv.yaml"
 PLAN = make_plan(load_suite(SUITE))

@@ -10,11 +10,11 @@ import math
 import random
 import statistics
 
-from bench import stats
+from bench.analysis import stats
 from bench.case import DENSE, Case, MethodCall
-from bench.launch import run_worker
-from bench.suite import Measure
-from bench.targets import TARGETS
+from bench.plan.suite import Measure
+from bench.plan.targets import TARGETS
+from bench.run.launch import run_worker
 
 ROUNDS = 12
 CASES = (Case("resnet56", DENSE), Case("resnet56", (MethodCall("magnitude", {"density": 0.13}),)))

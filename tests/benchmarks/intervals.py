@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from scipy import stats as distributions
 
-from bench.stats import centre_interval
+from bench.analysis.stats import centre_interval
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 from test_interval_coverage import FAMILIES

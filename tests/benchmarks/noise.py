@@ -19,9 +19,9 @@ from pathlib import Path
 
 from scipy import stats as distributions
 
-from bench import stats
-from bench.launch import environment
-from bench.verdict import FASTER, SLOWER, verdict
+from bench.analysis import stats
+from bench.analysis.verdict import FASTER, SLOWER, verdict
+from bench.run.launch import environment
 
 WORKER = Path(__file__).with_name("noise_worker.py")
 ROUNDS = 5

@@ -5,11 +5,11 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from bench import stats
+from bench.analysis import stats
+from bench.analysis.quality import medians
+from bench.analysis.stats import Interval
+from bench.analysis.store import read_results
 from bench.case import Case
-from bench.quality import medians
-from bench.stats import Interval
-from bench.store import read_results
 
 
 def words(ratio: Interval) -> str:

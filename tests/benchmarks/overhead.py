@@ -11,10 +11,10 @@ import time
 from pathlib import Path
 
 from bench.case import DENSE, Case
-from bench.launch import run_worker
-from bench.plan import make_plan
-from bench.suite import Measure, load_suite
-from bench.targets import TARGETS
+from bench.plan.plan import make_plan
+from bench.plan.suite import Measure, load_suite
+from bench.plan.targets import TARGETS
+from bench.run.launch import run_worker
 
 NOT_OURS = ("import torch", "build", "method", "sample")
 TRIALS = 15

@@ -8,8 +8,8 @@ import pytest
 from rich.console import Console
 from rich.progress import Progress
 
+from bench.analysis.records import Trial
 from bench.cli import screen
-from bench.trial import Trial
 
 
 @pytest.mark.parametrize(

@@ -90,7 +90,7 @@ def test_a_method_that_cannot_be_applied_is_code_3(bench: Callable[..., Any]) ->
 
 def test_a_method_of_ones_own_is_counted(bench: Callable[..., Any], tmp_path: Path) -> None:
     (tmp_path / "own.py").write_text(
-        "from bench.methods.method import Replaced, Rewritten, method\n"
+        "from bench.methods.parts.method import Replaced, Rewritten, method\n"
         "@method('own_for_count')\n"
         "def own(network, context, *, n: int = 1):\n"
         "    '''Nothing.'''\n"

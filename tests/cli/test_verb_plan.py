@@ -42,7 +42,7 @@ def test_only_that_fits_nothing_is_code_2(bench: Callable[..., Any]) -> None:
 
 def test_a_plugin_adds_a_method(bench: Callable[..., Any], tmp_path: Path) -> None:
     (tmp_path / "own.py").write_text(
-        "from bench.methods.method import Rewritten, method\n"
+        "from bench.methods.parts.method import Rewritten, method\n"
         "@method('own_for_plan')\n"
         "def own(network, context):\n"
         "    '''Nothing.'''\n"

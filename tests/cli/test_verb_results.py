@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
+from bench.analysis.records import RunEnd, RunStart, Trial
+from bench.analysis.store import Store
 from bench.case import DENSE, Case
-from bench.store import Store
-from bench.trial import RunEnd, RunStart, Trial
 
 CASE = Case("resnet20", DENSE)
 

@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from bench.frame import make_frame
-from bench.store import read_results
+from bench.analysis.frame import make_frame
+from bench.analysis.store import read_results
 
 MEASURE = (
     "measure: {rounds: 1, min_samples: 3, min_seconds: 0.001, max_seconds: 0.05, warmup_max_seconds: 0.01}\n"

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from bench.suite import Measure, Suite, load_suite
+from bench.plan.suite import Measure, Suite, load_suite
 
 SUITES = Path(__file__).parents[2] / "suites"
 SHIPPED = sorted(SUITES.glob("*.yaml"))

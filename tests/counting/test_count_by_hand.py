@@ -9,11 +9,11 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from bench.counting.count import Count, count
+from bench.counting.counts import Count, count
 from bench.counting.layer_count import LayerCount
 from bench.counting.other_work import other_elements
 from bench.methods.csr_conv import CSRConv2d
-from bench.methods.masking import masked
+from bench.methods.parts.masking import masked
 
 
 class Module(nn.Module):

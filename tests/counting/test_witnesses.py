@@ -10,11 +10,11 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from bench.counting.closed_form import HasClosedForm, counted_layers, own_layers
-from bench.counting.count import count
+from bench.counting.counts import count
 from bench.counting.layer_count import LayerCount
 from bench.counting.witnesses import FvcoreWitness, TorchWitness
 from bench.methods.csr_conv import CSRConv2d
-from bench.methods.masking import masked
+from bench.methods.parts.masking import masked
 
 
 class False_(nn.Conv2d):  # noqa: N801

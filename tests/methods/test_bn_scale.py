@@ -9,12 +9,12 @@ import pytest
 import torch
 from torch import nn
 
-from bench.counting.count import count
+from bench.counting.counts import count
 from bench.errors import InputError
-from bench.knobs import check_call
 from bench.methods import METHODS, Context
 from bench.methods.bn_scale import prepare
 from bench.models import BACKBONES
+from bench.plan.knobs import check_call
 
 pytest.importorskip("torch_pruning", reason="torch-pruning is not installed")
 

@@ -7,8 +7,8 @@ from hypothesis import strategies as st
 from method_checks import alone, counts, rewrite, single, tiny
 
 from bench.errors import InputError
-from bench.knobs import check_call
 from bench.methods.cp import alternate
+from bench.plan.knobs import check_call
 
 
 @settings(deadline=None, derandomize=True, max_examples=15)

@@ -10,7 +10,7 @@ from method_checks import alone, counts, left, rewrite, single, sound, tiny
 from torch import nn
 
 from bench.errors import InputError
-from bench.knobs import check_call
+from bench.plan.knobs import check_call
 
 
 @settings(deadline=None, derandomize=True, max_examples=20)

@@ -5,8 +5,8 @@ import torch.nn.functional as F
 from pruning_checks import CONTEXT, check_all, tiny
 from torch import nn
 
-from bench.methods.pruning import prunable
-from bench.methods.saliency import grasp_scores, random_batch
+from bench.methods.parts.pruning import prunable
+from bench.methods.parts.saliency import grasp_scores, random_batch
 
 
 def test_holds_what_every_masking_method_holds() -> None:

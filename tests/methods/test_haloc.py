@@ -8,10 +8,10 @@ from method_checks import TINY, alone, counts, left, rewrite, single, sound, tin
 from torch import Tensor, nn
 
 from bench.errors import InputError
-from bench.knobs import check_call
 from bench.methods import METHODS, Context, haloc
 from bench.methods.tucker2 import TuckerConv2d
 from bench.models import BACKBONES
+from bench.plan.knobs import check_call
 
 TINY_KNOBS = {"budget_of": "macs", "step": 2}
 

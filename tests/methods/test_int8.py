@@ -13,12 +13,12 @@ from method_checks import TINY, alone, counts, left, rewrite, single, sound, tin
 from torch import nn
 
 from bench.errors import InputError
-from bench.knobs import check_call
 from bench.methods import METHODS, Context
 from bench.methods.csr_conv import CSRConv2d
-from bench.methods.int8_conv import Int8Conv2d, available
+from bench.methods.parts.int8_conv import Int8Conv2d, available
 from bench.models import BACKBONES
-from bench.probes.memory import weight_bytes
+from bench.plan.knobs import check_call
+from bench.worker.memory import weight_bytes
 
 
 def test_published_size_of_resnet50() -> None:

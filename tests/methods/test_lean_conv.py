@@ -9,8 +9,8 @@ from method_checks import alone, counts, left, rewrite, single, sound, tiny
 from torch import Tensor, nn
 
 from bench.errors import InputError
-from bench.knobs import check_call
 from bench.methods.lean_conv import STENCILS, LeanConv2d
+from bench.plan.knobs import check_call
 
 
 def as_dense(lean: LeanConv2d) -> Tensor:

@@ -10,10 +10,10 @@ from pruning_checks import CONTEXT, WEIGHTS, check_all, compressed, kept, masks,
 from torch import nn
 
 from bench.errors import InputError
-from bench.knobs import check_call
 from bench.methods import METHODS, Context
-from bench.methods.pruning import drop_lowest, kept_count
+from bench.methods.parts.pruning import drop_lowest, kept_count
 from bench.models import BACKBONES
+from bench.plan.knobs import check_call
 
 
 @pytest.mark.parametrize("scope", ["global", "layer"])

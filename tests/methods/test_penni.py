@@ -8,9 +8,9 @@ from method_checks import TINY, alone, counts, left, rewrite, single, sound, tin
 from torch import nn
 
 from bench.errors import InputError
-from bench.knobs import check_call
 from bench.methods import Context
 from bench.models import BACKBONES
+from bench.plan.knobs import check_call
 
 
 @pytest.mark.parametrize(("d", "params"), [(2, 3_269_226), (5, 8_173_065)])

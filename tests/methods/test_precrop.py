@@ -12,13 +12,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
 
-from bench.counting.count import count
+from bench.counting.counts import count
 from bench.errors import InputError
-from bench.knobs import check_call
 from bench.methods import METHODS, Context
-from bench.methods.channel_widths import Width, free_widths, keep_ratios
+from bench.methods.parts.channel_widths import Width, free_widths, keep_ratios
 from bench.methods.precrop import prepare
 from bench.models import BACKBONES
+from bench.plan.knobs import check_call
 
 pytest.importorskip("torch_pruning", reason="torch-pruning is not installed")
 

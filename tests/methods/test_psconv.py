@@ -13,9 +13,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor, nn
 
-from bench.counting.count import Count, count
+from bench.counting.counts import Count, count
 from bench.methods import METHODS, Context, Rewritten
-from bench.methods.masking import MaskedConv2d, MaskedLinear, masked
+from bench.methods.parts.masking import MaskedConv2d, MaskedLinear, masked
 from bench.methods.psconv import PATTERNS, parse, supports
 from bench.models import BACKBONES
 

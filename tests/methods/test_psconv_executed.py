@@ -9,13 +9,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
 
-from bench.counting.count import count
+from bench.counting.counts import count
 from bench.errors import InputError
-from bench.knobs import check_call
 from bench.methods import METHODS, Context
+from bench.methods.parts.tap_conv import TapConv2d
 from bench.methods.psconv import parse, support_table, supports
-from bench.methods.tap_conv import TapConv2d
 from bench.models import BACKBONES
+from bench.plan.knobs import check_call
 
 VARIANTS = ["pSC9", "PS4_P4", "PS2_P6", "PS1_P9", "PSD4_P8", "PSD2_P8", "PSD1_P16", "PSD4_P2", "PSD1_P5"]
 

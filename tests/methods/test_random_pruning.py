@@ -6,7 +6,7 @@ import pytest
 import torch
 from pruning_checks import CONTEXT, WEIGHTS, check_all, compressed, kept, masks, tiny
 
-from bench.methods.pruning import kept_count
+from bench.methods.parts.pruning import kept_count
 
 
 @pytest.mark.parametrize("density", [0.3, 0.05])

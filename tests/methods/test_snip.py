@@ -4,8 +4,8 @@ import torch
 import torch.nn.functional as F
 from pruning_checks import CONTEXT, check_all, compressed, masks, tiny
 
-from bench.methods.pruning import prunable
-from bench.methods.saliency import random_batch, snip_scores
+from bench.methods.parts.pruning import prunable
+from bench.methods.parts.saliency import random_batch, snip_scores
 
 
 def test_holds_what_every_masking_method_holds() -> None:
@@ -32,7 +32,7 @@ def test_score_is_the_derivative_by_a_gate_on_the_weight() -> None:
 
 
 def snip_scores_double(network, images, labels):
-    from bench.methods.saliency import loss_gradients
+    from bench.methods.parts.saliency import loss_gradients
 
     layers = prunable(network)
     gradients = loss_gradients(network, layers, images, labels)

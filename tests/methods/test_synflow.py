@@ -8,12 +8,12 @@ from pruning_checks import CONTEXT, check_all, compressed, kept, masks, tiny
 from torch import nn
 
 from bench.errors import InputError
-from bench.knobs import check_call
 from bench.methods import METHODS, Context
-from bench.methods.packed_mask import pack, unpack
-from bench.methods.pruning import densities, kept_count, prunable
-from bench.methods.saliency import SynFlow
+from bench.methods.parts.packed_mask import pack, unpack
+from bench.methods.parts.pruning import densities, kept_count, prunable
+from bench.methods.parts.saliency import SynFlow
 from bench.models import BACKBONES
+from bench.plan.knobs import check_call
 
 # Densities at compression 1, 13 convolutions and the classifier (methods.md, section 4).
 PUBLISHED = (

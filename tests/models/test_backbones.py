@@ -13,7 +13,7 @@ import torch
 from torch import nn
 
 from bench.case import Case, MethodCall
-from bench.counting.count import Count, count
+from bench.counting.counts import Count, count
 from bench.models import BACKBONES
 from bench.models import torchvision_guard as guard
 from bench.models.calibration import calibrate

@@ -7,10 +7,10 @@ from dataclasses import replace
 import pytest
 from report_lab import HOST, Net, around, rows, run
 
+from bench.analysis.store import Results
 from bench.report.cautions import cautions
 from bench.report.circumstances import hosts, runs
 from bench.report.limits import limits
-from bench.store import Results
 
 NETS = (Net(), Net("psconv", around(1e-3)))
 

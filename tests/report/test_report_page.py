@@ -9,11 +9,11 @@ from pathlib import Path
 import pytest
 from report_lab import HOST, Net, Parsed, around, rows, run
 
-from bench.frame import make_frame
+from bench.analysis.frame import make_frame
+from bench.analysis.store import Results
 from bench.report import page, write_report
 from bench.report.details import details
 from bench.report.table import table
-from bench.store import Results
 
 NETS = (
     Net(),

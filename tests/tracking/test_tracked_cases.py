@@ -11,10 +11,10 @@ from typing import Any
 
 import pytest
 
-import bench.lock
-from bench.plan import make_plan
-from bench.run import Outcome
-from bench.suite import load_suite
+import bench.run.lock
+from bench.plan.plan import make_plan
+from bench.plan.suite import load_suite
+from bench.run.run import Outcome
 from bench.tracking import cases
 
 FOLDER = Path(cases.__file__).parent
@@ -130,7 +130,7 @@ def test_an_unknown_case_is_an_error() -> None:
 
 
 def test_measuring_fills_every_column(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr(bench.lock, "default_path", lambda: tmp_path / "lock")
+    monkeypatch.setattr(bench.run.lock, "default_path", lambda: tmp_path / "lock")
     plan = make_plan(load_suite(cases.SUITE), rounds=1, only="layer/64-64-k3/csr_conv", quick=True)
     rows = cases.measure(plan)
     assert list(rows) == [case.id for case in plan.cases]
@@ -146,7 +146,7 @@ def test_an_interrupted_run_is_not_kept(monkeypatch: pytest.MonkeyPatch, tmp_pat
     def interrupted(plan: Any, file: Path, *_: Any) -> Any:
         return Outcome(file, interrupted=True)
 
-    monkeypatch.setattr(bench.lock, "default_path", lambda: tmp_path / "lock")
+    monkeypatch.setattr(bench.run.lock, "default_path", lambda: tmp_path / "lock")
     monkeypatch.setattr(cases, "execute", interrupted)
     with pytest.raises(KeyboardInterrupt):
         cases.measure(cases.PLAN)

@@ -1,0 +1,215 @@
+"""Two measurements of the same cases: what got faster, slower, bigger, smaller, and what cannot be told."""
+
+from __future__ import annotations
+
+import math
+from collections import defaultdict
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from bench.analysis import stats
+from bench.analysis.quality import medians
+from bench.analysis.records import Trial, count_key
+from bench.analysis.stats import Interval
+from bench.analysis.store import Results
+from bench.analysis.verdict import CANNOT_TELL, SLOWER, verdicts
+from bench.case import Case
+
+FAIL_ON = ("slower", "bigger")
+"""What may count as "got worse"."""
+
+EXACT = ("params", "logical_params", "macs", "executed_macs", "weight_bytes", "live_peak")
+"""Integers that are compared exactly: any change is reported, none goes through an interval."""
+
+
+@dataclass(frozen=True)
+class Side:
+    """One case as one side measured it."""
+
+    medians: Mapping[int, float]
+    exact: Mapping[str, int]
+    failure: str = ""
+
+
+@dataclass(frozen=True)
+class CaseChange:
+    """One case on both sides. ``changed``: name of the integer -> (base, head)."""
+
+    case: str
+    ratio: Interval
+    verdict: str
+    changed: Mapping[str, tuple[int, int]]
+    note: str = ""
+
+    @property
+    def bigger(self) -> list[str]:
+        """The integers that grew."""
+        return [name for name, (base, head) in self.changed.items() if head > base]
+
+    @property
+    def smaller(self) -> list[str]:
+        """The integers that shrank."""
+        return [name for name, (base, head) in self.changed.items() if head < base]
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """All cases with the exit code. ``refused`` says why nothing was compared."""
+
+    cases: tuple[CaseChange, ...] = ()
+    resolution: float = 0.03
+    fail_on: tuple[str, ...] = FAIL_ON
+    refused: str = ""
+    notes: tuple[str, ...] = field(default=())
+
+    @property
+    def exit_code(self) -> int:
+        """0 nothing got worse, 1 something did, 4 nothing did but at least one case cannot be told."""
+        slower = "slower" in self.fail_on and any(c.verdict == SLOWER for c in self.cases)
+        bigger = "bigger" in self.fail_on and any(c.bigger for c in self.cases)
+        if slower or bigger:
+            return 1
+        unknown_time = "slower" in self.fail_on and any(c.verdict == CANNOT_TELL for c in self.cases)
+        missing = any(c.note for c in self.cases)
+        return 4 if self.refused or not self.cases or unknown_time or missing else 0
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain data for ``--json``."""
+        return {
+            "exit": self.exit_code,
+            "resolution": self.resolution,
+            "fail_on": list(self.fail_on),
+            "refused": self.refused,
+            "notes": list(self.notes),
+            "cases": [
+                {
+                    "case": c.case,
+                    "verdict": c.verdict,
+                    "ratio": _finite(c.ratio.value),
+                    "ratio_low": _finite(c.ratio.low),
+                    "ratio_high": _finite(c.ratio.high),
+                    "trials": c.ratio.count,
+                    "bigger": c.bigger,
+                    "smaller": c.smaller,
+                    "changed": {k: list(v) for k, v in c.changed.items()},
+                    "note": c.note,
+                }
+                for c in self.cases
+            ],
+        }
+
+
+def compare_runs(
+    base: Results,
+    head: Results,
+    resolution: float,
+    fail_on: Collection[str] = FAIL_ON,
+    across_hosts: bool = False,
+) -> Comparison:
+    """Two results files. Their runs share no rounds, so what drifted between them is in the ratios.
+
+    Files of different hosts (or torch, Python, kernel versions: all that the fingerprint holds) are
+    refused unless ``across_hosts``.
+    """
+    hosts = _hosts(base), _hosts(head)
+    differing = _differing(base, head)
+    if all(hosts) and hosts[0] != hosts[1] and not across_hosts:
+        return Comparison(
+            resolution=resolution,
+            fail_on=tuple(fail_on),
+            refused=f"the hosts differ ({differing}); --across-hosts compares them all the same",
+        )
+    left, right = _sides(base, ""), _sides(head, "")
+    missing = [case for case in left if case not in right]
+    common = [case for case in left if case in right]
+    ratios, p_values = [], []
+    for case in common:
+        ratio, p_value = stats.change(list(left[case].medians.values()), list(right[case].medians.values()))
+        ratios.append(ratio)
+        p_values.append(p_value)
+    changes = _judge(common, left, right, ratios, p_values, resolution)
+    changes += [_missing(case) for case in missing]
+    notes = ["the runs were not interleaved: what drifted between them is part of every ratio"]
+    if all(hosts) and hosts[0] != hosts[1]:
+        notes.append(f"compared across hosts ({differing})")
+    new = [case for case in right if case not in left]
+    if new:
+        notes.append(f"only in HEAD: {', '.join(new)}")
+    return Comparison(tuple(changes), resolution, tuple(fail_on), notes=tuple(notes))
+
+
+def compare_arms(
+    results: Results, base: str, head: str, resolution: float, fail_on: Collection[str] = FAIL_ON
+) -> Comparison:
+    """Two arms of one interleaved run: every ratio is formed within rounds."""
+    left, right = _sides(results, base), _sides(results, head)
+    ratios, p_values = [], []
+    for case in left:
+        a, b = left[case].medians, right[case].medians
+        ratios.append(stats.ratio(a, b) if a.keys() & b.keys() else stats.estimate([]))
+        p_values.append(stats.paired_p_value(a, b))
+    changes = _judge(list(left), left, right, ratios, p_values, resolution)
+    return Comparison(tuple(changes), resolution, tuple(fail_on))
+
+
+def _judge(
+    cases: Sequence[str],
+    left: Mapping[str, Side],
+    right: Mapping[str, Side],
+    ratios: Sequence[Interval],
+    p_values: Sequence[float],
+    resolution: float,
+) -> list[CaseChange]:
+    found = []
+    for case, ratio, word in zip(cases, ratios, verdicts(ratios, p_values, resolution), strict=True):
+        base, head = left[case].exact, right[case].exact
+        changed = {k: (base[k], head[k]) for k in EXACT if k in base and k in head and base[k] != head[k]}
+        problems = [
+            f"{side} has no trial" + (f": {of[case].failure}" if of[case].failure else "")
+            for side, of in (("BASE", left), ("HEAD", right))
+            if not of[case].medians
+        ]
+        found.append(CaseChange(case, ratio, word, changed, "; ".join(problems)))
+    return found
+
+
+def _missing(case: str) -> CaseChange:
+    return CaseChange(case, stats.estimate([]), CANNOT_TELL, {}, "HEAD does not have this case")
+
+
+def _sides(results: Results, arm: str) -> dict[str, Side]:
+    by_case: dict[str, list[Trial]] = defaultdict(list)
+    for trial in results.trials:
+        if trial.arm == arm:
+            by_case[trial.case].append(trial)
+    sides: dict[str, Side] = {}
+    for data in results.start.cases:
+        case = Case.from_dict({k: v for k, v in data.items() if k != "baseline"})
+        trials = by_case[case.id]
+        count = results.counts.get(count_key(arm, case.count_id))
+        exact: dict[str, int] = {}
+        if count is not None and count.counts is not None:
+            exact |= {k: int(count.counts[k]) for k in EXACT if k in count.counts}
+        peaks = {t.memory["live_peak"] for t in trials if t.memory and t.memory.get("live_peak") is not None}
+        if len(peaks) == 1:  # several values mean threads raced for memory: nothing exact to compare
+            exact["live_peak"] = int(peaks.pop())
+        errors = [t.error for t in trials if t.error] + ([count.error] if count and count.error else [])
+        failure = str(errors[-1]["message"]).partition("\n")[0] if errors else ""
+        sides[case.id] = Side(medians(trials), exact, failure)
+    return sides
+
+
+def _hosts(results: Results) -> set[str]:
+    return {trial.host["id"] for trial in results.trials if trial.host}
+
+
+def _differing(base: Results, head: Results) -> str:
+    """The facts of the fingerprints that differ, in words."""
+    left, right = ({k: v for t in r.trials if t.host for k, v in t.host.items()} for r in (base, head))
+    keys = [k for k in left if k not in ("id", "name") and left.get(k) != right.get(k)]
+    return ", ".join(f"{k}: {left.get(k)} / {right.get(k)}" for k in keys[:4])
+
+
+def _finite(value: float) -> float | None:
+    return value if math.isfinite(value) else None

@@ -1,0 +1,110 @@
+"""Which trials to distrust, and the one rule by which a trial is left out of an estimate.
+
+A trial is *marked* for each of these, and every mark is shown:
+
+- ``busy``: other processes used more than OTHERS_SHARE of one core while it sampled;
+- ``stolen``: the hypervisor took more than STOLEN_SHARE of one core;
+- ``throttled``: the processor's throttle counter moved;
+- ``restless``: warming up never became steady;
+- ``far``: its median lies more than FAR robust standard deviations (and more than FAR_AT_LEAST) from the
+  median of the case's trials, on the log scale (median absolute deviation; Hampel 1974).
+
+It is *left out* only when it is far AND one of busy, stolen, throttled says why, and never when fewer
+than MIN_LEFT trials would stay. Far alone is no reason: a slow process layout is part of the truth.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from bench.analysis import stats
+from bench.analysis.records import Trial
+
+OTHERS_SHARE = 0.25
+STOLEN_SHARE = 0.05
+FAR = 5.0
+FAR_AT_LEAST = 0.02
+MIN_LEFT = 3
+
+_JIFFIES_PER_SECOND = os.sysconf("SC_CLK_TCK") if hasattr(os, "sysconf") else 100
+_CAUSES = frozenset({"busy", "stolen", "throttled"})
+
+
+def marks(trials: Sequence[Trial]) -> list[frozenset[str]]:
+    """The marks of each trial of one case, in order; a trial without latency has none but its own."""
+    far = _far([_log_median(trial) for trial in trials])
+    return [
+        frozenset(_own_marks(trial) | ({"far"} if is_far else set()))
+        for trial, is_far in zip(trials, far, strict=True)
+    ]
+
+
+def kept(trials: Sequence[Trial]) -> list[Trial]:
+    """The trials of one case that its estimate is made of: those with a latency, less those left out."""
+    usable = [trial for trial in trials if not math.isnan(_log_median(trial))]
+    staying = [
+        trial
+        for trial, found in zip(usable, marks(usable), strict=True)
+        if not ("far" in found and found & _CAUSES)
+    ]
+    return staying if len(staying) >= MIN_LEFT else usable
+
+
+def medians(trials: Sequence[Trial]) -> dict[int, float]:
+    """Round -> median of the samples, of the trials that the estimate is made of."""
+    return {trial.round: math.exp(_log_median(trial)) for trial in kept(trials)}
+
+
+def _own_marks(trial: Trial) -> set[str]:
+    found: set[str] = set()
+    before, after = trial.conditions_before, trial.conditions_after
+    if before and after:
+        shares = _shares(before, after)
+        if shares is not None and shares[0] > OTHERS_SHARE:
+            found.add("busy")
+        if shares is not None and shares[1] > STOLEN_SHARE:
+            found.add("stolen")
+        counts = before.get("throttle_count"), after.get("throttle_count")
+        if all(isinstance(count, int) for count in counts) and counts[0] != counts[1]:
+            found.add("throttled")
+    if trial.latency is not None and not trial.latency["warmup_steady"]:
+        found.add("restless")
+    return found
+
+
+def _shares(before: Mapping[str, Any], after: Mapping[str, Any]) -> tuple[float, float] | None:
+    """Cores that others used and that the hypervisor took, between two looks; None where unknown."""
+    try:
+        wall = after["clock"] - before["clock"]
+        own = after["own_cpu"] - before["own_cpu"]
+        busy = (after["busy_jiffies"]["busy"] - before["busy_jiffies"]["busy"]) / _JIFFIES_PER_SECOND
+        stolen = (after["busy_jiffies"]["steal"] - before["busy_jiffies"]["steal"]) / _JIFFIES_PER_SECOND
+    except (KeyError, TypeError):
+        return None
+    # A jiffy is 10 ms: over less than half a second its rounding alone looks like a neighbour.
+    wall = max(wall, 0.5)
+    return max(0.0, busy - own) / wall, stolen / wall
+
+
+def _log_median(trial: Trial) -> float:
+    if trial.status != "ok" or trial.latency is None:
+        return math.nan
+    try:
+        return math.log(stats.trial_median(trial.latency["samples"]))
+    except ValueError:
+        return math.nan  # not one usable sample, as a broken clock gives: counts as no latency
+
+
+def _far(logs: Sequence[float]) -> list[bool]:
+    known = np.asarray([value for value in logs if not math.isnan(value)])
+    if len(known) < MIN_LEFT:
+        return [False] * len(logs)
+    centre = float(np.median(known))
+    spread = 1.4826 * float(np.median(np.abs(known - centre)))
+    limit = max(FAR * spread, FAR_AT_LEAST)
+    return [not math.isnan(value) and abs(value - centre) > limit for value in logs]

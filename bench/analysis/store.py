@@ -1,0 +1,127 @@
+"""Append-only JSON Lines under results/: one file per run and machine, flushed to disk per record."""
+
+from __future__ import annotations
+
+import json
+import os
+import warnings
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import TracebackType
+from typing import IO
+
+from bench.analysis.records import Count, Record, RunEnd, RunStart, Trial, from_line, to_line
+from bench.errors import InputError
+
+
+@dataclass
+class Results:
+    """All records of one file."""
+
+    file: Path
+    start: RunStart
+    counts: dict[str, Count] = field(default_factory=dict)
+    trials: list[Trial] = field(default_factory=list)
+    ends: list[RunEnd] = field(default_factory=list)
+
+    @property
+    def complete(self) -> bool:
+        """True when the run came to its end."""
+        return bool(self.ends) and self.ends[-1].status == "complete"
+
+
+class Store:
+    """Appends records to one file; each is on the disk before ``append`` returns."""
+
+    def __init__(self, file: Path) -> None:
+        self.file = file
+        self._handle: IO[bytes] | None = None
+
+    def __enter__(self) -> Store:
+        self.file.parent.mkdir(parents=True, exist_ok=True)
+        self._handle = self.file.open("ab")
+        self._end_torn_line()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._handle is not None:
+            self._handle.close()
+            self._handle = None
+
+    def append(self, record: Record) -> None:
+        """Writes one line and waits until the disk has it."""
+        if self._handle is None:
+            raise RuntimeError("the store is not open")
+        self._handle.write(json.dumps(to_line(record), separators=(",", ":")).encode() + b"\n")
+        self._handle.flush()
+        os.fsync(self._handle.fileno())
+
+    def _end_torn_line(self) -> None:
+        """A crash may have left half a line; the next record must not be glued to it."""
+        assert self._handle is not None
+        if self._handle.tell() == 0:
+            return
+        with self.file.open("rb") as reader:
+            reader.seek(-1, os.SEEK_END)
+            torn = reader.read(1) != b"\n"
+        if torn:
+            self._handle.write(b"\n")
+
+
+def read_results(file: Path) -> Results:
+    """All records of a results file.
+
+    A line that is cut off is left out with one warning for the file. Raises InputError for a file that
+    is not there, that another schema wrote, or that holds no run.
+    """
+    start: RunStart | None = None
+    counts: dict[str, Count] = {}
+    trials: list[Trial] = []
+    ends: list[RunEnd] = []
+    torn: list[int] = []
+    for number, line in _lines(file):
+        try:
+            data = json.loads(line)
+        except (ValueError, RecursionError):
+            torn.append(number)
+            continue
+        if not isinstance(data, dict):
+            raise InputError(f"{file}:{number}: not a csr-bench result")
+        try:
+            record = from_line(data)
+        except ValueError as error:
+            raise InputError(f"{file}:{number}: {error}") from None
+        if isinstance(record, RunStart):
+            start = start or record
+        elif isinstance(record, Count):
+            counts[record.key] = record
+        elif isinstance(record, Trial):
+            trials.append(record)
+        else:
+            ends.append(record)
+    if start is None:
+        raise InputError(f"{file}: holds no run; a results file of `bench run` begins with one")
+    if torn:
+        where = ", ".join(map(str, torn[:5]))
+        warnings.warn(f"{file}: line {where} is cut off and was left out", stacklevel=2)
+    return Results(file, start, counts, trials, ends)
+
+
+def list_results(folder: Path) -> Iterator[Path]:
+    """The results files of a folder, oldest first (their names begin with the time)."""
+    yield from sorted(folder.glob("*.jsonl"))
+
+
+def _lines(file: Path) -> Iterator[tuple[int, str]]:
+    try:
+        with file.open(encoding="utf-8", errors="replace") as handle:
+            for number, line in enumerate(handle, start=1):
+                if line.strip():
+                    yield number, line
+    except FileNotFoundError:
+        raise InputError(f"{file}: no such file; `bench results` lists those there are") from None
+    except OSError as error:
+        raise InputError(f"{file}: {error.strerror}") from None

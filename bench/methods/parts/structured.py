@@ -1,0 +1,220 @@
+"""Removing whole channels: torch-pruning's dependency graph finds what goes together, torch crops it.
+
+The graph is walked once, outside the measuring process, and its answer is a recipe: for every layer
+the channels that stay. Applying the recipe needs torch alone.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable
+from fnmatch import fnmatchcase
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from bench.methods.parts.masking import MaskedConv2d, MaskedLinear
+from bench.methods.parts.method import Context, Left, Replaced, Rewritten
+from bench.methods.parts.selection import describe
+
+Recipe = dict[str, dict[str, list[int]]]
+"""Module name -> {"in": kept input channels, "out": kept output channels}."""
+
+
+def plan_channels(
+    network: nn.Module,
+    context: Context,
+    importance: Callable[[Any], Tensor],
+    ratio: float,
+    ratios: dict[str, float] | None = None,
+) -> Recipe:
+    """Which channels stay when ``ratio`` of every layer's output channels go, least important first.
+
+    ``importance`` is one of torch-pruning's; ``ratios`` overrides the ratio for layers by name. The
+    classifier and the layers of the context's ``fixed_width`` keep their outputs. Raises ValueError
+    for a network whose channels cannot be removed one by one.
+    """
+    import torch_pruning
+
+    network = copy_for_the_graph(network)
+    pruner = torch_pruning.pruner.BasePruner(
+        network,
+        context.example_input(),
+        importance=importance,
+        pruning_ratio=ratio,
+        pruning_ratio_dict={network.get_submodule(name): r for name, r in (ratios or {}).items()},
+        ignored_layers=untouchable(network, context),
+    )
+    walk = _Walk(network, pruner.DG)
+    try:
+        for group in pruner.step(interactive=True):
+            walk.prune(group)
+    except IndexError as error:  # the graph gave a layer indices of another one
+        raise ValueError(f"torch-pruning's graph cannot follow this network's channels: {error}") from error
+    return walk.recipe()
+
+
+def plan_widths(
+    network: nn.Module, context: Context, importance: Callable[[Any], Tensor], widths: dict[str, int]
+) -> Recipe:
+    """Which channels stay when the named layers shall have so many outputs, least important first.
+
+    Layers tied to a named one get its width. Raises ValueError as ``plan_channels`` does.
+    """
+    network = copy_for_the_graph(network)
+    graph = dependency_graph(network, context)
+    walk = _Walk(network, graph)
+    for name, width in widths.items():
+        layer = network.get_submodule(name)
+        cut = graph.get_pruner_of_module(layer).prune_out_channels
+        channels = graph.get_out_channels(layer)
+        order = importance(graph.get_pruning_group(layer, cut, list(range(channels)))).argsort()
+        going = sorted(order[: channels - width].tolist())
+        if going:
+            walk.prune(graph.get_pruning_group(layer, cut, going))
+    return walk.recipe()
+
+
+def dependency_graph(network: nn.Module, context: Context) -> Any:
+    """torch-pruning's graph of which channels go together. Walking it changes the network."""
+    import torch_pruning
+
+    return torch_pruning.DependencyGraph().build_dependency(network, context.example_input())
+
+
+def untouchable(network: nn.Module, context: Context) -> list[nn.Module]:
+    """The layers whose outputs must stay: the classifier and those that the backbone declares fixed."""
+    return [last_layer(network, context), *fixed_layers(network, context)]
+
+
+class _Walk:
+    """Prunes groups of a dependency graph and keeps the account of which channels are left."""
+
+    def __init__(self, network: nn.Module, graph: Any) -> None:
+        self._graph = graph
+        self._names = {module: name for name, module in network.named_modules()}
+        self._loose = {id(parameter): name for name, parameter in network.named_parameters()}
+        self._kept: dict[nn.Module, dict[str, list[int]]] = {}
+
+    def prune(self, group: Any) -> None:
+        """Removes the group's channels. Raises ValueError for a layer that cannot lose single ones."""
+        for dependency, indices in group:
+            module = dependency.target.module
+            if isinstance(module, nn.Parameter):  # not the weight of a layer that the graph knows
+                loose = self._loose[id(module)]
+                raise ValueError(f"channels of {loose} (Parameter) cannot be removed one by one")
+            if not isinstance(module, nn.Conv2d | nn.Linear | nn.modules.batchnorm._BatchNorm):
+                if module in self._names:
+                    kind = type(module).__name__
+                    raise ValueError(
+                        f"channels of {self._names[module]} ({kind}) cannot be removed one by one"
+                    )
+                continue  # a node of the graph without weights: a concatenation, an addition
+            widths = self._kept.setdefault(module, _all_channels(module))
+            side = "out" if self._graph.is_out_channel_pruning_fn(dependency.handler) else "in"
+            gone = set(indices)
+            widths[side] = [channel for at, channel in enumerate(widths[side]) if at not in gone]
+        group.prune()
+
+    def recipe(self) -> Recipe:
+        """What is left, by module name."""
+        return {self._names[module]: widths for module, widths in self._kept.items()}
+
+
+def copy_for_the_graph(network: nn.Module) -> nn.Module:
+    """The graph is walked by pruning it, and found by gradients."""
+    network = copy.deepcopy(network)
+    for parameter in network.parameters():
+        parameter.requires_grad_(True)
+    return network
+
+
+def crop(network: nn.Module, recipe: Recipe) -> Rewritten:
+    """The smaller dense network of a recipe; weights of the kept channels are those of the network."""
+    replaced: list[Replaced] = []
+    for name, widths in recipe.items():
+        module = network.get_submodule(name)
+        before = describe(module) if isinstance(module, nn.Conv2d) else type(module).__name__
+        if isinstance(module, nn.Conv2d):
+            _crop_conv(module, widths)
+            replaced.append(Replaced(name, before, describe(module)))
+        elif isinstance(module, nn.Linear):
+            _crop_weight(module, widths["out"], widths["in"])
+            module.bias = None if module.bias is None else _select(module.bias, widths["out"])
+            module.out_features, module.in_features = len(widths["out"]), len(widths["in"])
+        else:
+            assert isinstance(module, nn.modules.batchnorm._BatchNorm)
+            _crop_norm(module, widths["out"])
+    touched = {r.name for r in replaced}
+    left = tuple(
+        Left(name, "its channels are tied to a layer that keeps its width")
+        for name, module in network.named_modules()
+        if isinstance(module, nn.Conv2d) and name not in touched
+    )
+    return Rewritten(network, tuple(replaced), left)
+
+
+def last_layer(network: nn.Module, context: Context) -> nn.Module:
+    """The convolution or linear layer that runs last: the classifier, whose outputs must stay."""
+    order: list[nn.Module] = []
+    layers = [m for m in network.modules() if isinstance(m, nn.Conv2d | nn.Linear)]
+    hooks = [layer.register_forward_hook(lambda module, _i, _o: order.append(module)) for layer in layers]
+    try:
+        with torch.no_grad():
+            network(context.example_input())
+    finally:
+        for hook in hooks:
+            hook.remove()
+    if not order:
+        raise ValueError("the network has neither a convolution nor a linear layer")
+    return order[-1]
+
+
+def fixed_layers(network: nn.Module, context: Context) -> list[nn.Module]:
+    """The convolutions whose output width the backbone declares fixed."""
+    return [
+        module
+        for name, module in network.named_modules()
+        if isinstance(module, nn.Conv2d) and any(fnmatchcase(name, glob) for glob in context.fixed_width)
+    ]
+
+
+def _all_channels(module: nn.Module) -> dict[str, list[int]]:
+    if isinstance(module, nn.Conv2d):
+        return {"in": list(range(module.in_channels)), "out": list(range(module.out_channels))}
+    if isinstance(module, nn.Linear):
+        return {"in": list(range(module.in_features)), "out": list(range(module.out_features))}
+    assert isinstance(module, nn.modules.batchnorm._BatchNorm)
+    return {"in": [], "out": list(range(module.num_features))}
+
+
+def _crop_conv(conv: nn.Conv2d, widths: dict[str, list[int]]) -> None:
+    if conv.groups == conv.out_channels and conv.groups > 1:
+        # depthwise: every output has its own input, the graph names the outputs alone
+        _crop_weight(conv, widths["out"])
+        conv.groups = conv.in_channels = len(widths["out"])
+    else:  # the groups keep the same places: those of the first name the columns of all
+        _crop_weight(conv, widths["out"], widths["in"][: len(widths["in"]) // conv.groups])
+        conv.in_channels = len(widths["in"])
+    conv.bias = None if conv.bias is None else _select(conv.bias, widths["out"])
+    conv.out_channels = len(widths["out"])
+
+
+def _crop_norm(norm: nn.modules.batchnorm._BatchNorm, out: list[int]) -> None:
+    norm.num_features = len(out)
+    if norm.affine:
+        norm.weight, norm.bias = _select(norm.weight, out), _select(norm.bias, out)
+    if norm.running_mean is not None and norm.running_var is not None:
+        norm.running_mean, norm.running_var = norm.running_mean[out], norm.running_var[out]
+
+
+def _crop_weight(layer: nn.Conv2d | nn.Linear, rows: list[int], columns: list[int] | None = None) -> None:
+    layer.weight = _select(layer.weight, rows, columns)
+    if isinstance(layer, MaskedConv2d | MaskedLinear):
+        layer.mask = layer.mask[rows] if columns is None else layer.mask[rows][:, columns]
+
+
+def _select(tensor: Tensor, rows: list[int], columns: list[int] | None = None) -> nn.Parameter:
+    chosen = tensor.detach()[rows]
+    return nn.Parameter((chosen if columns is None else chosen[:, columns]).clone())

@@ -1,0 +1,1 @@
+"""What is to be measured: suites read and checked, expanded into cases, wanted budgets solved."""

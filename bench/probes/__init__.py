@@ -1,1 +1,0 @@
-"""What is measured in the fresh process. Imports torch and the standard library only."""

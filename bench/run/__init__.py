@@ -1,0 +1,1 @@
+"""Measuring: rounds of fresh processes, what starts them, and the records they leave."""

@@ -1,0 +1,1 @@
+"""What runs in the fresh processes: JSON lines in and out, torch and the standard library only."""

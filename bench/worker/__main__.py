@@ -1,0 +1,5 @@
+"""``python -m bench.worker``: measures one case."""
+
+from bench.worker.trial import main
+
+main()

@@ -1,0 +1,171 @@
+"""Comparisons: times by intervals, counts exactly, and one meaning per exit code."""
+
+from __future__ import annotations
+
+import json
+import math
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import pytest
+from made_trials import CSR_CASE, DENSE_CASE, made_count, made_results, made_trial
+
+from bench.analysis.compare import compare_arms, compare_runs
+from bench.analysis.records import Count
+from bench.analysis.store import Results, Store
+
+STEADY = (1.000, 1.001, 0.999, 1.002, 0.998)
+
+
+def run_of(
+    factor: float = 1.0, counts: list[Count] | None = None, host: str = "host-a", **memory: Any
+) -> Results:
+    extra: dict[str, Any] = {"host": {"id": host, "name": "n", "cpu": host}}
+    if memory:
+        extra["memory"] = {"weight_bytes": 400, "live_peak": 64, **memory}
+    trials = [made_trial(DENSE_CASE, n, factor * t, **extra) for n, t in enumerate(STEADY)]
+    return made_results([DENSE_CASE], trials, counts)
+
+
+def test_equal_runs_are_the_same_and_exit_0() -> None:
+    found = compare_runs(run_of(), run_of(1.001), 0.03)
+    assert [c.verdict for c in found.cases] == ["same"]
+    assert found.exit_code == 0
+
+
+def test_a_slower_head_exits_1_unless_slower_may_pass() -> None:
+    found = compare_runs(run_of(), run_of(1.1), 0.03)
+    assert (found.cases[0].verdict, found.exit_code) == ("slower", 1)
+    assert compare_runs(run_of(), run_of(1.1), 0.03, fail_on=("bigger",)).exit_code == 0
+
+
+def test_a_faster_head_exits_0() -> None:
+    found = compare_runs(run_of(), run_of(0.9), 0.03)
+    assert (found.cases[0].verdict, found.exit_code) == ("faster", 0)
+
+
+@pytest.mark.parametrize("name", ["params", "logical_params", "macs", "executed_macs", "weight_bytes"])
+def test_one_more_of_any_count_is_bigger_and_one_less_is_not(name: str) -> None:
+    base = made_count(DENSE_CASE)
+    assert base.counts is not None
+    value = base.counts[name]
+    more, less = (made_count(DENSE_CASE, **{name: value + d}) for d in (1, -1))
+    grown = compare_runs(run_of(), run_of(counts=[more]), 0.03)
+    assert (grown.cases[0].bigger, grown.exit_code) == ([name], 1)
+    assert compare_runs(run_of(), run_of(counts=[more]), 0.03, fail_on=("slower",)).exit_code == 0
+    shrunk = compare_runs(run_of(), run_of(counts=[less]), 0.03)
+    assert (shrunk.cases[0].smaller, shrunk.exit_code) == ([name], 0)
+
+
+def test_the_live_peak_is_exact_too() -> None:
+    found = compare_runs(run_of(), run_of(live_peak=65), 0.03)
+    assert found.cases[0].changed == {"live_peak": (64, 65)}
+    assert found.exit_code == 1
+
+
+def test_too_little_data_exits_4() -> None:
+    one = made_results([DENSE_CASE], [made_trial(DENSE_CASE, 0, 1.0)])
+    assert compare_runs(one, one, 0.03).exit_code == 4
+
+
+def test_zero_trials_exit_4_and_say_so() -> None:
+    found = compare_runs(run_of(), made_results([DENSE_CASE], []), 0.03)
+    assert found.cases[0].note == "HEAD has no trial"
+    assert found.exit_code == 4
+
+
+def test_nan_samples_count_as_no_trial() -> None:
+    broken = made_results([DENSE_CASE], [made_trial(DENSE_CASE, n, math.nan) for n in range(5)])
+    assert compare_runs(run_of(), broken, 0.03).exit_code == 4
+
+
+def test_a_case_that_head_lacks_exits_4_and_a_new_one_does_not() -> None:
+    both = made_results(
+        [DENSE_CASE, CSR_CASE],
+        [made_trial(c, n, t) for c in (DENSE_CASE, CSR_CASE) for n, t in enumerate(STEADY)],
+    )
+    lacking = compare_runs(both, run_of(), 0.03)
+    assert lacking.exit_code == 4
+    assert lacking.cases[-1].note == "HEAD does not have this case"
+    added = compare_runs(run_of(), both, 0.03)
+    assert added.exit_code == 0
+    assert any(CSR_CASE.id in note for note in added.notes)
+
+
+def test_worse_wins_over_cannot_tell() -> None:
+    more = made_count(DENSE_CASE, params=101)
+    one = made_results([DENSE_CASE], [made_trial(DENSE_CASE, 0, 1.0)], [more])
+    assert compare_runs(run_of(), one, 0.03).exit_code == 1
+
+
+def test_different_hosts_are_refused_unless_asked_for() -> None:
+    refused = compare_runs(run_of(), run_of(host="host-b"), 0.03)
+    assert refused.exit_code == 4
+    assert "cpu: host-a / host-b" in refused.refused
+    assert refused.cases == ()
+    allowed = compare_runs(run_of(), run_of(host="host-b"), 0.03, across_hosts=True)
+    assert allowed.exit_code == 0
+    assert any("across hosts" in note for note in allowed.notes)
+
+
+def arms(head: float, head_failed: bool = False) -> Results:
+    drift = (1.0, 1.5, 2.0, 3.0, 5.0)
+    trials = [made_trial(DENSE_CASE, n, t, arm="base") for n, t in enumerate(drift)]
+    wrong = {"type": "ImportError", "stage": "launch", "message": "does not build", "traceback": ""}
+    for n, t in enumerate(drift):
+        if head_failed:
+            trials.append(
+                made_trial(DENSE_CASE, n, t, arm="head", status="failed", error=wrong, latency=None)
+            )
+        else:
+            trials.append(made_trial(DENSE_CASE, n, head * t * (1 + 0.001 * n), arm="head"))
+    counts = [made_count(DENSE_CASE, arm) for arm in ("base", "head")]
+    return made_results([DENSE_CASE], trials, counts, arms={"base": "1", "head": "2"})
+
+
+def test_interleaved_arms_see_through_drift() -> None:
+    assert compare_arms(arms(1.0), "base", "head", 0.03).exit_code == 0
+    slower = compare_arms(arms(1.05), "base", "head", 0.03)
+    assert (slower.cases[0].verdict, slower.exit_code) == ("slower", 1)
+
+
+def test_a_revision_that_does_not_build_exits_4_with_its_words() -> None:
+    found = compare_arms(arms(1.0, head_failed=True), "base", "head", 0.03)
+    assert found.exit_code == 4
+    assert found.cases[0].note == "HEAD has no trial: does not build"
+
+
+def written(results: Results, file: Path) -> Path:
+    with Store(file) as store:
+        store.append(results.start)
+        for count in results.counts.values():
+            store.append(count)
+        for trial in results.trials:
+            store.append(trial)
+    return file
+
+
+def test_the_command_exits_with_the_comparison(tmp_path: Path, bench: Any) -> None:
+    base = written(run_of(), tmp_path / "base.jsonl")
+    for factor, code in ((1.0, 0), (1.1, 1)):
+        head = written(run_of(factor), tmp_path / f"head{factor}.jsonl")
+        said = bench("compare", base, head, "--json")
+        assert said.code == code
+        assert json.loads(said.out)["exit"] == code
+        assert "nan" not in said.out.casefold()
+    other = written(run_of(host="host-b"), tmp_path / "other.jsonl")
+    assert bench("compare", base, other).code == 4
+    assert bench("compare", base, other, "--across-hosts").code == 0
+
+
+def test_bad_words_exit_2(tmp_path: Path, bench: Any) -> None:
+    base = written(run_of(), tmp_path / "base.jsonl")
+    assert bench("compare", base, tmp_path / "none.jsonl").code == 2
+    assert bench("compare", base, base, "--fail-on", "slowr").code == 2
+    assert bench("compare", base, base, "--resolution", "lots").code == 2
+    newer = tmp_path / "newer.jsonl"
+    newer.write_text(json.dumps({**asdict(run_of().start), "schema": 99}) + "\n", encoding="utf-8")
+    said = bench("compare", base, newer)
+    assert said.code == 2
+    assert "schema 99" in said.err

@@ -1,0 +1,148 @@
+"""Published figures against this code: the verdict on each, and the verdict's own mistakes."""
+
+import csv
+import json
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+from typer.testing import CliRunner
+
+import bench.cli.verb_conform  # noqa: F401 - registers the verb
+from bench.analysis.conform import Finding, Status, conform
+from bench.analysis.published import COLUMNS, Published, read_published
+from bench.cli.app import app
+from bench.errors import InputError
+
+ROW = Published(
+    "csr_conv", "resnet20", "T=4", (3, 32, 32), "params", 0, 0, "by hand", "resnet20", (("dense", {}),), 10,
+    "figures.csv:2",
+)  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def findings() -> Iterator[list[Finding]]:
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)  # on a busy host waiting threads cost more than they do
+    yield conform(read_published())
+    torch.set_num_threads(threads)
+
+
+def test_every_published_figure_that_can_be_computed_agrees(findings: list[Finding]) -> None:
+    off = [f"{f.row.where} {f.row.metric} {f.row.value} {f.computed} {f.note}" for f in findings]
+    off = [words for words, f in zip(off, findings, strict=True) if f.status is Status.OFF]
+    assert off == []
+
+
+def test_exact_means_equal_and_within_means_within(findings: list[Finding]) -> None:
+    for finding in findings:
+        if finding.status is Status.EXACT:
+            assert finding.computed == finding.row.value
+        if finding.status is Status.WITHIN:
+            assert finding.computed is not None
+            assert 0 < abs(finding.computed - finding.row.value) <= finding.row.tolerance
+
+
+def test_only_what_has_no_name_here_is_not_computable(findings: list[Finding]) -> None:
+    for finding in findings:
+        if finding.status is Status.NOT_COMPUTABLE:
+            assert finding.note.endswith("not in the registry")
+    systems = {f.row.system for f in findings if f.status is not Status.NOT_COMPUTABLE}
+    assert systems >= {"csr_conv", "psconv", "ghostnet", "ghostnetv2", "haloc", "simplenet", "torchvision"}
+
+
+@pytest.mark.parametrize(
+    ("metric", "value", "status"),
+    [
+        ("params", 269722, Status.EXACT),
+        ("params", 269721, Status.OFF),
+        ("conv_macs", 40550400, Status.EXACT),
+        ("macs", 40551040, Status.EXACT),  # and the classifier's 640
+        ("weights", 269722 - 2 * 688 - 10, Status.EXACT),  # BatchNorm's and the classifier's bias left out
+        ("conv_weights", 269722 - 2 * 688 - 650, Status.EXACT),
+        ("feature_params", 269722 - 650, Status.EXACT),
+        ("feature_macs", 40550400, Status.EXACT),
+        ("params_ratio", 1, Status.EXACT),
+        ("params_reduction_percent", 0, Status.EXACT),
+    ],
+)
+def test_metrics_by_hand(metric: str, value: float, status: Status) -> None:
+    (finding,) = conform([replace(ROW, metric=metric, value=value)])
+    assert finding.status is status, finding.computed
+
+
+def test_masked_weights_do_not_count() -> None:
+    """PS4_P4 keeps 4 of 9 taps of every 3×3 kernel but the first one's."""
+    rest = (269722 - 2 * 688 - 650 - 432) * 4 // 9
+    methods = (("psconv", {"variant": "PS4_P4"}),)
+    row = replace(ROW, methods=methods)
+    found = conform([replace(row, metric="conv_weights"), replace(row, metric="params")])
+    assert [f.computed for f in found] == [432 + rest, 432 + rest + 2 * 688 + 650]
+
+
+def test_file_size_is_that_of_the_saved_state() -> None:
+    (finding,) = conform([replace(ROW, metric="file_size_mb", value=1.03, tolerance=0.05)])
+    assert finding.status is Status.WITHIN  # 269722 floats are 1.029 MB of 2**20 bytes
+
+
+def test_a_method_that_fails_is_off_with_its_words() -> None:
+    (finding,) = conform([replace(ROW, methods=(("csr_conv", {"T": 4, "skip": ["*"]}),))])
+    assert finding.status is Status.OFF
+    assert "nothing to replace" in finding.note
+
+
+def test_unknown_names_are_not_computable_and_both_are_said() -> None:
+    (finding,) = conform([replace(ROW, backbone="resnet21", methods=(("sorcery", {}),))])
+    assert finding.status is Status.NOT_COMPUTABLE
+    assert finding.note == "method sorcery and backbone resnet21 not in the registry"
+
+
+def test_a_wrong_knob_is_a_mistake_of_the_table() -> None:
+    with pytest.raises(InputError, match=r"figures\.csv:2: method csr_conv has no knob 't'"):
+        conform([replace(ROW, methods=(("csr_conv", {"t": 4}),))])
+
+
+def test_a_wrong_metric_is_a_mistake_of_the_table() -> None:
+    with pytest.raises(InputError, match=r"figures\.csv:2: unknown metric 'parms'; did you mean 'params'"):
+        conform([replace(ROW, metric="parms", backbone="not there")])
+
+
+def write(folder: Path, *values: int) -> str:
+    file = folder / "figures.csv"
+    with file.open("w", newline="") as stream:
+        writer = csv.writer(stream)
+        writer.writerow(COLUMNS)
+        for value in values:
+            writer.writerow(
+                ["he", "resnet20", "-", "3x32x32", "params", value, 0, "a page", "resnet20", "dense", ""]
+            )
+    return str(file)
+
+
+def test_the_command_exits_1_when_a_figure_is_off(tmp_path: Path) -> None:
+    good = CliRunner().invoke(app, ["conform", "--table", write(tmp_path, 269722)])
+    assert good.exit_code == 0
+    assert good.output.splitlines()[-1] == "1 exact, 0 within tolerance, 0 off, 0 not computable"
+    bad = CliRunner().invoke(app, ["conform", "--table", write(tmp_path, 269722, 270000)])
+    assert bad.exit_code == 1
+    lines = bad.output.splitlines()
+    assert [line.split()[0] for line in lines[:2]] == ["exact", "off"]
+    assert lines[0].index("a page") == lines[1].index("a page")
+    assert "\x1b" not in bad.output
+
+
+def test_json_carries_rows_and_summary(tmp_path: Path) -> None:
+    answer = CliRunner().invoke(app, ["conform", "--json", "--table", write(tmp_path, 270000)])
+    data = json.loads(answer.stdout)
+    assert data["summary"]["off"] == 1
+    assert data["rows"][0]["computed"] == 269722
+    assert data["rows"][0]["source"] == "a page"
+    assert data["rows"][0]["methods"] == [{"name": "dense", "knobs": {}}]
+
+
+def test_only_that_fits_nothing_is_wrong_input(tmp_path: Path) -> None:
+    answer = CliRunner().invoke(app, ["conform", "--only", "hee", "--table", write(tmp_path, 1)])
+    assert isinstance(answer.exception, InputError)
+    assert "did you mean 'he'" in str(answer.exception)

@@ -1,0 +1,65 @@
+"""Reading tables of published figures."""
+
+from pathlib import Path
+
+import pytest
+
+from bench.analysis.published import COLUMNS, TABLE, read_published
+from bench.errors import InputError
+
+HEADER = ",".join(COLUMNS)
+ROW = "csr_conv,resnet20,T=4,3x32x32,params,1000,0,a paper,resnet20,csr_conv: {T: 4},10"
+
+
+def write(folder: Path, *lines: str) -> Path:
+    file = folder / "figures.csv"
+    file.write_text("\n".join(lines) + "\n")
+    return file
+
+
+def test_every_row_of_the_own_table_has_a_source() -> None:
+    rows = read_published()
+    assert len(rows) >= 37
+    assert all(row.source and row.system and row.backbone for row in rows)
+    assert all(row.where.startswith(f"{TABLE}:") for row in rows)
+
+
+def test_a_row_is_read_with_its_types(tmp_path: Path) -> None:
+    (row,) = read_published(write(tmp_path, HEADER, ROW))
+    assert row.methods == (("csr_conv", {"T": 4}),)
+    assert (row.input, row.value, row.classes) == ((3, 32, 32), 1000.0, 10)
+
+
+def test_methods_in_a_list_are_a_chain(tmp_path: Path) -> None:
+    text = ROW.replace("csr_conv: {T: 4}", '"[csr_conv: {T: 4}, int8]"')
+    (row,) = read_published(write(tmp_path, HEADER, text))
+    assert row.methods == (("csr_conv", {"T": 4}), ("int8", {}))
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "words"),
+    [
+        (",1000,", ",many,", ":2: value takes a number from 0 up, not 'many'"),
+        (",1000,0,", ",1000,nan,", ":2: tolerance takes a number from 0 up, not 'nan'"),
+        ("3x32x32", "32", ":2: input '32' is no shape"),
+        ("csr_conv: {T: 4}", "csr_conv: 4", ":2: methods: write a name"),
+        ("csr_conv: {T: 4}", "{", ":2: methods: '{' is no YAML"),
+        ("csr_conv: {T: 4}", "[]", ":2: methods: the list is empty"),
+        (",resnet20,csr_conv: {T: 4},10", "", ":2: the row has fewer than"),
+    ],
+)
+def test_what_is_wrong_is_named_with_its_line(tmp_path: Path, old: str, new: str, words: str) -> None:
+    assert old in ROW
+    with pytest.raises(InputError) as caught:
+        read_published(write(tmp_path, HEADER, ROW.replace(old, new)))
+    assert words in str(caught.value)
+
+
+def test_a_missing_column_is_named(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="the column 'value' is missing"):
+        read_published(write(tmp_path, HEADER.replace(",value", ""), ROW))
+
+
+def test_a_missing_file_is_named(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"nothing\.csv"):
+        read_published(tmp_path / "nothing.csv")

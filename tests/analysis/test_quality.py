@@ -1,0 +1,89 @@
+"""Marks, and the one rule by which a trial is left out."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+from made_trials import DENSE_CASE, made_trial
+
+from bench.analysis.quality import kept, marks, medians
+from bench.analysis.records import Trial
+
+
+def conditions(
+    clock: float, own: float, busy: int, steal: int = 0, throttled: Any = "unknown"
+) -> dict[str, Any]:
+    return {
+        "clock": clock,
+        "own_cpu": own,
+        "busy_jiffies": {"busy": busy, "steal": steal},
+        "throttle_count": throttled,
+    }
+
+
+def sampled(number: int, seconds: float, **after: Any) -> Trial:
+    """A trial of one second whose own work took one second of CPU."""
+    before = conditions(0.0, 0.0, 0, throttled=after.pop("throttled_before", "unknown"))
+    return made_trial(
+        DENSE_CASE,
+        number,
+        seconds,
+        conditions_before=before,
+        conditions_after=conditions(1.0, 1.0, **{"busy": 100, **after}),
+    )
+
+
+def test_a_quiet_trial_has_no_mark() -> None:
+    assert marks([sampled(0, 0.01)]) == [frozenset()]
+
+
+def test_other_processes_mark_a_trial_busy() -> None:
+    assert marks([sampled(0, 0.01, busy=126)]) == [frozenset({"busy"})]
+    assert marks([sampled(0, 0.01, busy=120)]) == [frozenset()]
+
+
+def test_stolen_time_and_throttling_are_marked() -> None:
+    assert marks([sampled(0, 0.01, steal=6)]) == [frozenset({"stolen"})]
+    assert marks([sampled(0, 0.01, throttled_before=3, throttled=4)]) == [frozenset({"throttled"})]
+    assert marks([sampled(0, 0.01, throttled_before=3, throttled=3)]) == [frozenset()]
+
+
+def test_what_could_not_be_read_marks_nothing() -> None:
+    unread = {"busy_jiffies": "unknown", "clock": 0.0, "own_cpu": 0.0, "throttle_count": "unknown"}
+    trial = made_trial(DENSE_CASE, 0, 0.01, conditions_before=unread, conditions_after=unread)
+    assert marks([trial]) == [frozenset()]
+
+
+def test_a_far_trial_is_marked_and_stays_when_nothing_explains_it() -> None:
+    trials = [sampled(n, 0.010 + 0.00001 * n) for n in range(5)] + [sampled(5, 0.02)]
+    assert marks(trials)[5] == {"far"}
+    assert len(kept(trials)) == 6
+
+
+def test_a_far_trial_on_a_busy_host_is_left_out() -> None:
+    trials = [sampled(n, 0.010 + 0.00001 * n) for n in range(5)] + [sampled(5, 0.02, busy=190)]
+    assert marks(trials)[5] == {"far", "busy"}
+    assert [t.round for t in kept(trials)] == [0, 1, 2, 3, 4]
+    assert 5 not in medians(trials)
+
+
+def test_a_busy_trial_that_is_not_far_stays() -> None:
+    trials = [sampled(n, 0.010, busy=190) for n in range(5)]
+    assert len(kept(trials)) == 5
+
+
+def test_differences_below_two_percent_are_never_far() -> None:
+    trials = [sampled(n, 0.010) for n in range(5)] + [sampled(5, 0.01019)]
+    assert marks(trials)[5] == frozenset()
+
+
+def test_never_fewer_than_three_trials_stay() -> None:
+    trials = [sampled(0, 0.010), sampled(1, 0.010), sampled(2, 0.02, busy=190)]
+    assert len(kept(trials)) == 3
+
+
+def test_a_trial_without_a_usable_sample_is_not_kept() -> None:
+    broken = made_trial(DENSE_CASE, 0, math.nan)
+    assert kept([broken]) == []
+    assert medians([broken, made_trial(DENSE_CASE, 1, 0.5)])[1] == 0.5

@@ -1,0 +1,220 @@
+"""Results files: what is appended reads back, and a torn, foreign or newer file never crashes the reader."""
+
+from __future__ import annotations
+
+import json
+import math
+import warnings
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bench.analysis.records import SCHEMA, Count, Record, RunEnd, RunStart, Trial, from_line, to_line
+from bench.analysis.store import Store, list_results, read_results
+from bench.errors import InputError
+
+START = RunStart(
+    run="r1",
+    suite="tiny",
+    description="wörds",
+    suite_digest="d",
+    started="2026-01-01T00:00:00+00:00",
+    seed=1,
+    measure={"rounds": 2},
+    cases=[{"backbone": "x"}],
+    targets=[{"name": "cpu"}],
+    plugins=[],
+    versions={"torch": "2"},
+)
+COUNT = Count("r1", "x/dense", "ok", None, {"params": 1}, [], [], [None])
+TRIAL = Trial("r1", "x/dense/eager", 0, 3, "ok", None, "2026", 1.5, latency={"samples": [0.1, 0.2]})
+FAILED = Trial("r1", "x/dense/eager", 1, 0, "failed", {"message": "no"}, "2026", 0.1)
+END = RunEnd("r1", "complete", "2026")
+RECORDS: list[Record] = [START, COUNT, TRIAL, FAILED, END]
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    file = tmp_path / "results" / "r1.jsonl"
+    write(file, RECORDS)
+    return file
+
+
+def write(file: Path, records: list[Record]) -> None:
+    with Store(file) as store:
+        for record in records:
+            store.append(record)
+
+
+def test_what_is_appended_reads_back(file: Path) -> None:
+    found = read_results(file)
+    assert found.start == START
+    assert found.counts == {"x/dense": COUNT}
+    assert found.trials == [TRIAL, FAILED]
+    assert found.ends == [END]
+    assert found.complete
+    assert found.file == file
+
+
+@pytest.mark.parametrize("record", RECORDS, ids=lambda r: r.kind)
+def test_each_kind_of_record_survives_json(record: Record) -> None:
+    assert from_line(json.loads(json.dumps(to_line(record)))) == record
+
+
+def test_each_line_is_one_json_object_with_its_schema(file: Path) -> None:
+    lines = file.read_text().splitlines()
+    assert [json.loads(line)["schema"] for line in lines] == [SCHEMA] * len(RECORDS)
+    assert [json.loads(line)["kind"] for line in lines] == ["run", "count", "trial", "trial", "end"]
+
+
+def test_a_record_is_on_the_disk_before_the_next(tmp_path: Path) -> None:
+    file = tmp_path / "r.jsonl"
+    with Store(file) as store:
+        store.append(START)
+        assert read_results(file).start == START
+        store.append(TRIAL)
+        assert read_results(file).trials == [TRIAL]
+
+
+def test_opening_again_appends(file: Path) -> None:
+    write(file, [TRIAL])
+    assert read_results(file).trials == [TRIAL, FAILED, TRIAL]
+
+
+def test_a_store_that_is_not_open_refuses() -> None:
+    with pytest.raises(RuntimeError, match="not open"):
+        Store(Path("never.jsonl")).append(START)
+
+
+def test_a_run_without_an_end_or_with_an_interruption_is_not_complete(tmp_path: Path) -> None:
+    file = tmp_path / "r.jsonl"
+    write(file, [START, TRIAL])
+    assert not read_results(file).complete
+    write(file, [RunEnd("r1", "interrupted", "2026")])
+    assert not read_results(file).complete
+    write(file, [END])
+    assert read_results(file).complete
+
+
+def test_a_torn_last_line_is_left_out_with_one_warning(file: Path) -> None:
+    whole = file.read_bytes()
+    file.write_bytes(whole[:-20])
+    with pytest.warns(UserWarning, match="line 5 is cut off") as caught:
+        found = read_results(file)
+    assert len(caught) == 1
+    assert found.trials == [TRIAL, FAILED]
+    assert found.ends == []
+
+
+@given(st.integers(1, 400))
+def test_a_file_cut_anywhere_loses_no_whole_line(tmp_path_factory: pytest.TempPathFactory, cut: int) -> None:
+    file = tmp_path_factory.getbasetemp() / "cut.jsonl"
+    file.unlink(missing_ok=True)
+    write(file, RECORDS)
+    whole = file.read_bytes()
+    file.write_bytes(whole[:-cut])
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        found = read_results(file)
+    kept = whole[:-cut].count(b"\n")
+    read = 1 + len(found.counts) + len(found.trials) + len(found.ends)
+    assert kept <= read <= kept + 1  # a line that lacks its line end alone is whole
+
+
+def test_what_follows_a_torn_line_is_not_glued_to_it(file: Path) -> None:
+    file.write_bytes(file.read_bytes()[:-20])
+    write(file, [FAILED, END])
+    with pytest.warns(UserWarning, match="line 5 is cut off"):
+        found = read_results(file)
+    assert found.trials == [TRIAL, FAILED, FAILED]
+    assert found.complete
+
+
+def test_several_torn_lines_are_one_warning(file: Path) -> None:
+    for _ in range(2):
+        with file.open("ab") as handle:
+            handle.write(b'{"schema":1,"ki')
+        write(file, [END])
+    with pytest.warns(UserWarning, match="line 6, 8 is cut off") as caught:
+        read_results(file)
+    assert len(caught) == 1
+
+
+@pytest.mark.parametrize("torn", [b"[" * 100_000, b'{"schema": ' + b"9" * 5000, b"\x00\xff\xfe", b"{"])
+def test_a_line_that_no_json_reader_takes_is_left_out(file: Path, torn: bytes) -> None:
+    with file.open("ab") as handle:
+        handle.write(torn + b"\n")
+    with pytest.warns(UserWarning, match="line 6 is cut off"):
+        assert read_results(file).trials == [TRIAL, FAILED]
+
+
+def test_a_newer_schema_is_named_with_its_line(file: Path) -> None:
+    with file.open("a") as handle:
+        handle.write(json.dumps({**to_line(TRIAL), "schema": SCHEMA + 1}) + "\n")
+    with pytest.raises(
+        InputError, match=rf"r1\.jsonl:6: schema {SCHEMA + 1}, .*; update csr-bench to read it"
+    ):
+        read_results(file)
+
+
+@pytest.mark.parametrize(
+    ("line", "words"),
+    [
+        ("{}", "schema None"),
+        ('{"schema": "x"}', "schema 'x'"),
+        ('{"schema": 1, "kind": "song"}', "unknown kind of record 'song'"),
+        ('{"schema": 1, "kind": "end", "run": "r"}', "missing 2 required"),
+        ('{"schema": 1, "kind": "end", "run": "r", "status": "s", "ended": "e", "z": 1}', "'z'"),
+        ("[1, 2]", "not a csr-bench result"),
+        ("3", "not a csr-bench result"),
+    ],
+)
+def test_a_line_that_is_no_record_is_named(file: Path, line: str, words: str) -> None:
+    with file.open("a") as handle:
+        handle.write(line + "\n")
+    with pytest.raises(InputError) as caught:
+        read_results(file)
+    assert str(caught.value).startswith(f"{file}:6: ")
+    assert words in str(caught.value)
+
+
+@pytest.mark.parametrize("data", [b"", b"\n\n", b"\x89PNG\r\n\x1a\n\x00\xff", b"not json\nat all\n"])
+def test_a_file_that_holds_no_run_is_refused(tmp_path: Path, data: bytes) -> None:
+    file = tmp_path / "r.jsonl"
+    file.write_bytes(data)
+    with pytest.raises(InputError, match="holds no run"):
+        read_results(file)
+
+
+def test_a_file_that_is_not_there(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="no such file; `bench results` lists"):
+        read_results(tmp_path / "no.jsonl")
+
+
+def test_a_folder_is_no_file(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="Is a directory"):
+        read_results(tmp_path)
+
+
+def test_nan_survives_a_file(tmp_path: Path) -> None:
+    file = tmp_path / "r.jsonl"
+    write(file, [START, Trial("r1", "c", 0, 0, "ok", None, "", 1, latency={"samples": [math.nan, math.inf]})])
+    (trial,) = read_results(file).trials
+    assert trial.latency is not None
+    assert math.isnan(trial.latency["samples"][0])
+    assert trial.latency["samples"][1] == math.inf
+
+
+def test_the_first_run_record_names_the_run(file: Path) -> None:
+    write(file, [replace(START, run="later")])
+    assert read_results(file).start == START
+
+
+def test_files_are_listed_oldest_first(tmp_path: Path) -> None:
+    for name in ("20260102-a.jsonl", "20260101-b.jsonl", "note.txt"):
+        (tmp_path / name).touch()
+    assert [file.name for file in list_results(tmp_path)] == ["20260101-b.jsonl", "20260102-a.jsonl"]
+    assert list(list_results(tmp_path / "nothing")) == []

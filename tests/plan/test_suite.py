@@ -1,0 +1,402 @@
+"""Suites: every mistake named in one line with its place, and the cases that a suite means."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bench.case import Case
+from bench.errors import InputError
+from bench.plan.suite import Measure, Suite, load_suite, parse_shape
+
+Write = Callable[[str], Path]
+OK = "name: s\nbackbones: [resnet20]\nmethods: [dense]\n"
+LIST = "name: s\nbackbones: [resnet20]\nmethods:\n"
+LAUGHS = "a: &a [x, x, x, x, x, x, x, x, x]\n" + "".join(
+    f"{new}: &{new} [{', '.join([f'*{old}'] * 9)}]\n" for old, new in zip("abcdefgh", "bcdefghi", strict=True)
+)
+
+MISTAKES: dict[str, tuple[str, int, str]] = {
+    "unknown key": (
+        "name: s\nbackbone: [resnet20]\nmethods: [dense]\n",
+        2,
+        "unknown key 'backbone'; did you mean 'backbones'?",
+    ),
+    "unknown key in measure": (
+        OK + "measure:\n  round: 3\n",
+        5,
+        "unknown key 'round'; did you mean 'rounds'?",
+    ),
+    "unknown key in a target": (
+        OK + "targets:\n  - name: a\n    prefx: [x]\n",
+        6,
+        "unknown key 'prefx'; did you mean 'prefix'?",
+    ),
+    "unknown backbone": (
+        "name: s\nbackbones:\n  - resnet20\n  - resnt56\nmethods: [dense]\n",
+        4,
+        "unknown backbone 'resnt56'; did you mean 'resnet56'?",
+    ),
+    "unknown family": ("name: s\nbackbones: [layr/3-3-k3]\nmethods: [dense]\n", 2, "did you mean 'layer/…'?"),
+    "unknown layer": (
+        "name: s\nbackbones: [layer/64-64]\nmethods: [dense]\n",
+        2,
+        "did you mean 'layer/64-64-k3'?",
+    ),
+    "glob without a backbone": (
+        "name: s\nbackbones: ['xx*']\nmethods: [dense]\n",
+        2,
+        "no backbone fits 'xx*'",
+    ),
+    "unknown method": (LIST + "  - densee\n", 4, "unknown method 'densee'; did you mean 'dense'?"),
+    "unknown method with knobs": (LIST + "  - dense\n  - csr_cnv: {T: 4}\n", 5, "did you mean 'csr_conv'?"),
+    "unknown method in a chain": (
+        LIST + "  - chain:\n    - dense\n    - psconvv: {variant: pSC4}\n",
+        6,
+        "did you mean 'psconv'?",
+    ),
+    "unknown knob": (
+        LIST + "  - csr_conv:\n      T: 4\n      ordr: literal\n",
+        6,
+        "has no knob 'ordr'; did you mean 'order'?",
+    ),
+    "knob of the wrong type": (
+        LIST + "  - csr_conv:\n      order: literal\n      T: four\n",
+        6,
+        "knob T takes a whole number",
+    ),
+    "knob out of range": (LIST + "  - csr_conv: {T: 0}\n", 4, "T=0: the number of steps must be at least 1"),
+    "second value of a knob out of range": (
+        LIST + "  - csr_conv:\n      order: [literal]\n      T: [2, 0]\n",
+        6,
+        "T=0",
+    ),
+    "knob missing": (LIST + "  - csr_conv\n", 4, "needs the knob T, for example csr_conv: {T: …}"),
+    "knobs that are no mapping": (LIST + "  - csr_conv: 4\n", 4, "the knobs of csr_conv are a mapping"),
+    "two methods in one entry": (
+        LIST + "  - {csr_conv: {T: 2}, dense: }\n",
+        4,
+        "a method is a name or a mapping with one name",
+    ),
+    "method that is a number": (LIST + "  - 3\n", 4, "methods.0: "),
+    "empty chain": (LIST + "  - chain: []\n", 4, "a chain is a list of methods"),
+    "unknown runtime": (OK + "runtimes:\n  - eagr\n", 5, "unknown runtime 'eagr'; did you mean 'eager'?"),
+    "unknown target": (OK + "targets:\n  - cdua\n", 5, "unknown target 'cdua'; did you mean 'cuda'?"),
+    "unknown device": (
+        OK + "targets:\n  - name: x\n    device: gpu\n",
+        6,
+        "targets.0.device: must be 'cpu' or 'cuda', not 'gpu'",
+    ),
+    "target without a name": (OK + "targets:\n  - device: cpu\n", 5, "the key 'name' is missing"),
+    "target with a slash in its name": (
+        OK + "targets: [{name: a/b}]\n",
+        4,
+        "targets.0.name: must match pattern",
+    ),
+    "two targets of one name": (
+        OK + "targets:\n  - cpu\n  - name: cpu\n    prefix: [taskset]\n",
+        6,
+        "two different targets are called 'cpu'",
+    ),
+    "missing key": ("name: s\nbackbones: [resnet20]\n", 1, "the key 'methods' is missing"),
+    "wrong type in a list": (OK + "batches: [one]\n", 4, "batches.0: must be a valid integer, not 'one'"),
+    "wrong type for a list": (OK + "batches: 1\n", 4, "batches: must be a valid list, not 1"),
+    "wrong type in measure": (
+        OK + "measure:\n  rounds: '3'\n",
+        5,
+        "measure.rounds: must be a valid integer, not '3'",
+    ),
+    "number for a name": (
+        "name: 3\nbackbones: [resnet20]\nmethods: [dense]\n",
+        1,
+        "name: must be a valid string, not 3",
+    ),
+    "name with a blank": (
+        "name: a b\nbackbones: [resnet20]\nmethods: [dense]\n",
+        1,
+        "name: must match pattern",
+    ),
+    "nothing after a key": ("name: s\nbackbones:\nmethods: [dense]\n", 2, "backbones: must be a valid list"),
+    "batch of none": (OK + "batches: [0]\n", 4, "batches.0: must be greater than or equal to 1, not 0"),
+    "no time": (OK + "measure: {min_seconds: .nan}\n", 4, "measure.min_seconds: "),
+    "minimum above maximum": (
+        OK + "measure: {min_seconds: 3}\n",
+        4,
+        "measure: min_seconds 3 is above max_seconds 2",
+    ),
+    "unknown memory format": (
+        OK + "memory_formats: [nhwc]\n",
+        4,
+        "must be 'contiguous' or 'channels_last', not 'nhwc'",
+    ),
+    "empty backbones": ("name: s\nbackbones: []\nmethods: [dense]\n", 2, "backbones: the list is empty"),
+    "empty methods": ("name: s\nbackbones: [resnet20]\nmethods: []\n", 3, "methods: the list is empty"),
+    "empty batches": (OK + "batches: []\n", 4, "batches: the list is empty"),
+    "empty list of a knob": (LIST + "  - csr_conv: {T: []}\n", 4, "the list of knob T is empty"),
+    "input that is no shape": (OK + "inputs: [32x32, 3x]\n", 4, "input '3x' is no shape; 3x32x32 is one"),
+    "input of no pixels": (OK + "inputs: [0x32x32]\n", 4, "is no shape"),
+    "syntax": ("name: s\nbackbones: [resnet20\nmethods: [dense]\n", 3, "YAML syntax error"),
+    "duplicate key": (OK + "name: t\n", 4, "key 'name' stands twice"),
+    "anchors that explode": (LAUGHS, 1, "anchors expand to more than"),
+    "anchor that contains itself": ("name: s\nbackbones: &a [*a]\n", 2, "an anchor contains itself"),
+    "deep nesting": ("name: " + "[" * 1000 + "]" * 1000, 1, "nesting is too deep"),
+    "empty file": ("", 1, "a suite is a mapping with at least name, backbones and methods"),
+    "list at top level": ("- name\n- s\n", 1, "a suite is a mapping"),
+    "word at top level": ("resnet20\n", 1, "a suite is a mapping"),
+    "include leaves nothing": (OK + "include: [nothing*]\n", 4, "include and exclude leave no case"),
+    "exclude leaves nothing": (
+        OK + "include: ['*']\nexclude: ['*']\n",
+        5,
+        "include and exclude leave no case",
+    ),
+    "missing plugin": (
+        OK + "plugins:\n  - nothere.py\n",
+        5,
+        "nothere.py' is not a Python file that can be read",
+    ),
+    "word with a line end": (
+        'name: s\nbackbones: ["a\\nb"]\nmethods: [dense]\n',
+        2,
+        "unknown backbone 'a b'",
+    ),
+}
+
+
+@pytest.mark.parametrize("mistake", MISTAKES)
+def test_a_mistake_is_one_line_with_its_place(suite_file: Write, mistake: str) -> None:
+    text, line, words = MISTAKES[mistake]
+    file = suite_file(text)
+    with pytest.raises(InputError) as caught:
+        load_suite(file).cases()
+    message = str(caught.value)
+    assert len(message.splitlines()) == 1
+    assert message.startswith(f"{file}:{line}: ")
+    assert words in message
+
+
+def test_a_file_that_is_not_there(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="no such file"):
+        load_suite(tmp_path / "no.yaml")
+
+
+def test_a_plugin_stands_beside_the_suite(suite_file: Write, tmp_path: Path) -> None:
+    (tmp_path / "beside_the_suite.py").write_text(
+        "from bench.methods.parts.method import Rewritten, method\n"
+        "@method('beside_the_suite')\n"
+        "def beside(network, context, *, n: int = 1):\n"
+        "    '''Nothing.'''\n"
+        "    return Rewritten(network)\n"
+    )
+    text = LIST + "  - beside_the_suite: {n: 2}\nplugins: [beside_the_suite.py]\n"
+    (case,) = load_suite(suite_file(text)).cases()
+    assert case.method == "beside_the_suite(n=2)"
+
+
+words = st.text("abcdefghijk-_.*?[!/ é\n", max_size=6)
+scalars = st.none() | st.booleans() | st.integers() | st.floats() | words | st.sampled_from(
+    ["resnet20", "dense", "csr_conv", "psconv", "eager", "cpu", "3x8x8", "chain", "*", "layer/4-4-k3"]
+)  # fmt: skip
+keys = words | st.sampled_from(
+    [
+        "name",
+        "backbones",
+        "methods",
+        "T",
+        "skip",
+        "chain",
+        "csr_conv",
+        "psconv",
+        "variant",
+        "prefix",
+        "device",
+    ]
+)
+anything = st.recursive(
+    scalars,
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(keys, inner, max_size=3),
+    max_leaves=8,
+)
+suite_like = st.fixed_dictionaries(
+    {},
+    optional={
+        **{name: anything for name in Suite.model_fields if name != "plugins"},
+        "name": st.just("s") | anything,
+        "backbones": st.just(["resnet20"]) | anything,
+        "methods": st.just(["dense"]) | st.lists(anything, max_size=3) | anything,
+        "measure": st.dictionaries(st.sampled_from(list(Measure.model_fields)), anything) | anything,
+        "more": anything,
+    },
+)
+
+
+@given(suite_like | anything)
+def test_any_data_is_a_suite_or_refused_in_one_line(tmp_path_factory: Any, data: Any) -> None:
+    file = tmp_path_factory.getbasetemp() / "any.yaml"
+    file.write_text(yaml.safe_dump(data, allow_unicode=True), encoding="utf-8")
+    message = ""
+    try:
+        assert load_suite(file).cases()
+    except InputError as error:
+        message = str(error)
+    assert not message or message.startswith(str(file))
+    assert len(message.splitlines()) <= 1
+
+
+def ids(file: Path) -> list[str]:
+    return [case.id for case in load_suite(file).cases()]
+
+
+GOLDEN = """\
+name: golden
+backbones: [resnet20, layer/64-128-k3-s2]
+methods:
+  - dense
+  - csr_conv: {T: [2, 4]}
+  - csr_conv: {T: {expand: 3, project: 4}}
+  - psconv: {variant: [pSC4, PSD2_P8], skip: [layer1.*, layer2.*]}
+  - chain: [csr_conv: {T: 2}, psconv: {variant: [pSC4, pSC2]}]
+batches: [1, 8]
+threads: [2]
+exclude: ["*/b8/*", "!resnet20/dense/*"]
+"""
+
+GOLDEN_IDS = [
+    "resnet20/dense/eager/cpu/b1/3x32x32/t2",
+    "resnet20/dense/eager/cpu/b8/3x32x32/t2",
+    "resnet20/csr_conv(T=2)/eager/cpu/b1/3x32x32/t2",
+    "resnet20/csr_conv(T=4)/eager/cpu/b1/3x32x32/t2",
+    "resnet20/csr_conv(T=expand:3+project:4)/eager/cpu/b1/3x32x32/t2",
+    "resnet20/psconv(variant=pSC4,skip=layer1.*+layer2.*)/eager/cpu/b1/3x32x32/t2",
+    "resnet20/psconv(variant=PSD2_P8,skip=layer1.*+layer2.*)/eager/cpu/b1/3x32x32/t2",
+    "resnet20/csr_conv(T=2)+psconv(variant=pSC4)/eager/cpu/b1/3x32x32/t2",
+    "resnet20/csr_conv(T=2)+psconv(variant=pSC2)/eager/cpu/b1/3x32x32/t2",
+    "layer/64-128-k3-s2/dense/eager/cpu/b1/64x32x32/t2",
+    "layer/64-128-k3-s2/csr_conv(T=2)/eager/cpu/b1/64x32x32/t2",
+    "layer/64-128-k3-s2/csr_conv(T=4)/eager/cpu/b1/64x32x32/t2",
+    "layer/64-128-k3-s2/csr_conv(T=expand:3+project:4)/eager/cpu/b1/64x32x32/t2",
+    "layer/64-128-k3-s2/psconv(variant=pSC4,skip=layer1.*+layer2.*)/eager/cpu/b1/64x32x32/t2",
+    "layer/64-128-k3-s2/psconv(variant=PSD2_P8,skip=layer1.*+layer2.*)/eager/cpu/b1/64x32x32/t2",
+    "layer/64-128-k3-s2/csr_conv(T=2)+psconv(variant=pSC4)/eager/cpu/b1/64x32x32/t2",
+    "layer/64-128-k3-s2/csr_conv(T=2)+psconv(variant=pSC2)/eager/cpu/b1/64x32x32/t2",
+]
+
+
+def test_ids_stay_what_they_were(suite_file: Write) -> None:
+    assert ids(suite_file(GOLDEN)) == GOLDEN_IDS
+
+
+def test_lists_multiply(suite_file: Write) -> None:
+    text = OK + (
+        "runtimes: [eager, compile]\ntargets: [cpu, cuda]\nbatches: [1, 2, 4]\ninputs: [32x32, 64x64]\n"
+        "seeds: [0, 1]\nthreads: [1, 2]\nmemory_formats: [contiguous, channels_last]\n"
+    )
+    found = ids(suite_file(text))
+    assert len(found) == len(set(found)) == 2 * 2 * 3 * 2 * 2 * 2 * 2
+
+
+def test_duplicates_collapse(suite_file: Write) -> None:
+    text = (
+        "name: s\nbackbones: [resnet20, 'resnet2*', resnet20]\nbatches: [1, 1]\ntargets: [cpu, cpu]\n"
+        "methods: [dense, dense, csr_conv: {T: [2, 2]}, csr_conv: {order: literal, T: 2},"
+        " csr_conv: {T: 2, order: literal}]\n"
+    )
+    assert [case.method for case in load_suite(suite_file(text)).cases()] == [
+        "dense",
+        "csr_conv(T=2)",
+        "csr_conv(T=2,order=literal)",
+    ]
+
+
+def test_different_cases_of_one_id_are_refused(suite_file: Write) -> None:
+    text = LIST + "  - psconv: {variant: pSC4, skip: [[a, b], [a+b]]}\n"
+    with pytest.raises(InputError, match=r"s.yaml:3: two cases share the id resnet20/psconv.*skip=a\+b"):
+        load_suite(suite_file(text)).cases()
+
+
+def test_a_glob_stands_for_all_backbones_that_fit(suite_file: Write) -> None:
+    cases = load_suite(suite_file("name: s\nbackbones: ['resnet[235]*']\nmethods: [dense]\n")).cases()
+    assert [case.backbone for case in cases] == ["resnet20", "resnet32", "resnet50", "resnet56"]
+
+
+def test_inputs_default_to_the_backbones_own(suite_file: Write) -> None:
+    text = "name: s\nbackbones: [resnet20, torchvision/resnet18, layer/7-7-k3]\nmethods: [dense]\n"
+    assert [case.input for case in load_suite(suite_file(text)).cases()] == [
+        (3, 32, 32),
+        (3, 224, 224),
+        (7, 32, 32),
+    ]
+
+
+def test_a_height_and_width_take_the_backbones_channels(suite_file: Write) -> None:
+    text = "name: s\nbackbones: [resnet20, layer/7-7-k3]\nmethods: [dense]\ninputs: [16x8, 4x5x6]\n"
+    assert [case.input for case in load_suite(suite_file(text)).cases()] == [
+        (3, 16, 8),
+        (4, 5, 6),
+        (7, 16, 8),
+        (4, 5, 6),
+    ]
+
+
+def test_include_keeps_what_fits_and_its_later_globs_decide(suite_file: Write) -> None:
+    text = OK + "batches: [1, 2, 4]\ninclude: ['*/b?/*', '!*/b2/*']\n"
+    assert [case.batch for case in load_suite(suite_file(text)).cases()] == [1, 4]
+
+
+def test_exclude_can_take_a_case_back_in(suite_file: Write) -> None:
+    text = OK + "batches: [1, 2, 4]\nexclude: ['*', '!*/b2/*']\n"
+    assert [case.batch for case in load_suite(suite_file(text)).cases()] == [2]
+
+
+def test_a_target_of_ones_own(suite_file: Write) -> None:
+    text = OK + 'targets: [{name: pinned, prefix: [taskset, -c, "0"], python: /bin/python}]\n'
+    loaded = load_suite(suite_file(text))
+    (case,) = loaded.cases()
+    target = loaded.targets[case.target]
+    assert (target.name, target.device, target.prefix, target.python) == (
+        "pinned",
+        "cpu",
+        ("taskset", "-c", "0"),
+        "/bin/python",
+    )
+
+
+def test_quick_shortens_and_never_lengthens() -> None:
+    quick = Measure().quickened()
+    assert (quick.rounds, quick.min_samples) == (2, 16)
+    assert quick.min_seconds <= quick.max_seconds
+    short = Measure(rounds=1, min_samples=3, min_seconds=0.001, max_seconds=0.01, warmup_max_seconds=0.01)
+    assert short.quickened().model_dump() == short.model_dump()
+
+
+@pytest.mark.parametrize(
+    ("text", "shape"),
+    [("3x32x32", (3, 32, 32)), ("1x1x1", (1, 1, 1)), ("8x9", (5, 8, 9))],
+)
+def test_a_shape_is_read(text: str, shape: tuple[int, int, int]) -> None:
+    assert parse_shape(text, channels=5) == shape
+
+
+@pytest.mark.parametrize(
+    "text", ["", "3", "3x", "x3x3", "3x32x32x1", "3X32X32", "-3x4", "03x4", "3x4\n", "a"]
+)
+def test_what_is_no_shape_is_refused(text: str) -> None:
+    with pytest.raises(InputError, match="is no shape; 3x32x32 is one"):
+        parse_shape(text)
+
+
+def test_cases_are_cases(suite_file: Write) -> None:
+    assert load_suite(suite_file(OK)).cases() == [
+        Case("resnet20", load_suite(suite_file(OK)).cases()[0].methods)
+    ]
+
+
+def test_bug_quick_in_a_suite_set_the_mark_and_shortened_nothing(suite_file: Callable[[str], Path]) -> None:
+    file = suite_file("name: s\nbackbones: [resnet20]\nmethods: [dense]\nmeasure: {quick: true}\n")
+    with pytest.raises(InputError, match=r"s\.yaml:4: unknown key 'quick'"):
+        load_suite(file)

@@ -1,0 +1,53 @@
+"""Rounds: each visits every case once, in an order of its own that the seed alone decides."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bench.run.rounds import remaining, round_order
+
+seeds = st.integers(0, 2**63)
+rounds = st.integers(0, 999)
+many = st.lists(st.text(max_size=5), unique=True, max_size=30)
+
+
+@given(many, seeds, rounds)
+def test_a_round_visits_every_case_once(items: list[str], seed: int, number: int) -> None:
+    before = list(items)
+    assert Counter(round_order(items, seed, number)) == Counter(items)
+    assert items == before
+
+
+@given(many, seeds, rounds)
+def test_the_order_depends_on_seed_and_round_alone(items: list[str], seed: int, number: int) -> None:
+    assert round_order(items, seed, number) == round_order(items, seed, number)
+
+
+def test_rounds_differ() -> None:
+    orders = {tuple(round_order(range(20), 1, number)) for number in range(50)}
+    assert len(orders) == 50
+
+
+def test_seeds_differ() -> None:
+    orders = {tuple(round_order(range(20), seed, 0)) for seed in range(50)}
+    assert len(orders) == 50
+
+
+def test_an_order_stays_what_it_was() -> None:
+    assert round_order(list("abcdef"), 7, 0) == ["b", "e", "d", "a", "c", "f"]
+
+
+def test_every_case_comes_first_about_equally_often() -> None:
+    first = Counter(round_order("abcd", 3, number)[0] for number in range(4000))
+    assert all(850 < first[item] < 1150 for item in "abcd")
+
+
+@given(many, rounds, st.data())
+def test_what_remains_is_exactly_what_is_missing(items: list[str], number: int, data: st.DataObject) -> None:
+    done = data.draw(st.sets(st.sampled_from(items))) if items else set()
+    finished = {(item, number) for item in done} | {(item, number + 1) for item in items}
+    left = remaining(items, number, finished)
+    assert left == [item for item in items if item not in done]
