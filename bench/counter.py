@@ -1,4 +1,4 @@
-"""``python -m bench.counter``: a name that other revisions start; the counting process is bench.worker.counter."""
+"""``python -m bench.counter``: a name that other revisions start. The process is bench.worker.counter."""
 
 from bench.worker.counter import count_case, main
 
