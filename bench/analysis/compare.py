@@ -10,11 +10,10 @@ from typing import Any
 
 from bench.analysis import stats
 from bench.analysis.quality import medians
-from bench.analysis.records import Trial, count_key
+from bench.analysis.records import CountRecord, Trial
 from bench.analysis.stats import Interval
 from bench.analysis.store import Results
 from bench.analysis.verdict import CANNOT_TELL, SLOWER, verdicts
-from bench.case import Case
 
 FAIL_ON = ("slower", "bigger")
 """What may count as "got worse"."""
@@ -183,21 +182,21 @@ def _sides(results: Results, arm: str) -> dict[str, Side]:
     for trial in results.trials:
         if trial.arm == arm:
             by_case[trial.case].append(trial)
-    sides: dict[str, Side] = {}
-    for data in results.start.cases:
-        case = Case.from_dict({k: v for k, v in data.items() if k != "baseline"})
-        trials = by_case[case.id]
-        count = results.counts.get(count_key(arm, case.count_id))
-        exact: dict[str, int] = {}
-        if count is not None and count.counts is not None:
-            exact |= {k: int(count.counts[k]) for k in EXACT if k in count.counts}
-        peaks = {t.memory["live_peak"] for t in trials if t.memory and t.memory.get("live_peak") is not None}
-        if len(peaks) == 1:  # several values mean threads raced for memory: nothing exact to compare
-            exact["live_peak"] = int(peaks.pop())
-        errors = [t.error for t in trials if t.error] + ([count.error] if count and count.error else [])
-        failure = str(errors[-1]["message"]).partition("\n")[0] if errors else ""
-        sides[case.id] = Side(medians(trials), exact, failure)
-    return sides
+    return {
+        planned.case.id: _side(by_case[planned.case.id], results.counts.get((arm, planned.case.count_id)))
+        for planned in results.start.planned()
+    }
+
+
+def _side(trials: Sequence[Trial], count: CountRecord | None) -> Side:
+    exact: dict[str, int] = {}
+    if count is not None and count.counts is not None:
+        exact |= {name: getattr(count.counts, name) for name in EXACT if hasattr(count.counts, name)}
+    peaks = {t.memory.live_peak for t in trials if t.memory and t.memory.live_peak is not None}
+    if len(peaks) == 1:  # several values mean threads raced for memory: nothing exact to compare
+        exact["live_peak"] = peaks.pop()
+    errors = [t.error for t in trials if t.error] + ([count.error] if count and count.error else [])
+    return Side(medians(trials), exact, errors[-1].first_line() if errors else "")
 
 
 def _hosts(results: Results) -> set[str]:

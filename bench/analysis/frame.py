@@ -1,189 +1,269 @@
-"""Trials to a table: one pandas row per case."""
+"""Trials to a table: one pandas row per case (and arm, where a run measures two revisions)."""
 
 from __future__ import annotations
 
 import math
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Any
 
 import pandas as pd
 
 from bench.analysis import stats
-from bench.analysis.quality import marks, medians
-from bench.analysis.records import Count, Trial, count_key
+from bench.analysis.quality import CaseTrials
+from bench.analysis.records import CountRecord, PlannedCase, Trial
 from bench.analysis.roofline import intensity, network_attainable, peak_for
+from bench.analysis.stats import Interval
 from bench.analysis.store import Results
 from bench.analysis.verdict import verdicts
-from bench.case import Case
-
-COLUMNS = (
-    "run", "case", "backbone", "method", "label", "knobs", "runtime", "target", "batch", "input", "threads",
-    "memory_format", "seed", "is_baseline", "baseline",
-    "params", "logical_params", "macs", "executed_macs", "flops", "other_elements", "witnesses_agree",
-    "disagreements", "replaced", "left",
-    "latency", "latency_low", "latency_high", "first_call", "p90", "trials", "failed_trials",
-    "marks", "left_out_trials", "compile_seconds", "resolved",
-    "ratio", "ratio_low", "ratio_high", "ratio_rounds", "p_value", "verdict",
-    "params_ratio", "macs_ratio", "delivered_share",
-    "weight_bytes", "live_peak", "resident_growth", "cuda_allocated_peak", "cuda_reserved_peak",
-    "intensity", "attainable", "attained", "live_peak_by_order",
-    "same_output", "finite_output", "host", "status", "error",
-)  # fmt: skip
-"""Columns of the frame. Times in seconds, memory in bytes; ratios are to the dense baseline."""
+from bench.counting.counts import Counts
 
 RESOLUTION = 0.03
 """Differences up to this are called the same where a run asked for no resolution of its own."""
 
-BY_ORDER = "live_peak_by_order"
+
+@dataclass(frozen=True)
+class CaseRow:
+    """One row of the frame. Times in seconds, memory in bytes; ratios are to the dense baseline.
+
+    What is not known is nan, None for a yes or no.
+    """
+
+    run: str
+    case: str
+    arm: str
+    backbone: str
+    method: str
+    label: str
+    knobs: dict[str, Any]
+    runtime: str
+    target: str
+    batch: int
+    input: str
+    threads: int
+    memory_format: str
+    seed: int
+    is_baseline: bool
+    baseline: str
+    params: float = math.nan
+    logical_params: float = math.nan
+    macs: float = math.nan
+    executed_macs: float = math.nan
+    flops: float = math.nan
+    other_elements: float = math.nan
+    witnesses_agree: bool = False
+    disagreements: list[str] = field(default_factory=list)
+    replaced: list[dict[str, str]] = field(default_factory=list)
+    left: list[dict[str, str]] = field(default_factory=list)
+    latency: float = math.nan
+    latency_low: float = math.nan
+    latency_high: float = math.nan
+    first_call: float = math.nan
+    p90: float = math.nan
+    trials: int = 0
+    failed_trials: int = 0
+    marks: dict[str, int] = field(default_factory=dict)
+    left_out_trials: int = 0
+    compile_seconds: float = math.nan
+    resolved: bool | None = None
+    ratio: float = math.nan
+    ratio_low: float = math.nan
+    ratio_high: float = math.nan
+    ratio_rounds: int = 0
+    p_value: float = math.nan
+    verdict: str = ""
+    params_ratio: float = math.nan
+    macs_ratio: float = math.nan
+    delivered_share: float = math.nan
+    weight_bytes: float = math.nan
+    live_peak: float = math.nan
+    resident_growth: float = math.nan
+    cuda_allocated_peak: float = math.nan
+    cuda_reserved_peak: float = math.nan
+    intensity: float = math.nan
+    attainable: float = math.nan
+    attained: float = math.nan
+    live_peak_by_order: dict[str, int] = field(default_factory=dict)
+    same_output: bool | None = None
+    finite_output: bool | None = None
+    host: str = ""
+    status: str = "not run"
+    error: str = ""
+
+
+COLUMNS = tuple(column.name for column in fields(CaseRow))
+"""Columns of the frame."""
+
+_COUNTED = ("params", "logical_params", "macs", "executed_macs", "flops", "other_elements")
+_MEMORY = ("weight_bytes", "live_peak", "resident_growth", "cuda_allocated_peak", "cuda_reserved_peak")
 
 
 def make_frame(results: Iterable[Results]) -> pd.DataFrame:
-    """One row per case and run, in the order of the suites; a failed case has a row too."""
-    rows: list[dict[str, Any]] = []
+    """One row per run, arm and case, in the order of the suites; a failed case has a row too."""
+    rows: list[CaseRow] = []
     for one in results:
-        rows += _rows(one)
-    return pd.DataFrame(rows, columns=list(COLUMNS))
+        for arm in one.start.arms or ("",):
+            rows += _arm_rows(one, arm)
+    # Not asdict: it would copy every list and dict of every row.
+    return pd.DataFrame([[getattr(row, c) for c in COLUMNS] for row in rows], columns=list(COLUMNS))
 
 
-def _rows(results: Results) -> list[dict[str, Any]]:
-    rows: list[dict[str, Any]] = []
-    for arm in results.start.arms or ("",):
-        of_arm = _arm_rows(results, arm)
-        if arm:
-            for row in of_arm:
-                row["case"], row["label"] = f"{row['case']}@{arm}", f"{row['label']} @{arm}"
-        rows += of_arm
-    return rows
-
-
-def _arm_rows(results: Results, arm: str) -> list[dict[str, Any]]:
+def _arm_rows(results: Results, arm: str) -> list[CaseRow]:
+    """The rows of one arm, each compared with its baseline, all judged together."""
     by_case: dict[str, list[Trial]] = defaultdict(list)
     for trial in results.trials:
         if trial.arm == arm:
             by_case[trial.case].append(trial)
-    rows: dict[str, dict[str, Any]] = {}
-    for data in results.start.cases:
-        case = Case.from_dict({k: v for k, v in data.items() if k != "baseline"})
-        count = results.counts.get(count_key(arm, case.count_id))
-        rows[case.id] = _roofline(results, case, count, by_case[case.id]) | _row(
-            results.start.run, case, data["baseline"], count, by_case[case.id]
+    known: dict[str, CaseTrials] = {}
+    rows: dict[str, CaseRow] = {}
+    for planned in results.start.planned():
+        case_id = planned.case.id
+        known[case_id] = trials = CaseTrials.of(by_case[case_id])
+        count = results.counts.get((arm, planned.case.count_id))
+        row = _identity(results.start.run, arm, planned)
+        found = (
+            _counted(count)
+            | _timed(trials)
+            | _seen(trials, count)
+            | _roofline(results, planned, count, trials)
         )
-    for row in rows.values():
-        row["attained"] = row["attainable"] / row["latency"]
+        rows[case_id] = replace(row, **found)
     resolution = results.start.measure.get("resolution")
-    for row in rows.values():
-        base = rows.get(row["baseline"])
-        if base is not None:
-            _compare(row, base, by_case)
-            if resolution is not None and not row["is_baseline"]:
-                width = math.log(row["ratio_high"] / row["ratio_low"]) / 2
-                row["resolved"] = bool(width <= math.log1p(resolution))
-    _judge([row for row in rows.values() if row["ratio_rounds"] and not row["is_baseline"]], results)
-    return list(rows.values())
+    for case_id, row in rows.items():
+        row = replace(row, attained=row.attainable / row.latency)
+        if row.baseline in rows:
+            row = replace(row, **_compared(row, rows[row.baseline], known, resolution))
+        rows[case_id] = row
+    return _judged(list(rows.values()), resolution or RESOLUTION)
 
 
-def _row(run: str, case: Case, baseline: str, count: Count | None, trials: Sequence[Trial]) -> dict[str, Any]:
-    good = [trial for trial in trials if trial.status == "ok"]
-    latency = stats.estimate(list(medians(good).values()))
-    counts = (count.counts if count else None) or {}
-    failures = [t.error for t in trials if t.status != "ok"]
-    error = (count.error if count and count.status != "ok" else None) or (failures[-1] if failures else None)
-    checksums = Counter(t.output["checksum"] for t in good if t.output)
-    samples = [s for t in good if t.latency for s in t.latency["samples"]]
-    per_call = all(t.latency["calls_per_sample"] == 1 for t in good if t.latency)
-    names = [call.name for call in case.methods]
+def _identity(run: str, arm: str, planned: PlannedCase) -> CaseRow:
+    case = planned.case
+    return CaseRow(
+        run=run,
+        case=case.id,
+        arm=arm,
+        backbone=case.backbone,
+        method="+".join(call.name for call in case.methods),
+        label=case.method,
+        knobs=dict(case.methods[0].knobs) if len(case.methods) == 1 else {},
+        runtime=case.runtime,
+        target=case.target,
+        batch=case.batch,
+        input="x".join(map(str, case.input)),
+        threads=case.threads,
+        memory_format=case.memory_format,
+        seed=case.seed,
+        is_baseline=case.id == planned.baseline,
+        baseline=planned.baseline,
+    )
+
+
+def _counted(count: CountRecord | None) -> dict[str, Any]:
+    if count is None or count.counts is None:
+        return {}
+    counts = count.counts
     return {
-        "run": run,
-        "case": case.id,
-        "backbone": case.backbone,
-        "method": "+".join(names),
-        "label": case.method,
-        "knobs": dict(case.methods[0].knobs) if len(case.methods) == 1 else {},
-        "runtime": case.runtime,
-        "target": case.target,
-        "batch": case.batch,
-        "input": "x".join(map(str, case.input)),
-        "threads": case.threads,
-        "memory_format": case.memory_format,
-        "seed": case.seed,
-        "is_baseline": case.id == baseline,
-        "baseline": baseline,
-        **{k: counts.get(k, math.nan) for k in
-           ("params", "logical_params", "macs", "executed_macs", "flops", "other_elements")},
-        "witnesses_agree": bool(counts) and not counts["disagreements"],
-        "disagreements": list(counts.get("disagreements", ())),
-        "replaced": list(count.replaced) if count else [],
-        "left": list(count.left) if count else [],
+        **{name: getattr(counts, name) for name in _COUNTED},
+        "witnesses_agree": not counts.disagreements,
+        "disagreements": list(counts.disagreements),
+        "replaced": [asdict(layer) for layer in count.replaced],
+        "left": [asdict(layer) for layer in count.left],
+    }
+
+
+def _timed(trials: CaseTrials) -> dict[str, Any]:
+    latency = stats.estimate(list(trials.medians.values()))
+    latencies = [trial.latency for trial in trials.good if trial.latency]
+    samples = [sample for one in latencies for sample in one.samples]
+    per_call = all(one.calls_per_sample == 1 for one in latencies)
+    return {
         "latency": latency.value,
         "latency_low": latency.low,
         "latency_high": latency.high,
-        "first_call": _middle([t.latency["first_call"] for t in good if t.latency]),
+        "first_call": _middle([one.first_call for one in latencies]),
         "p90": stats.percentile(samples, 90) if per_call else math.nan,
-        "trials": len(good),
-        "failed_trials": len(trials) - len(good),
-        "marks": _mark_counts(good),
-        "left_out_trials": sum(1 for t in good if t.latency) - len(medians(good)),
-        "compile_seconds": _middle([t.compile_seconds for t in good if t.compile_seconds is not None]),
-        "resolved": None,
-        "ratio": math.nan,
-        "ratio_low": math.nan,
-        "ratio_high": math.nan,
-        "ratio_rounds": 0,
-        "p_value": math.nan,
-        "verdict": "",
-        "params_ratio": math.nan,
-        "macs_ratio": math.nan,
-        "delivered_share": math.nan,
-        **{k: _middle([t.memory[k] for t in good if t.memory and t.memory.get(k) is not None]) for k in
-           ("weight_bytes", "live_peak", "resident_growth", "cuda_allocated_peak", "cuda_reserved_peak")},
-        "live_peak_by_order": next((p for t in good if t.memory and (p := t.memory.get(BY_ORDER))), {}),
+        "trials": len(trials.good),
+        "failed_trials": len(trials.failed),
+        "marks": trials.mark_counts(),
+        "left_out_trials": trials.left_out(),
+        "compile_seconds": _middle([t.compile_seconds for t in trials.good if t.compile_seconds is not None]),
+    }
+
+
+def _seen(trials: CaseTrials, count: CountRecord | None) -> dict[str, Any]:
+    """Memory, output, host and what went wrong."""
+    memories = [trial.memory for trial in trials.good if trial.memory]
+    outputs = [trial.output for trial in trials.good if trial.output]
+    checksums = Counter(output.checksum for output in outputs)
+    failures = [trial.error for trial in trials.failed]
+    error = (count.error if count and count.status != "ok" else None) or (failures[-1] if failures else None)
+    found: dict[str, Any] = {
+        name: _middle([value for memory in memories if (value := getattr(memory, name)) is not None])
+        for name in _MEMORY
+    }
+    return found | {
+        "live_peak_by_order": next((m.live_peak_by_order for m in memories if m.live_peak_by_order), {}),
         "same_output": len(checksums) == 1 if checksums else None,
-        "finite_output": all(t.output["finite"] for t in good if t.output) if checksums else None,
-        "host": ", ".join(sorted({t.host["id"] for t in good if t.host})),
-        "status": "ok" if good else ("failed" if error else "not run"),
-        "error": "" if error is None else f"{error['type']} in {error['stage']}: {error['message']}",
-    }  # fmt: skip
+        "finite_output": all(output.finite for output in outputs) if checksums else None,
+        "host": ", ".join(sorted({trial.host["id"] for trial in trials.good if trial.host})),
+        "status": "ok" if trials.good else ("failed" if error else "not run"),
+        "error": "" if error is None else f"{error.type} in {error.stage}: {error.message}",
+    }
 
 
-def _judge(rows: Sequence[dict[str, Any]], results: Results) -> None:
-    """Writes the verdicts of one run's (and arm's) compressed cases, judged together."""
-    ratios = [stats.Interval(r["ratio"], r["ratio_low"], r["ratio_high"], r["ratio_rounds"]) for r in rows]
-    resolution = results.start.measure.get("resolution") or RESOLUTION
-    words = verdicts(ratios, [r["p_value"] for r in rows], resolution)
-    for row, word in zip(rows, words, strict=True):
-        row["verdict"] = word
-
-
-def _roofline(results: Results, case: Case, count: Count | None, trials: Sequence[Trial]) -> dict[str, float]:
+def _roofline(
+    results: Results, planned: PlannedCase, count: CountRecord | None, trials: CaseTrials
+) -> dict[str, float]:
     """Arithmetic intensity, and the attainable time where the peaks of the trials' host are stored."""
-    layers = (count.counts or {}).get("layers", []) if count else []
-    hosts = {trial.host["id"] for trial in trials if trial.host}
+    counts: Counts | None = count.counts if count else None
+    layers = counts.layers if counts else ()
+    case = planned.case
+    hosts = {trial.host["id"] for trial in (*trials.good, *trials.failed) if trial.host}
     peak = peak_for(results.start.peaks, hosts.pop(), case.threads) if len(hosts) == 1 else None
     return {
         "intensity": intensity(layers, case.batch),
         "attainable": network_attainable(layers, peak, case.batch) if peak and layers else math.nan,
-        "attained": math.nan,
     }
 
 
-def _compare(row: dict[str, Any], base: dict[str, Any], by_case: dict[str, list[Trial]]) -> None:
-    row["params_ratio"] = row["logical_params"] / (base["logical_params"] or math.nan)
-    row["macs_ratio"] = row["macs"] / base["macs"] if base["macs"] else math.nan
-    try:
-        interval = stats.ratio(medians(by_case[base["case"]]), medians(by_case[row["case"]]))
-    except ValueError:
-        return  # no common round: the ratio stays unknown
-    row["ratio"], row["ratio_low"], row["ratio_high"] = interval.value, interval.low, interval.high
-    row["ratio_rounds"] = interval.count
-    row["p_value"] = stats.paired_p_value(medians(by_case[base["case"]]), medians(by_case[row["case"]]))
-    if not row["is_baseline"]:
-        row["delivered_share"] = stats.delivered_share(interval.value, row["macs_ratio"])
+def _compared(
+    row: CaseRow, base: CaseRow, known: dict[str, CaseTrials], resolution: float | None
+) -> dict[str, Any]:
+    """The row's ratios to its baseline."""
+    macs_ratio = row.macs / base.macs if base.macs else math.nan
+    found: dict[str, Any] = {
+        "params_ratio": row.logical_params / (base.logical_params or math.nan),
+        "macs_ratio": macs_ratio,
+    }
+    medians, base_medians = known[row.case].medians, known[base.case].medians
+    interval = Interval(math.nan, math.nan, math.nan, 0)
+    if medians.keys() & base_medians.keys():
+        interval = stats.ratio(base_medians, medians)
+        found |= {
+            "ratio": interval.value,
+            "ratio_low": interval.low,
+            "ratio_high": interval.high,
+            "ratio_rounds": interval.count,
+            "p_value": stats.paired_p_value(base_medians, medians),
+        }
+        if not row.is_baseline:
+            found["delivered_share"] = stats.delivered_share(interval.value, macs_ratio)
+    if resolution is not None and not row.is_baseline:
+        found["resolved"] = bool(interval.half_width <= math.log1p(resolution))
+    return found
 
 
-def _mark_counts(trials: Sequence[Trial]) -> dict[str, int]:
-    """How many trials carry each mark of bench.analysis.quality."""
-    return dict(sorted(Counter(mark for found in marks(trials) for mark in found).items()))
+def _judged(rows: list[CaseRow], resolution: float) -> list[CaseRow]:
+    """The rows with their verdicts: those of one run's (and arm's) compressed cases, judged together."""
+    at = [i for i, row in enumerate(rows) if row.ratio_rounds and not row.is_baseline]
+    judged = [rows[i] for i in at]
+    ratios = [Interval(r.ratio, r.ratio_low, r.ratio_high, r.ratio_rounds) for r in judged]
+    words = verdicts(ratios, [r.p_value for r in judged], resolution)
+    for i, word in zip(at, words, strict=True):
+        rows[i] = replace(rows[i], verdict=word)
+    return rows
 
 
 def _middle(values: Sequence[float]) -> float:

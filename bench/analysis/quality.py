@@ -17,7 +17,9 @@ from __future__ import annotations
 
 import math
 import os
+from collections import Counter
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -36,12 +38,40 @@ _CAUSES = frozenset({"busy", "stolen", "throttled"})
 
 
 def marks(trials: Sequence[Trial]) -> list[frozenset[str]]:
-    """The marks of each trial of one case, in order; a trial without latency has none but its own."""
+    """The marks of each trial of one case, in order; a trial without a latency is never marked ``far``."""
     far = _far([_log_median(trial) for trial in trials])
     return [
         frozenset(_own_marks(trial) | ({"far"} if is_far else set()))
         for trial, is_far in zip(trials, far, strict=True)
     ]
+
+
+@dataclass(frozen=True)
+class CaseTrials:
+    """The trials of one case (and arm) with what is known about them, worked out once.
+
+    ``medians``: round -> median latency in seconds, of the trials that the estimate is made of.
+    """
+
+    good: tuple[Trial, ...]
+    failed: tuple[Trial, ...]
+    marks: tuple[frozenset[str], ...]
+    medians: Mapping[int, float]
+
+    @classmethod
+    def of(cls, trials: Sequence[Trial]) -> CaseTrials:
+        """What the trials of one case say together."""
+        good = tuple(trial for trial in trials if trial.status == "ok")
+        failed = tuple(trial for trial in trials if trial.status != "ok")
+        return cls(good, failed, tuple(marks(good)), medians(good))
+
+    def mark_counts(self) -> dict[str, int]:
+        """How many trials carry each mark."""
+        return dict(sorted(Counter(mark for found in self.marks for mark in found).items()))
+
+    def left_out(self) -> int:
+        """Trials with a latency that the estimate is not made of."""
+        return sum(1 for trial in self.good if trial.latency) - len(self.medians)
 
 
 def kept(trials: Sequence[Trial]) -> list[Trial]:
@@ -72,7 +102,7 @@ def _own_marks(trial: Trial) -> set[str]:
         counts = before.get("throttle_count"), after.get("throttle_count")
         if all(isinstance(count, int) for count in counts) and counts[0] != counts[1]:
             found.add("throttled")
-    if trial.latency is not None and not trial.latency["warmup_steady"]:
+    if trial.latency is not None and not trial.latency.warmup_steady:
         found.add("restless")
     return found
 
@@ -95,7 +125,7 @@ def _log_median(trial: Trial) -> float:
     if trial.status != "ok" or trial.latency is None:
         return math.nan
     try:
-        return math.log(stats.trial_median(trial.latency["samples"]))
+        return math.log(stats.trial_median(trial.latency.samples))
     except ValueError:
         return math.nan  # not one usable sample, as a broken clock gives: counts as no latency
 

@@ -4,19 +4,26 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
-from typing import Any
+from typing import Any, TypeVar
+
+from pydantic import TypeAdapter, ValidationError
+
+from bench.case import Case
+from bench.counting.counts import Counts
+from bench.worker.protocol import Failure, LeftLayer, Measured, ReplacedLayer
+from bench.worker.protocol import Json as Json
+
+Kind = TypeVar("Kind")
 
 SCHEMA = 1
 """Format of the lines. 1: the first."""
-
-Json = dict[str, Any]
 
 
 @dataclass(frozen=True)
 class RunStart:
     """What was asked for: the first line of a file.
 
-    ``solved``: knobs found for a target; ``arms``: name -> revision where two are compared.
+    ``solved``: knobs found for a wanted budget; ``arms``: name -> revision where two are compared.
     """
 
     run: str
@@ -36,34 +43,54 @@ class RunStart:
     solved: list[Json] = field(default_factory=list)
     kind: str = field(default="run", init=False)
 
+    def planned(self) -> list[PlannedCase]:
+        """The cases with their baselines. Raises KeyError, TypeError or ValueError for what is no case."""
+        return [PlannedCase.of(data) for data in self.cases]
+
 
 @dataclass(frozen=True)
-class Count:
-    """Exact counts of one network, shared by all cases with this ``count_id``; or why there are none."""
+class PlannedCase:
+    """A case of a run, and the id of the one it is compared with."""
+
+    case: Case
+    baseline: str
+
+    @classmethod
+    def of(cls, data: Mapping[str, Any]) -> PlannedCase:
+        """The planned case of an entry of ``RunStart.cases``."""
+        fields = {k: v for k, v in data.items() if k != "baseline"}
+        return cls(Case.from_dict(fields), str(data["baseline"]))
+
+
+@dataclass(frozen=True)
+class CountRecord:
+    """Exact counts of one network, shared by all cases with this ``count_id``; or why there are none.
+
+    ``arm``: the revision that counted, where one run measures two.
+    """
 
     run: str
     count_id: str
     status: str
-    error: Json | None
-    counts: Json | None
-    replaced: list[Json]
-    left: list[Json]
-    recipes: list[Any]
+    error: Failure | None
+    counts: Counts | None
+    replaced: tuple[ReplacedLayer, ...] = ()
+    left: tuple[LeftLayer, ...] = ()
+    recipes: tuple[Any, ...] = ()
     arm: str = ""
     kind: str = field(default="count", init=False)
 
     @property
-    def key(self) -> str:
-        """What a reader finds the counts of a case by: see ``count_key``."""
-        return count_key(self.arm, self.count_id)
+    def key(self) -> tuple[str, str]:
+        """What a reader finds the counts of a case by: arm and count id."""
+        return self.arm, self.count_id
 
 
-@dataclass(frozen=True)
-class Trial:
+@dataclass(frozen=True, kw_only=True)
+class Trial(Measured):
     """One process, one case: raw samples and all that was seen around them; or why it failed.
 
-    ``latency``, ``memory``, ``output``, ``host`` are as the probes gave them; ``arm`` tells two
-    revisions apart where one run measures both.
+    ``arm`` tells two revisions apart where one run measures both.
     """
 
     run: str
@@ -71,23 +98,8 @@ class Trial:
     round: int
     position: int
     status: str
-    error: Json | None
     started: str
     wall_seconds: float
-    latency: Json | None = None
-    memory: Json | None = None
-    output: Json | None = None
-    params: int | None = None
-    host: Json | None = None
-    conditions_before: Json | None = None
-    conditions_after: Json | None = None
-    cores: Any = None
-    threads: int | None = None
-    denormals: str | None = None
-    latency_refused: str | None = None
-    compile_seconds: float | None = None
-    heap: str | None = None
-    stages: Json = field(default_factory=dict)
     arm: str = ""
     kind: str = field(default="trial", init=False)
 
@@ -102,19 +114,9 @@ class RunEnd:
     kind: str = field(default="end", init=False)
 
 
-def count_key(arm: str, count_id: str) -> str:
-    """Key of a network's counts: its count id, behind the arm where a run has two."""
-    return f"{arm}@{count_id}" if arm else count_id
+Record = RunStart | CountRecord | Trial | RunEnd
 
-
-Record = RunStart | Count | Trial | RunEnd
-
-_KINDS: dict[str, type[RunStart] | type[Count] | type[Trial] | type[RunEnd]] = {
-    "run": RunStart,
-    "count": Count,
-    "trial": Trial,
-    "end": RunEnd,
-}
+_KINDS: dict[str, type[Any]] = {"run": RunStart, "count": CountRecord, "trial": Trial, "end": RunEnd}
 
 
 def to_line(record: Record) -> Json:
@@ -123,17 +125,58 @@ def to_line(record: Record) -> Json:
 
 
 def from_line(line: Mapping[str, Any]) -> Record:
-    """The record of a line. Raises ValueError for another schema or a line that is no record."""
+    """The record of a line, its types checked.
+
+    Raises ValueError for another schema, a line that is no record, and a value of the wrong type.
+    """
     schema = line.get("schema")
     if schema != SCHEMA:
         newer = isinstance(schema, int) and schema > SCHEMA
         mend = "; update csr-bench to read it" if newer else ""
         raise ValueError(f"schema {schema!r}, this csr-bench reads schema {SCHEMA}{mend}")
-    record = _KINDS.get(str(line.get("kind")))
-    if record is None:
+    kind = _KINDS.get(str(line.get("kind")))
+    if kind is None:
         raise ValueError(f"unknown kind of record {line.get('kind')!r}")
-    fields = {k: v for k, v in line.items() if k not in ("schema", "kind")}
+    record: Record = typed(kind, {k: v for k, v in line.items() if k not in ("schema", "kind")})
+    if isinstance(record, RunStart):
+        try:
+            record.planned()
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
+            raise ValueError(f"cases: {type(error).__name__}: {error}") from None
+    if isinstance(record, Trial):
+        _check_host(record)
+    return record
+
+
+def _check_host(trial: Trial) -> None:
+    """Raises ValueError for a fingerprint or conditions that no worker would write."""
+    if trial.host is not None and not isinstance(trial.host.get("id"), str):
+        raise ValueError("host.id: a fingerprint has the digest of its facts")
+    for name in ("conditions_before", "conditions_after"):
+        for key, value in (getattr(trial, name) or {}).items():
+            jiffies = key == "busy_jiffies" and isinstance(value, dict)
+            numbers = [value.get("busy"), value.get("steal")] if jiffies else [value]
+            if key != "affinity" and not all(isinstance(n, int | float | str) for n in numbers):
+                raise ValueError(f"{name}.{key}: a number or a word is expected")
+
+
+def typed(kind: type[Kind], data: Mapping[str, Any]) -> Kind:
+    """The data as a ``kind``, unknown keys left out. Raises ValueError that names the first mistake."""
     try:
-        return record(**fields)
-    except TypeError as error:
-        raise ValueError(str(error).replace("__init__() ", "")) from None
+        return _adapter(kind).validate_python(dict(data))
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False)[0]
+        where = ".".join(map(str, first["loc"]))
+        raise ValueError(f"{where}: {first['msg'][0].lower()}{first['msg'][1:]}") from None
+    except RecursionError:
+        raise ValueError("nesting is too deep") from None
+
+
+_adapters: dict[type[Any], TypeAdapter[Any]] = {}
+
+
+def _adapter(kind: type[Kind]) -> TypeAdapter[Kind]:
+    """Made once per kind: it costs milliseconds."""
+    if kind not in _adapters:
+        _adapters[kind] = TypeAdapter(kind)
+    return _adapters[kind]

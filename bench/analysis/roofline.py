@@ -15,6 +15,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from bench.counting.counts import LayerCounts
+
 FLOAT32 = 4
 FILE = "peaks.json"
 
@@ -31,30 +33,33 @@ class Peak:
         return max(2 * macs / self.flops, moved / self.bandwidth)
 
 
-def layer_bytes(layer: Mapping[str, Any], batch: int = 1) -> int:
-    """Compulsory bytes of a row of ``Count.layers``: input and output per image, weights once."""
-    activations: int = math.prod(layer["input"]) + math.prod(layer["output"])
-    return FLOAT32 * (batch * activations + int(layer["params"]))
+def layer_bytes(layer: LayerCounts, batch: int = 1) -> int:
+    """Compulsory bytes of a layer: input and output per image, weights once."""
+    activations: int = math.prod(layer.input) + math.prod(layer.output)
+    return FLOAT32 * (batch * activations + layer.params)
 
 
-def network_attainable(layers: Iterable[Mapping[str, Any]], peak: Peak, batch: int = 1) -> float:
+def network_attainable(layers: Iterable[LayerCounts], peak: Peak, batch: int = 1) -> float:
     """Seconds that the network's counted layers need at least."""
-    return sum(peak.attainable(batch * int(row["executed_macs"]), layer_bytes(row, batch)) for row in layers)
+    return sum(peak.attainable(batch * row.executed_macs, layer_bytes(row, batch)) for row in layers)
 
 
-def intensity(layers: Sequence[Mapping[str, Any]], batch: int = 1) -> float:
+def intensity(layers: Sequence[LayerCounts], batch: int = 1) -> float:
     """FLOPs per compulsory byte of the whole network; nan for one without counted layers."""
     moved = sum(layer_bytes(row, batch) for row in layers)
-    return 2 * batch * sum(int(row["executed_macs"]) for row in layers) / moved if moved else math.nan
+    return 2 * batch * sum(row.executed_macs for row in layers) / moved if moved else math.nan
 
 
 def peak_for(peaks: Mapping[str, Any] | None, host: str, threads: int) -> Peak | None:
     """The stored peak of a host for that many threads; None where it was never measured."""
-    if not peaks or peaks.get("host", {}).get("id") != host:
-        return None
-    for row in peaks["peaks"]:
-        if row["threads"] == threads:
-            return Peak(row["flops"]["float32"], row["bandwidth"])
+    try:
+        if not peaks or peaks["host"]["id"] != host:
+            return None
+        for row in peaks["peaks"]:
+            if row["threads"] == threads:
+                return Peak(float(row["flops"]["float32"]), float(row["bandwidth"]))
+    except (KeyError, TypeError, ValueError):
+        return None  # not what `bench doctor --peaks` writes: as good as not measured
     return None
 
 

@@ -88,14 +88,11 @@ def change(base: Sequence[float], head: Sequence[float]) -> tuple[Interval, floa
     shift, count = float(y.mean() - x.mean()), min(len(x), len(y))
     if count < 2:
         return Interval(math.exp(shift), math.nan, math.nan, count), math.nan
-    parts = float(x.var(ddof=1)) / len(x), float(y.var(ddof=1)) / len(y)
-    error = math.sqrt(sum(parts))
-    if error == 0:
+    if x.std() == 0 and y.std() == 0:
         return Interval(math.exp(shift), math.exp(shift), math.exp(shift), count), float(shift == 0)
-    freedom = sum(parts) ** 2 / (parts[0] ** 2 / (len(x) - 1) + parts[1] ** 2 / (len(y) - 1))
-    reach = float(distributions.t.ppf((1 + LEVEL) / 2, freedom)) * error
-    p_value = 2 * float(distributions.t.sf(abs(shift) / error, freedom))
-    return Interval(math.exp(shift), math.exp(shift - reach), math.exp(shift + reach), count), p_value
+    welch = distributions.ttest_ind(y, x, equal_var=False)
+    low, high = welch.confidence_interval(LEVEL)
+    return Interval(math.exp(shift), math.exp(low), math.exp(high), count), float(welch.pvalue)
 
 
 def log_ratio(base: float, other: float) -> float:
@@ -114,11 +111,9 @@ def paired_p_value(base: Mapping[int, float], other: Mapping[int, float]) -> flo
     if len(rounds) < 2:
         return math.nan
     logs = np.log([other[r] / base[r] for r in rounds])
-    error = float(logs.std(ddof=1)) / math.sqrt(len(logs))
-    mean = float(logs.mean())
-    if error == 0:
-        return float(mean == 0)
-    return 2 * float(distributions.t.sf(abs(mean) / error, len(logs) - 1))
+    if logs.std() == 0:
+        return float(logs[0] == 0)
+    return float(distributions.ttest_1samp(logs, 0.0).pvalue)
 
 
 def percentile(samples: Sequence[float], which: int) -> float:

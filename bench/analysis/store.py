@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import warnings
@@ -11,17 +12,17 @@ from pathlib import Path
 from types import TracebackType
 from typing import IO
 
-from bench.analysis.records import Count, Record, RunEnd, RunStart, Trial, from_line, to_line
+from bench.analysis.records import CountRecord, Record, RunEnd, RunStart, Trial, from_line, to_line
 from bench.errors import InputError
 
 
 @dataclass
 class Results:
-    """All records of one file."""
+    """All records of one file; ``counts`` by arm and count id."""
 
     file: Path
     start: RunStart
-    counts: dict[str, Count] = field(default_factory=dict)
+    counts: dict[tuple[str, str], CountRecord] = field(default_factory=dict)
     trials: list[Trial] = field(default_factory=list)
     ends: list[RunEnd] = field(default_factory=list)
 
@@ -32,15 +33,27 @@ class Results:
 
 
 class Store:
-    """Appends records to one file; each is on the disk before ``append`` returns."""
+    """Appends records to one file; each is on the disk before ``append`` returns.
+
+    The file is locked while it is open: a second run that would write to it is refused with InputError.
+    """
 
     def __init__(self, file: Path) -> None:
         self.file = file
         self._handle: IO[bytes] | None = None
 
     def __enter__(self) -> Store:
-        self.file.parent.mkdir(parents=True, exist_ok=True)
-        self._handle = self.file.open("ab")
+        try:
+            self.file.parent.mkdir(parents=True, exist_ok=True)
+            handle = self.file.open("ab")
+        except OSError as error:
+            raise InputError(f"{self.file}: cannot be written: {error.strerror}; choose --results") from None
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            handle.close()
+            raise InputError(f"{self.file}: another run is writing to it; wait for its end") from None
+        self._handle = handle
         self._end_torn_line()
         return self
 
@@ -52,12 +65,17 @@ class Store:
             self._handle = None
 
     def append(self, record: Record) -> None:
-        """Writes one line and waits until the disk has it."""
+        """Writes one line and waits until the disk has it. Raises InputError where it does not take it."""
         if self._handle is None:
             raise RuntimeError("the store is not open")
-        self._handle.write(json.dumps(to_line(record), separators=(",", ":")).encode() + b"\n")
-        self._handle.flush()
-        os.fsync(self._handle.fileno())
+        try:
+            self._handle.write(json.dumps(to_line(record), separators=(",", ":")).encode() + b"\n")
+            self._handle.flush()
+            os.fsync(self._handle.fileno())
+        except OSError as error:
+            raise InputError(
+                f"{self.file}: {error.strerror}; what was measured before is kept, `--resume` goes on"
+            ) from None
 
     def _end_torn_line(self) -> None:
         """A crash may have left half a line; the next record must not be glued to it."""
@@ -75,10 +93,10 @@ def read_results(file: Path) -> Results:
     """All records of a results file.
 
     A line that is cut off is left out with one warning for the file. Raises InputError for a file that
-    is not there, that another schema wrote, or that holds no run.
+    is not there, that another schema wrote, that holds no run, or a record of wrong types.
     """
     start: RunStart | None = None
-    counts: dict[str, Count] = {}
+    counts: dict[tuple[str, str], CountRecord] = {}
     trials: list[Trial] = []
     ends: list[RunEnd] = []
     torn: list[int] = []
@@ -96,7 +114,7 @@ def read_results(file: Path) -> Results:
             raise InputError(f"{file}:{number}: {error}") from None
         if isinstance(record, RunStart):
             start = start or record
-        elif isinstance(record, Count):
+        elif isinstance(record, CountRecord):
             counts[record.key] = record
         elif isinstance(record, Trial):
             trials.append(record)

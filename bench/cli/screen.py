@@ -66,8 +66,7 @@ class RunProgress:
         """Shows how many trials are done, and names those that failed."""
         self.show("measuring trials", done, total)
         if trial is not None and trial.error is not None:
-            first_line = str(trial.error["message"]).partition("\n")[0]
-            self._progress.console.print(f"failed: {trial.case}: {first_line}", markup=False)
+            self._progress.console.print(f"failed: {trial.case}: {trial.error.first_line()}", markup=False)
 
     def show(self, what: str, done: int, total: int) -> None:
         """Moves the bar, or begins a new one when ``what`` changed."""

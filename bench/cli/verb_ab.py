@@ -59,11 +59,11 @@ def ab(
         err=True,
     )
     with (
-        arms.worktrees(repository, commits) as checkouts,
+        arms.worktrees(repository, commits) as both,
         HostLock(not no_wait),
         run_progress() as progress,
     ):
-        outcome = arms.execute_ab(plan, checkouts, file, start, progress)
+        outcome = runs.execute(plan, file, start, progress, arms=both)
     typer.echo(f"results: {file}", err=True)
     if outcome.interrupted:
         raise typer.Exit(130)

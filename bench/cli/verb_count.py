@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import asdict
 from typing import Annotated, Any
 
 import typer
@@ -42,10 +43,11 @@ def count(
     own = BACKBONES.get(backbone).input
     call = check_call(method, dict(_knob(text) for text in knobs or ()))
     shape = parse_shape(input, own[0]) if input else own
-    answer = count_case(Case(backbone, (call,), input=shape, classes=classes, seed=seed).as_dict())
-    if answer["status"] != "ok":
-        typer.echo(f"bench: {backbone} {call.label}: {answer['error']['message']}", err=True)
+    counted = count_case(Case(backbone, (call,), input=shape, classes=classes, seed=seed))
+    if counted.error is not None or counted.counts is None:
+        typer.echo(f"bench: {backbone} {call.label}: {counted.error and counted.error.message}", err=True)
         raise typer.Exit(3)
+    answer = asdict(counted)
     counts: dict[str, Any] = answer["counts"]
     if as_json:
         typer.echo(json.dumps({**counts, "replaced": answer["replaced"], "left": answer["left"]}, indent=1))

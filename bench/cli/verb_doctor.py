@@ -33,11 +33,13 @@ def doctor(
     """
     from bench.analysis.resolution import parse_percent
     from bench.analysis.roofline import write_peaks
+    from bench.case import Case
     from bench.plan.targets import TARGETS
     from bench.run import doctor as doctors
     from bench.run.launch import run_worker
     from bench.run.lock import HostLock
     from bench.worker import host
+    from bench.worker.protocol import Job, Peaks
 
     wanted = parse_percent(gate)
     facts: dict[str, Any] = {"host": host.fingerprint("cpu")}
@@ -48,12 +50,14 @@ def doctor(
         if peaks:
             facts["peaks"] = []
             for threads in sorted({1, len(os.sched_getaffinity(0))}):
-                job = {"case": {"threads": threads}}
-                answer = run_worker(TARGETS.get("cpu"), job, 300, module="bench.worker.peaks")
-                if answer["status"] != "ok":
-                    typer.echo(f"peaks with {threads} threads: {answer['error']['message']}", err=True)
+                job = Job(Case("none", (), threads=threads))
+                answer = run_worker(TARGETS.get("cpu"), job, 300, Peaks, module="bench.worker.peaks")
+                if answer.error is not None:
+                    typer.echo(f"peaks with {threads} threads: {answer.error.message}", err=True)
                     continue
-                facts["peaks"].append({k: answer[k] for k in ("threads", "flops", "bandwidth")})
+                facts["peaks"].append(
+                    {"threads": answer.threads, "flops": answer.flops, "bandwidth": answer.bandwidth}
+                )
             facts["peaks_file"] = str(write_peaks(results, facts["host"], facts["peaks"]))
         with bar("measuring A/A pairs") as done:
             test, _ = doctors.self_test(pairs, seed, done)

@@ -34,41 +34,43 @@ def profile(
     from bench.run.launch import run_worker
     from bench.run.lock import HostLock
     from bench.worker.counter import count_case
+    from bench.worker.protocol import Job, Profiled
 
     parsed = parse_case_id(case)
-    counted = count_case(parsed.as_dict())
-    answer = counted
-    if counted["status"] == "ok":
-        job = {"case": parsed.as_dict(), "recipes": counted["recipes"]}
+    counted = count_case(parsed)
+    profiled = Profiled(error=counted.error)
+    if counted.error is None:
+        job = Job(parsed, recipes=counted.recipes)
         with HostLock(not no_wait):
-            answer = run_worker(TARGETS.get("cpu"), job, 600, module="bench.worker.profiler")
-    if answer["status"] != "ok":
-        typer.echo(f"bench: {parsed.id}: {answer['error']['message']}", err=True)
+            profiled = run_worker(TARGETS.get("cpu"), job, 600, Profiled, module="bench.worker.profiler")
+    if profiled.error is not None or counted.counts is None or profiled.host is None:
+        message = profiled.error.message if profiled.error else "no answer"
+        typer.echo(f"bench: {parsed.id}: {message}", err=True)
         raise typer.Exit(3)
-    peak = peak_for(read_peaks(results), answer["host"]["id"], parsed.threads)
-    timed = {row["name"]: row for row in answer["layers"]}
+    peak = peak_for(read_peaks(results), profiled.host["id"], parsed.threads)
+    timed = {row.name: row for row in profiled.layers}
     rows: list[dict[str, Any]] = []
-    for layer in counted["counts"]["layers"]:
-        row = timed[layer["name"]]
+    for layer in counted.counts.layers:
+        row = timed[layer.name]
         moved = layer_bytes(layer, parsed.batch)
-        macs = parsed.batch * layer["executed_macs"]
+        macs = parsed.batch * layer.executed_macs
         attainable = peak.attainable(macs, moved) if peak else None
         rows.append(
             {
-                "layer": layer["name"],
-                "kind": layer["kind"],
+                "layer": layer.name,
+                "kind": layer.kind,
                 "macs": macs,
                 "bytes": moved,
-                "seconds": row["seconds"],
+                "seconds": row.seconds,
                 "attainable_seconds": attainable,
-                "fraction": attainable / row["seconds"] if attainable and row["seconds"] else None,
-                "parts": row["parts"],
+                "fraction": attainable / row.seconds if attainable and row.seconds else None,
+                "parts": row.parts,
             }
         )
     if as_json:
-        typer.echo(json.dumps({"case": parsed.id, "seconds": answer["seconds"], "layers": rows}, indent=1))
+        typer.echo(json.dumps({"case": parsed.id, "seconds": profiled.seconds, "layers": rows}, indent=1))
         return
-    _print(parsed.id, answer["seconds"], rows, peak is not None)
+    _print(parsed.id, profiled.seconds, rows, peak is not None)
 
 
 def _print(case_id: str, seconds: float, rows: list[dict[str, Any]], with_peak: bool) -> None:

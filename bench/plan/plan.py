@@ -49,6 +49,13 @@ class Plan:
         sampling = self.measure.min_seconds + 0.3 * self.measure.warmup_max_seconds
         return self.trials * (TRIAL_START + sampling) + COUNT_START + self.networks * COUNT_EACH
 
+    @property
+    def times(self) -> frozenset[str]:
+        """Count ids of networks whose recipe comes from times that the method takes itself."""
+        from bench.methods import METHODS
+
+        return frozenset(c.count_id for c in self.cases if any(METHODS.get(m.name).times for m in c.methods))
+
     def digest(self) -> str:
         """Changes when anything changes that a resumed run must have in common with its beginning."""
         targets = [asdict(target) for target in self.targets.values()]

@@ -18,8 +18,9 @@ from bench.analysis.verdict import FASTER, SLOWER, verdict
 from bench.case import DENSE, Case
 from bench.plan.suite import Measure
 from bench.plan.targets import TARGETS
-from bench.run.launch import Answer, run_worker
-from bench.run.run import as_trial
+from bench.run.launch import run_worker
+from bench.run.rounds import trial_of
+from bench.worker.protocol import Job, Measured
 
 UNKNOWN = "unknown"
 GATES = (0.01, 0.02, 0.05, 0.10)
@@ -56,7 +57,7 @@ def self_test(
     seed: int,
     done: Callable[[int, int], None],
     measure: Measure | None = None,
-    worker: Callable[[Answer], Answer] | None = None,
+    worker: Callable[[Job], Measured] | None = None,
 ) -> tuple[SelfTest, list[Trial]]:
     """Measures one case as two arms, ``pairs`` times, next to each other in random order.
 
@@ -65,25 +66,31 @@ def self_test(
     """
     measure = measure or Measure()
     case = Case("resnet20", DENSE)
-    job: Answer = {
-        "case": case.as_dict(),
-        "device": "cpu",
-        "recipes": [None],
-        "protocol": measure.protocol(),
-    }
-    start = worker or (lambda job: run_worker(TARGETS.get("cpu"), job, measure.timeout))
+    job = Job(case, recipes=(None,), protocol=measure.protocol())
+    start = worker or (lambda job: run_worker(TARGETS.get("cpu"), job, measure.timeout, Measured))
     coin = random.Random(seed)
     trials: list[Trial] = []
     for number in range(pairs):
         for arm in coin.sample(("a", "b"), 2):
             since = time.monotonic()
             answer = start(job)
-            trials.append(as_trial(answer, "doctor", case.id, number, 0, "", time.monotonic() - since, arm))
+            trials.append(
+                trial_of(
+                    answer,
+                    run="doctor",
+                    case=case.id,
+                    arm=arm,
+                    round=number,
+                    position=0,
+                    started="",
+                    wall_seconds=time.monotonic() - since,
+                )
+            )
             done(len(trials), 2 * pairs)
     a, b = (medians([t for t in trials if t.arm == arm]) for arm in ("a", "b"))
     common = sorted(a.keys() & b.keys())
     if len(common) < ROUNDS:
-        errors = [t.error["message"] for t in trials if t.error]
+        errors = [t.error.message for t in trials if t.error]
         raise RuntimeError(f"only {len(common)} pairs could be measured: {errors[:1] or 'no error given'}")
     logs = [stats.log_ratio(a[r], b[r]) for r in common]
     return judge(logs, pairs, seed, _marks(trials)), trials

@@ -1,30 +1,30 @@
-"""Starting a worker: an argv prefix in front of it, JSON in, one JSON line out, and an end by the clock."""
+"""Starting a worker behind an argv prefix and talking to it by the clock: a JSON line in, one out."""
 
 from __future__ import annotations
 
 import contextlib
 import json
 import os
-import queue
+import selectors
 import signal
 import subprocess
 import sys
-import tempfile
-import threading
-from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
+import time
 from pathlib import Path
-from typing import IO, Any
+from types import TracebackType
+from typing import Any, TypeVar
 
+from bench.analysis.records import typed
 from bench.plan.targets import Target
+from bench.worker.protocol import Failure, Job, Json
 
-Answer = dict[str, Any]
+Answer = TypeVar("Answer")
 
+LONGEST_ANSWER = 64 * 2**20
+"""Bytes of an answer at most: the recipe of a masked network of 100 million weights is far below."""
 
-def argv(target: Target, module: str) -> list[str]:
-    """The command line of a worker on that target."""
-    return [*target.prefix, target.python or sys.executable, "-m", module]
-
+TAIL = 4000
+"""Bytes kept of what a worker printed beside its answer."""
 
 KEPT_HEAP = {
     "MALLOC_TRIM_THRESHOLD_": str(2**30),
@@ -37,6 +37,11 @@ glibc's allocator hands the top of the heap back as soon as 128 KiB are free the
 or not, as the layout happens to be: up to 1 GiB is kept instead. And pages of 4 KiB lie in physical memory
 at random, so that some processes collide in the cache: 2 MiB pages are asked for, where the kernel has them.
 """
+
+
+def argv(target: Target, module: str) -> list[str]:
+    """The command line of a worker on that target."""
+    return [*target.prefix, target.python or sys.executable, "-m", module]
 
 
 def environment(threads: int, checkout: Path | None = None, heap: str = "kept") -> dict[str, str]:
@@ -54,177 +59,180 @@ def environment(threads: int, checkout: Path | None = None, heap: str = "kept") 
     return {**os.environ, **fixed}
 
 
-def run_worker(
-    target: Target,
-    job: Answer,
-    timeout: float,
-    checkout: Path | None = None,
-    module: str = "bench.worker",
-) -> Answer:
-    """One job in one fresh process. What goes wrong outside the worker is a failed answer too.
+class WorkerFailed(Exception):  # noqa: N818 - said of a worker, it is a result and no error of ours
+    """The worker gave no answer; ``failure`` says why."""
 
-    ``module`` is what runs: a trial unless another kind of worker is named. ``checkout`` runs the
-    package of another checkout instead of the installed one.
+    def __init__(self, kind: str, message: str, trace: str = "") -> None:
+        super().__init__(message)
+        self.failure = Failure("launch", kind, message, trace)
+
+
+class WorkerProcess:
+    """One worker: started at once, asked any number of times, ended with all that it started.
+
+    Raises WorkerFailed when it cannot be started.
     """
-    with tempfile.TemporaryFile() as errors:
+
+    def __init__(self, command: list[str], env: dict[str, str], cwd: Path | None = None) -> None:
         try:
-            process = subprocess.Popen(
-                argv(target, module),
+            self._process = subprocess.Popen(
+                command,
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
-                stderr=errors,
-                env=environment(int(job["case"]["threads"]), checkout, job.get("heap", "kept")),
-                cwd=checkout,
+                stderr=subprocess.PIPE,
+                env=env,
+                cwd=cwd,
+                bufsize=0,
                 start_new_session=True,  # Ctrl-C reaches the harness alone, which then ends the worker
             )
         except OSError as error:
-            return failed("launch", type(error).__name__, f"{argv(target, module)[0]}: {error.strerror}")
-        try:
-            out, _ = process.communicate(json.dumps(job).encode(), timeout)
-        except subprocess.TimeoutExpired:
-            end(process)
-            return failed("launch", "Timeout", f"no answer within {timeout:g} s", _tail(errors))
-        except BaseException:
-            end(process)
-            raise
-        return _answer(out, process.returncode, _tail(errors))
+            raise WorkerFailed(type(error).__name__, f"{command[0]}: {error.strerror}") from None
+        for pipe in (self._process.stdin, self._process.stdout, self._process.stderr):
+            assert pipe is not None
+            os.set_blocking(pipe.fileno(), False)
+        self._answered = bytearray()
+        self._printed = bytearray()
+
+    def ask(self, question: Json, timeout: float) -> Json:
+        """The worker's answer: the first line that is one. Raises WorkerFailed, after which it is of no use.
+
+        What it prints beside (a login banner, a library's warning) is kept for the message of a failure.
+        """
+        to_write = memoryview(json.dumps(question).encode() + b"\n")
+        deadline = time.monotonic() + timeout
+        stdin, stdout, stderr = self._process.stdin, self._process.stdout, self._process.stderr
+        assert stdin is not None
+        assert stdout is not None
+        assert stderr is not None
+        with selectors.DefaultSelector() as waiting:
+            waiting.register(stdin, selectors.EVENT_WRITE)
+            waiting.register(stdout, selectors.EVENT_READ)
+            if not stderr.closed:
+                waiting.register(stderr, selectors.EVENT_READ)
+            while True:
+                answer = self._next_answer()
+                if answer is not None:
+                    return answer
+                if time.monotonic() >= deadline:
+                    raise WorkerFailed("Timeout", f"no answer within {timeout:g} s", self._trace())
+                for key, _ in waiting.select(max(0.0, deadline - time.monotonic())):
+                    if key.fileobj is stdin:
+                        try:
+                            to_write = to_write[os.write(stdin.fileno(), to_write[:65536]) :]
+                        except BrokenPipeError:
+                            to_write = to_write[:0]
+                        if not to_write:
+                            waiting.unregister(stdin)
+                        continue
+                    data = os.read(key.fd, 1 << 20)
+                    if key.fileobj is stdout:
+                        self._answered += data
+                    else:
+                        self._printed = (self._printed + data)[-TAIL:]
+                    if not data:
+                        waiting.unregister(key.fileobj)
+                        if key.fileobj is stdout:
+                            raise self._ended()
+                    if len(self._answered) > LONGEST_ANSWER:
+                        raise WorkerFailed("Crash", f"the answer is longer than {LONGEST_ANSWER} bytes")
+
+    def end(self) -> None:
+        """Ends the worker and what it started, by its process group, and waits for it."""
+        end_group(self._process)
+        for pipe in (self._process.stdin, self._process.stdout, self._process.stderr):
+            if pipe is not None:
+                with contextlib.suppress(OSError):  # what it never read
+                    pipe.close()
+
+    def __enter__(self) -> WorkerProcess:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.end()
+
+    def _next_answer(self) -> Json | None:
+        """Takes lines off what was read until one is an answer."""
+        while (at := self._answered.find(b"\n")) >= 0:
+            line = bytes(self._answered[:at])
+            del self._answered[: at + 1]
+            answer = parsed(line)
+            if answer is not None:
+                return answer
+            self._printed = (self._printed + line + b"\n")[-TAIL:]
+        return None
+
+    def _ended(self) -> WorkerFailed:
+        """Why stdout closed before an answer came."""
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self._process.wait(2)
+        self._drain()
+        trace, code = self._trace(), self._process.poll()
+        if code is not None and code < 0:
+            name = f"signal {-code}"
+            with contextlib.suppress(ValueError):  # the real-time signals have no names
+                name = signal.Signals(-code).name
+            hint = " (out of memory?)" if name == "SIGKILL" else ""
+            return WorkerFailed("Crash", f"the worker was ended by {name}{hint}", trace)
+        last = trace.strip().splitlines()[-1] if trace.strip() else "it printed nothing"
+        if code is None:
+            return WorkerFailed("Crash", f"the worker closed its output: {last}", trace)
+        return WorkerFailed("Crash", f"the worker ended with code {code}: {last}", trace)
+
+    def _drain(self) -> None:
+        stderr = self._process.stderr
+        assert stderr is not None
+        with contextlib.suppress(OSError):  # BlockingIOError: nothing more is there
+            while data := os.read(stderr.fileno(), 1 << 20):
+                self._printed = (self._printed + data)[-TAIL:]
+
+    def _trace(self) -> str:
+        return (bytes(self._printed) + bytes(self._answered[-TAIL:])).decode(errors="replace")
 
 
-def failed(stage: str, kind: str, message: str, trace: str = "") -> Answer:
-    """A failed answer of the harness's own."""
-    return {
-        "status": "failed",
-        "error": {"stage": stage, "type": kind, "message": message, "traceback": trace},
-    }
-
-
-def end(process: subprocess.Popen[bytes]) -> None:
-    """Ends a worker and what it started, by its process group, and waits for it."""
+def end_group(process: subprocess.Popen[bytes]) -> None:
+    """Ends a process's whole group, and waits for the process."""
     with contextlib.suppress(ProcessLookupError):
         os.killpg(process.pid, signal.SIGKILL)
     process.wait()
 
 
-def _answer(out: bytes, code: int, trace: str) -> Answer:
-    lines = out.decode(errors="replace").strip().splitlines()
-    if code != 0 or not lines:
-        if code < 0:
-            name = f"signal {-code}"
-            with contextlib.suppress(ValueError):  # the real-time signals have no names
-                name = signal.Signals(-code).name
-            hint = " (out of memory?)" if name == "SIGKILL" else ""
-            return failed("launch", "Crash", f"the worker was ended by {name}{hint}", trace)
-        last = trace.strip().splitlines()[-1] if trace.strip() else "no message"
-        return failed("launch", "Crash", f"the worker ended with code {code}: {last}", trace)
-    answer = _parsed(lines[-1])
-    return answer or failed("launch", "Crash", "the worker's answer is no JSON record", lines[-1][:2000])
+def run_worker(
+    target: Target,
+    job: Job,
+    timeout: float,
+    kind: type[Answer],
+    checkout: Path | None = None,
+    module: str = "bench.worker",
+) -> Answer:
+    """One job in one fresh process. What goes wrong outside the worker is a failed answer too.
+
+    ``kind`` is the type of the answer; ``module`` is what runs: a trial unless another kind of worker is
+    named. ``checkout`` runs the package of another checkout instead of the installed one.
+    """
+    env = environment(job.case.threads, checkout, job.heap)
+    try:
+        with WorkerProcess(argv(target, module), env, checkout) as worker:
+            return read_answer(kind, worker.ask(job.to_json(), timeout))
+    except WorkerFailed as failed:
+        return kind(error=failed.failure)  # type: ignore[call-arg]
 
 
-def _parsed(line: str | bytes) -> Answer | None:
+def read_answer(kind: type[Answer], data: Json) -> Answer:
+    """The typed answer. Raises WorkerFailed for one that no worker would write."""
+    try:
+        return typed(kind, data)
+    except ValueError as error:
+        raise WorkerFailed(
+            "Crash", f"the worker's answer cannot be read: {error}", str(data)[:2000]
+        ) from None
+
+
+def parsed(line: bytes) -> Json | None:
     """The answer on a line; None for anything that no worker would write."""
     try:
-        answer = json.loads(line)
+        answer: Any = json.loads(line)
     except (ValueError, RecursionError):
         return None
     return answer if isinstance(answer, dict) and {"status", "error"} <= answer.keys() else None
-
-
-def _tail(errors: IO[bytes]) -> str:
-    errors.seek(0, os.SEEK_END)
-    errors.seek(max(0, errors.tell() - 4000))
-    return errors.read().decode(errors="replace")
-
-
-class CountingProcess:
-    """The counting process, kept for all cases of a run; after a crash the next case gets a new one."""
-
-    def __init__(self, plugins: list[str], timeout: float = 300.0, checkout: Path | None = None) -> None:
-        self._plugins = plugins
-        self._checkout = checkout
-        self._timeout = timeout
-        self._process: subprocess.Popen[bytes] | None = None
-
-    def count(self, case: Answer) -> Answer:
-        """Counts and recipes of a case, or a failed answer."""
-        process = self._process
-        if process is None or process.poll() is not None:
-            process = self._process = subprocess.Popen(
-                [sys.executable, "-m", "bench.counter"],
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.DEVNULL,
-                env=environment(1, self._checkout),
-                cwd=self._checkout,
-                start_new_session=True,
-            )
-        assert process.stdin is not None
-        assert process.stdout is not None
-        late = threading.Event()
-
-        def give_up() -> None:
-            late.set()
-            end(process)
-
-        timer = threading.Timer(self._timeout, give_up)
-        timer.start()
-        try:
-            process.stdin.write(json.dumps({"case": case, "plugins": self._plugins}).encode() + b"\n")
-            process.stdin.flush()
-            line = process.stdout.readline()
-        except BrokenPipeError:
-            line = b""
-        finally:
-            timer.cancel()
-        answer = _parsed(line)
-        if answer is not None:
-            return answer
-        self.close()
-        if late.is_set():
-            return failed("count", "Timeout", f"no counts within {self._timeout:g} s")
-        return failed("count", "Crash", "the counting process ended on this case")
-
-    def close(self) -> None:
-        """Ends the process."""
-        if self._process is not None:
-            end(self._process)
-            for pipe in (self._process.stdin, self._process.stdout):
-                if pipe is not None:
-                    with contextlib.suppress(BrokenPipeError):  # what it never read
-                        pipe.close()
-            self._process = None
-
-    def __enter__(self) -> CountingProcess:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
-
-
-class CountingPool:
-    """Several counting processes side by side; answers come in the order of the cases."""
-
-    def __init__(self, processes: int, plugins: list[str], checkout: Path | None = None) -> None:
-        self._all = [CountingProcess(plugins, checkout=checkout) for _ in range(processes)]
-        self._free: queue.SimpleQueue[CountingProcess] = queue.SimpleQueue()
-        for process in self._all:
-            self._free.put(process)
-        self._threads = ThreadPoolExecutor(processes)
-
-    def count(self, cases: list[Answer]) -> Iterator[Answer]:
-        """Counts and recipes of each case, or a failed answer."""
-        return self._threads.map(self._count, cases)
-
-    def _count(self, case: Answer) -> Answer:
-        process = self._free.get()
-        try:
-            return process.count(case)
-        finally:
-            self._free.put(process)
-
-    def __enter__(self) -> CountingPool:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._threads.shutdown(wait=False, cancel_futures=True)
-        for process in self._all:
-            process.close()  # also ends the thread that waits for its answer

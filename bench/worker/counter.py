@@ -6,70 +6,57 @@ case, one out. It may import what the measuring process must not: fvcore, torch-
 
 from __future__ import annotations
 
-import json
-import sys
-import traceback
-from dataclasses import asdict
+from dataclasses import dataclass
 from typing import Any
 
-from bench.worker.trial import claim_stdout
+from bench.case import Case
+from bench.counting.counts import Counts
+from bench.worker.protocol import Failure, Job, Json, LeftLayer, ReplacedLayer, answer_each
 
 
-def count_case(data: dict[str, Any]) -> dict[str, Any]:
-    """Recipes, counts, replaced and left layers of a case; or status "failed" with the error."""
+@dataclass(frozen=True)
+class Counted:
+    """The counting process's answer: counts, recipes (one per method), and the layers replaced and left."""
+
+    error: Failure | None = None
+    counts: Counts | None = None
+    replaced: tuple[ReplacedLayer, ...] = ()
+    left: tuple[LeftLayer, ...] = ()
+    recipes: tuple[Any, ...] = ()
+
+
+def count_case(case: Case) -> Counted:
+    """Recipes, counts, replaced and left layers of a case; or why there are none."""
     try:
-        from bench.case import Case
-        from bench.counting.counts import count
+        from bench.counting.count import count
         from bench.network import context_of, prepare
 
-        case = Case.from_dict(data)
         rewritten, recipes = prepare(case)
         counts = count(rewritten.network, context_of(case).example_input())
     except Exception as error:  # noqa: BLE001 - a failed case is a result: the record carries the traceback
-        message = str(error).strip() or type(error).__name__
-        return {
-            "status": "failed",
-            "error": {
-                "stage": "count",
-                "type": type(error).__name__,
-                "message": message,
-                "traceback": traceback.format_exc(),
-            },
-        }
-    return {
-        "status": "ok",
-        "error": None,
-        "counts": counts.as_dict(),
-        "replaced": [asdict(layer) for layer in rewritten.replaced],
-        "left": [asdict(layer) for layer in rewritten.left],
-        "recipes": recipes,
-    }
+        return Counted(error=Failure.of(error, "count"))
+    return Counted(
+        counts=counts,
+        replaced=tuple(
+            ReplacedLayer(name=r.name, before=r.before, after=r.after) for r in rewritten.replaced
+        ),
+        left=tuple(LeftLayer(name=layer.name, reason=layer.reason) for layer in rewritten.left),
+        recipes=tuple(recipes),
+    )
+
+
+def answer(data: Json) -> Counted:
+    """The answer to one line."""
+    from bench.plugins import load_plugins
+
+    job = Job.from_json(data)
+    try:
+        load_plugins(job.plugins)
+    except Exception as error:  # noqa: BLE001 - the user's own file: what it raises is the answer
+        return Counted(error=Failure.of(error, "plugin"))
+    return count_case(job.case)
 
 
 def main() -> None:
-    """Answers every line of stdin with one line on stdout until stdin ends."""
-    answers = claim_stdout()
-    for line in sys.stdin:
-        job = json.loads(line)
-        from bench.plugins import load_plugins
-
-        try:
-            load_plugins(job.get("plugins", []))
-        except Exception as error:  # noqa: BLE001 - the user's own file: what it raises is the answer
-            answer: dict[str, Any] = {
-                "status": "failed",
-                "error": {
-                    "stage": "plugin",
-                    "type": type(error).__name__,
-                    "message": str(error),
-                    "traceback": traceback.format_exc(),
-                },
-            }
-        else:
-            answer = count_case(job["case"])
-        answers.write(json.dumps(answer) + "\n")
-        answers.flush()
-
-
-if __name__ == "__main__":
-    main()
+    """Answers every line of stdin."""
+    answer_each(answer, lambda failure: Counted(error=failure))

@@ -12,12 +12,14 @@ from typing import Any
 
 import torch
 
+from bench.worker.protocol import Conditions, Host
+
 UNKNOWN = "unknown"
 _CPU = Path("/sys/devices/system/cpu")
 _LINUX_MACHINES = {"aarch64": ("CPU implementer",), "x86_64": ("vendor_id",)}
 
 
-def fingerprint(device: str) -> dict[str, Any]:
+def fingerprint(device: str) -> Host:
     """What stays the same while this host and this installation stay the same, with ``id``, its digest."""
     facts: dict[str, Any] = {
         "machine": platform.machine(),
@@ -47,7 +49,7 @@ def fingerprint(device: str) -> dict[str, Any]:
     return {"id": digest, "name": platform.node() or UNKNOWN, **facts}
 
 
-def conditions() -> dict[str, Any]:
+def conditions() -> Conditions:
     """What may change from one moment to the next: load, pressure, frequency, temperature, affinity."""
     return {
         "load_1m": _load(),

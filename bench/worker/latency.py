@@ -10,10 +10,12 @@ import math
 import statistics
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
-from typing import Any, Protocol
+from dataclasses import dataclass
+from typing import Protocol
 
 import torch
+
+from bench.worker.protocol import Latency
 
 Call = Callable[[], object]
 
@@ -74,26 +76,6 @@ class LatencyProtocol:
     warmup_window: float = 0.02
     warmup_steady: float = 0.02
     warmup_max_seconds: float = 1.0
-
-
-@dataclass(frozen=True)
-class Latency:
-    """Raw samples of one trial: seconds per call, each the mean of ``calls_per_sample`` calls.
-
-    ``first_call`` includes what happens only once (allocation, autotuning); compilation is before it.
-    ``stop``: ``enough`` (count and time reached), ``tight`` (interval of the median tight), ``budget``.
-    """
-
-    samples: tuple[float, ...]
-    calls_per_sample: int
-    first_call: float
-    warmup_calls: int
-    warmup_steady: bool
-    stop: str
-
-    def as_dict(self) -> dict[str, Any]:
-        """Plain data for JSON."""
-        return asdict(self)
 
 
 def measure(call: Call, stopwatch: Stopwatch, protocol: LatencyProtocol) -> Latency:

@@ -3,39 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import nn
 
+from bench.worker.protocol import Memory
+
 _STATUS = Path("/proc/self/status")
 _CLEAR_REFS = Path("/proc/self/clear_refs")
-
-
-@dataclass(frozen=True)
-class Memory:
-    """Bytes. None is "unknown": the platform did not say.
-
-    ``live_peak``: peak of bytes allocated and not yet freed during one forward, from the allocator's
-    own events, input and weights excluded: the same integer on every run. ``resident_growth``: how
-    far the process's resident high-water mark rose above what it held before the first forward.
-    ``live_peak_by_order``: the same peak with each order of CSR-Conv's steps, where the network has any.
-    """
-
-    weight_bytes: int
-    live_peak: int | None
-    resident_before: int | None
-    resident_peak: int | None
-    resident_growth: int | None
-    cuda_allocated_peak: int | None = None
-    cuda_reserved_peak: int | None = None
-    live_peak_by_order: dict[str, int] | None = None
-
-    def as_dict(self) -> dict[str, Any]:
-        """Plain data for JSON."""
-        return asdict(self)
 
 
 class ResidentMark:

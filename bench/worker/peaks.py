@@ -5,14 +5,13 @@
 
 from __future__ import annotations
 
-import json
-import sys
 import time
 from typing import Any
 
 import torch
 
-from bench.worker.trial import claim_stdout, pin
+from bench.worker.cores import pin
+from bench.worker.protocol import Json, Peaks, answer_one
 
 MATRIX = 1024
 """Rows of the square matrices: 4 MB each in float32, so the product is bound by arithmetic."""
@@ -37,14 +36,11 @@ def bandwidth(repeats: int = 8) -> float:
     return 2 * STREAM_BYTES / _best(lambda: target.copy_(source), repeats)
 
 
-def measure(threads: int) -> dict[str, Any]:
-    """Peaks with that many threads: FLOPs per second by dtype, bytes per second."""
+def measure(threads: int) -> Peaks:
+    """Peaks with that many threads."""
     torch.set_num_threads(threads)
-    return {
-        "threads": threads,
-        "flops": {name: matmul_flops(dtype) for name, dtype in DTYPES.items()},
-        "bandwidth": bandwidth(),
-    }
+    flops = {name: matmul_flops(dtype) for name, dtype in DTYPES.items()}
+    return Peaks(threads=threads, flops=flops, bandwidth=bandwidth())
 
 
 def _best(call: Any, repeats: int) -> float:
@@ -57,12 +53,14 @@ def _best(call: Any, repeats: int) -> float:
 
 
 def main() -> None:
-    """Answers one job."""
-    answers = claim_stdout()
-    threads = int(json.load(sys.stdin)["case"]["threads"])
-    pin(threads)
-    answers.write(json.dumps({"status": "ok", "error": None, **measure(threads)}) + "\n")
-    answers.flush()
+    """Answers one job: of its case only the threads matter."""
+
+    def measured(data: Json) -> Peaks:
+        threads = int(data["case"]["threads"])
+        pin(threads)
+        return measure(threads)
+
+    answer_one(measured, lambda failure: Peaks(error=failure))
 
 
 if __name__ == "__main__":

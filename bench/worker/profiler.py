@@ -6,17 +6,14 @@ convolutions, element-wise work, splitting and concatenating, and dispatch (what
 
 from __future__ import annotations
 
-import contextlib
-import json
 import statistics
-import sys
 import time
-import traceback
 from collections import defaultdict
 from dataclasses import dataclass
 from typing import Any
 
-from bench.worker.trial import claim_stdout, pin
+from bench.worker.cores import pin
+from bench.worker.protocol import Job, Profiled, ProfiledLayer, answer_one
 
 REPEATS = 30
 MOVING = frozenset(
@@ -41,21 +38,22 @@ class Span:
     duration: int
 
 
-def profile(job: dict[str, Any]) -> dict[str, Any]:
+def profile(job: Job) -> Profiled:
     """Median seconds of every counted layer and of the whole network; the parts of each CSR-Conv layer."""
     import torch
 
-    from bench.case import Case
     from bench.counting.closed_form import own_layers
     from bench.methods.csr_conv import CSRConv2d
     from bench.network import backbone_network, compress
     from bench.plugins import load_plugins
     from bench.worker import host
 
-    torch.set_num_threads(int(job["case"]["threads"]))
-    load_plugins(job.get("plugins", []))
-    case = Case.from_dict(job["case"])
-    network = compress(backbone_network(case), case, job["recipes"]).network
+    case = job.case
+    pin(case.threads)
+    torch.set_num_threads(case.threads)
+    torch.set_flush_denormal(True)
+    load_plugins(job.plugins)
+    network = compress(backbone_network(case), case, job.recipes).network
     example = torch.randn(case.batch, *case.input, generator=torch.Generator().manual_seed(case.seed))
     layers = dict(own_layers(network))
     with torch.inference_mode():
@@ -68,13 +66,8 @@ def profile(job: dict[str, Any]) -> dict[str, Any]:
             for name, layer, inputs in _inputs(network, layers, example)
             if isinstance(layer, CSRConv2d)
         }
-    return {
-        "status": "ok",
-        "error": None,
-        "host": host.fingerprint("cpu"),
-        "seconds": total,
-        "layers": [{"name": name, "seconds": seconds[name], "parts": parts.get(name)} for name in layers],
-    }
+    rows = tuple(ProfiledLayer(name, seconds[name], parts.get(name)) for name in layers)
+    return Profiled(host=host.fingerprint("cpu"), seconds=total, layers=rows)
 
 
 def _timed(call: Any) -> float:
@@ -185,27 +178,7 @@ def _nested(spans: list[Span]) -> list[tuple[Span, list[str], int]]:
 
 def main() -> None:
     """Answers one job."""
-    answers = claim_stdout()
-    job = json.load(sys.stdin)
-    pin(int(job["case"]["threads"]))
-    try:
-        import torch
-
-        torch.set_flush_denormal(True)
-        answer = profile(job)
-    except Exception as error:  # noqa: BLE001 - the answer carries the traceback
-        answer = {
-            "status": "failed",
-            "error": {
-                "stage": "profile",
-                "type": type(error).__name__,
-                "message": str(error),
-                "traceback": traceback.format_exc(),
-            },
-        }
-    answers.write(json.dumps(answer) + "\n")
-    with contextlib.suppress(BrokenPipeError):
-        answers.flush()
+    answer_one(lambda data: profile(Job.from_json(data)), lambda failure: Profiled(error=failure))
 
 
 if __name__ == "__main__":

@@ -1,153 +1,101 @@
-"""The measuring process: one case, one trial. JSON in on stdin, one JSON line out on stdout.
+"""One trial: one case in one fresh process, measured stage by stage.
 
 Imports torch and the standard library only (and torchvision or timm where the case's network comes
-from there), so it also runs on a bare board. Started as ``python -m bench.worker.trial`` behind any prefix.
+from there), so it also runs on a bare board. ``python -m bench.worker`` runs it behind any prefix.
 """
 
 from __future__ import annotations
 
-import json
 import os
-import sys
-import time
-import traceback
-from collections.abc import Callable
-from typing import Any, TextIO
+from dataclasses import replace
+from typing import Any
 
-Job = dict[str, Any]
+from bench.worker.cores import pin
+from bench.worker.protocol import Failure, Job, Json, Measured, answer_one
+from bench.worker.stages import Stages
 
-
-class Stages:
-    """Seconds that each stage of a trial took, by name, and which one is running."""
-
-    def __init__(self, clock: Callable[[], float] = time.perf_counter) -> None:
-        self._clock = clock
-        self._since = clock()
-        self.current = "start"
-        self.seconds: dict[str, float] = {}
-
-    def enter(self, name: str) -> None:
-        """Ends the running stage and begins the next."""
-        now = self._clock()
-        self.seconds[self.current] = self.seconds.get(self.current, 0.0) + now - self._since
-        self.current, self._since = name, now
+EMULATED = "emulated processor: its clock says nothing about the real one"
 
 
-def run(job: Job, stages: Stages) -> dict[str, Any]:
-    """Measures the job's case. Whatever goes wrong is an answer with status "failed"."""
-    answer: dict[str, Any] = {"status": "ok", "error": None}
-    try:
-        _measure(job, stages, answer)
-    except Exception as error:  # noqa: BLE001 - a failed case is a result: the record carries the traceback
-        answer["status"] = "failed"
-        answer["error"] = {
-            "stage": stages.current,
-            "type": type(error).__name__,
-            "message": str(error).strip() or type(error).__name__,
-            "traceback": traceback.format_exc(),
-        }
-    stages.enter("end")
-    answer["stages"] = stages.seconds
-    return answer
+class Measuring:
+    """A trial under way: ``found`` is what it knows by now, which a failure does not take back."""
 
+    def __init__(self, job: Job, stages: Stages) -> None:
+        self._job = job
+        self._stages = stages
+        self.found = Measured()
 
-def _measure(job: Job, stages: Stages, answer: dict[str, Any]) -> None:
-    threads = int(job["case"]["threads"])
-    answer["cores"] = pin(threads)
-    answer["heap"] = "kept" if "MALLOC_TRIM_THRESHOLD_" in os.environ else "default"
-    stages.enter("import torch")
-    import torch
+    def run(self) -> None:
+        """All stages. Raises what the case raises."""
+        self._set_up()
+        import torch
 
-    torch.set_num_threads(threads)
-    answer["threads"] = torch.get_num_threads()
-    answer["denormals"] = "flushed" if torch.set_flush_denormal(True) else "counted"
+        from bench.plugins import load_plugins
+        from bench.worker import host
+        from bench.worker.seat import Seat
 
-    stages.enter("import bench")
-    from bench.case import Case
-    from bench.models.calibration import calibrate
-    from bench.network import backbone_network, calibration_images, compress
-    from bench.plugins import load_plugins
-    from bench.runtimes import RUNTIMES
-    from bench.worker import host, latency, memory, output
+        if self._job.device == "cuda" and not torch.cuda.is_available():
+            raise RuntimeError("no CUDA device is available to torch")
+        self._note(host=host.fingerprint(self._job.device), conditions_before=host.conditions())
+        self._stages.enter("build")
+        load_plugins(self._job.plugins)
+        with torch.inference_mode():
+            seat = Seat(self._job, self._stages)
+            self._note(compile_seconds=seat.compile_seconds)
+            self._sample(seat)
+            self._stages.enter("output")
+            self._note(output=seat.output(), params=seat.params())
 
-    device = job["device"]
-    if device == "cuda" and not torch.cuda.is_available():
-        raise RuntimeError("no CUDA device is available to torch")
-    case = Case.from_dict(job["case"])
-    answer["host"] = host.fingerprint(device)
-    answer["conditions_before"] = host.conditions()
+    def _set_up(self) -> None:
+        threads = self._job.case.threads
+        heap = "kept" if "MALLOC_TRIM_THRESHOLD_" in os.environ else "default"
+        self._note(cores=pin(threads), heap=heap)
+        self._stages.enter("import torch")
+        import torch
 
-    stages.enter("build")
-    load_plugins(job.get("plugins", []))
-    network = backbone_network(case)
-    stages.enter("method")
-    network = compress(network, case, job["recipes"]).network
-    stages.enter("runtime")
-    memory_format = torch.channels_last if case.memory_format == "channels_last" else torch.contiguous_format
-    network = network.to(device=device, memory_format=memory_format)  # type: ignore[call-overload]
-    generator = torch.Generator().manual_seed(case.seed)
-    example = torch.randn(case.batch, *case.input, generator=generator)
-    example = example.to(device=device, memory_format=memory_format)
-    with torch.inference_mode():
-        since = time.perf_counter()
-        forward = RUNTIMES.get(case.runtime).prepare(network, example)
-        answer["compile_seconds"] = time.perf_counter() - since
-        stages.enter("sample")
+        torch.set_num_threads(threads)
+        denormals = "flushed" if torch.set_flush_denormal(True) else "counted"
+        self._note(threads=torch.get_num_threads(), denormals=denormals)
+        self._stages.enter("import bench")
+
+    def _sample(self, seat: Any) -> None:
+        from bench.worker import host, latency, memory
+
+        job = self._job
+        self._stages.enter("sample")
         mark = memory.ResidentMark()
-        stopwatch = latency.CudaStopwatch() if device == "cuda" else latency.CpuStopwatch()
-        if answer["host"]["emulated"]:
-            answer["latency"] = None
-            answer["latency_refused"] = "emulated processor: its clock says nothing about the real one"
-            forward(example)
+        if self.found.host and self.found.host.get("emulated"):
+            self._note(latency_refused=EMULATED)
+            seat()
         else:
-            protocol = latency.LatencyProtocol(**job["protocol"])
-            answer["latency"] = latency.measure(lambda: forward(example), stopwatch, protocol).as_dict()
-        answer["conditions_after"] = host.conditions()
-        stages.enter("memory")
-        answer["memory"] = memory.memory(
-            network, lambda: forward(example), mark, device, bool(job.get("orders"))
-        ).as_dict()
-        stages.enter("output")
-        # Only now, when times and memory are taken: it runs the network, and neither depends on it.
-        images = calibration_images(case).to(device=device, memory_format=memory_format)
-        calibrate(network, images)
-        answer["output"] = output.describe_output(forward(example))
-    answer["params"] = sum(p.numel() for p in network.parameters())
+            stopwatch = latency.CudaStopwatch() if job.device == "cuda" else latency.CpuStopwatch()
+            protocol = latency.LatencyProtocol(**job.protocol)  # type: ignore[arg-type]
+            self._note(latency=latency.measure(seat, stopwatch, protocol))
+        self._note(conditions_after=host.conditions())
+        self._stages.enter("memory")
+        self._note(memory=memory.memory(seat.network, seat, mark, job.device, job.orders))
+
+    def _note(self, **fields: Any) -> None:
+        self.found = replace(self.found, **fields)
 
 
-def pin(threads: int) -> list[int] | str:
-    """Binds this process to ``threads`` cores of its mask: the highest, away from core 0's interrupts.
-
-    Returns the cores, or "unknown" where the system cannot bind. Raises ValueError when the mask has
-    fewer cores than threads.
-    """
-    if not hasattr(os, "sched_setaffinity"):
-        return "unknown"
-    mask = sorted(os.sched_getaffinity(0))
-    if threads > len(mask):
-        raise ValueError(f"{threads} threads on {len(mask)} cores: at most {len(mask)} threads work here")
-    cores = mask[len(mask) - threads :]
-    os.sched_setaffinity(0, cores)
-    return cores
+def run(job: Job, stages: Stages) -> Measured:
+    """Measures the job's case. Whatever goes wrong is an answer with an error."""
+    measuring = Measuring(job, stages)
+    error = None
+    try:
+        measuring.run()
+    except Exception as raised:  # noqa: BLE001 - a failed case is a result: the record carries the traceback
+        error = Failure.of(raised, stages.current)
+    stages.enter("end")
+    return replace(measuring.found, error=error, stages=stages.seconds)
 
 
 def main() -> None:
-    """Reads one job, answers with one line, and leaves without the interpreter's own tear-down."""
+    """Answers one job."""
     stages = Stages()
-    answers = claim_stdout()
-    answer = run(json.load(sys.stdin), stages)
-    answers.write(json.dumps(answer) + "\n")
-    answers.flush()
-    sys.stderr.flush()
-    os._exit(0)
 
+    def measured(data: Json) -> Measured:
+        return run(Job.from_json(data), stages)
 
-def claim_stdout() -> TextIO:
-    """The real stdout for the answer alone; whatever libraries print goes to stderr."""
-    answers = os.fdopen(os.dup(1), "w", encoding="utf-8")
-    os.dup2(2, 1)
-    return answers
-
-
-if __name__ == "__main__":
-    main()
+    answer_one(measured, lambda failure: Measured(error=failure, stages=stages.seconds))

@@ -1,0 +1,278 @@
+"""What goes between the harness and its workers: one JSON line in, one JSON line out. Standard library only.
+
+A worker is a process that reads jobs on stdin and answers each with one line on stdout. Every answer has
+``status`` ("ok" or "failed") and ``error`` beside the fields of its kind, whatever went wrong: a failed
+job is an answer too. Other revisions speak the same protocol: keys are added, and keep their meaning.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+import sys
+import threading
+import traceback
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, TextIO
+
+from bench.case import Case
+
+Json = dict[str, Any]
+
+LONGEST_MESSAGE = 4_000
+"""Characters of an error's message, and of its traceback's end, that a record keeps."""
+
+
+Host = dict[str, Any]
+"""A host's fingerprint: ``id`` is the digest of the facts, and there are as many facts as were found."""
+
+Conditions = dict[str, Any]
+"""What may change from one moment to the next, as ``bench.worker.host.conditions`` reads it."""
+
+
+@dataclass(frozen=True)
+class ReplacedLayer:
+    """One layer that a method changed, in words."""
+
+    name: str
+    before: str
+    after: str
+
+
+@dataclass(frozen=True)
+class LeftLayer:
+    """One convolution that a method left as it was, and why."""
+
+    name: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class Failure:
+    """Why a job failed: the stage it was in, the error's type and message, and where it was raised."""
+
+    stage: str
+    type: str
+    message: str
+    traceback: str = ""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "message", _shortened(self.message))
+        object.__setattr__(self, "traceback", _printable(self.traceback[-LONGEST_MESSAGE:]))
+
+    @classmethod
+    def of(cls, error: BaseException, stage: str) -> Failure:
+        """The failure that this exception was."""
+        name = type(error).__name__
+        trace = "".join(traceback.format_exception(error))
+        return cls(stage, name, str(error).strip() or name, trace)
+
+    def in_words(self) -> str:
+        """One line: ``ValueError in count: nothing to replace``."""
+        return f"{self.type} in {self.stage}: {self.first_line()}"
+
+    def first_line(self) -> str:
+        """The message's first line."""
+        return self.message.strip().partition("\n")[0]
+
+
+@dataclass(frozen=True)
+class Latency:
+    """Raw samples of one trial: seconds per call, each the mean of ``calls_per_sample`` calls.
+
+    ``first_call`` includes what happens only once (allocation, autotuning); compilation is before it.
+    ``stop``: ``enough`` (count and time reached), ``tight`` (interval of the median tight), ``budget``.
+    """
+
+    samples: tuple[float, ...]
+    calls_per_sample: int
+    first_call: float
+    warmup_calls: int
+    warmup_steady: bool
+    stop: str
+
+
+@dataclass(frozen=True)
+class Memory:
+    """Bytes. None is "unknown": the platform did not say.
+
+    ``live_peak``: peak of bytes allocated and not yet freed during one forward, from the allocator's
+    own events, input and weights excluded: the same integer on every run. ``resident_growth``: how
+    far the process's resident high-water mark rose above what it held before the first forward.
+    ``live_peak_by_order``: the same peak with each order of a layer's steps, where layers offer several.
+    """
+
+    weight_bytes: int
+    live_peak: int | None = None
+    resident_before: int | None = None
+    resident_peak: int | None = None
+    resident_growth: int | None = None
+    cuda_allocated_peak: int | None = None
+    cuda_reserved_peak: int | None = None
+    live_peak_by_order: dict[str, int] | None = None
+
+
+@dataclass(frozen=True)
+class Output:
+    """What the network answered: shape, SHA-256 of its bytes as float32, mean magnitude, finiteness."""
+
+    shape: tuple[int, ...]
+    checksum: str
+    mean_magnitude: float
+    finite: bool
+
+
+@dataclass(frozen=True)
+class Job:
+    """What a worker is asked: a case, and what it needs to build and measure it.
+
+    ``recipes``: one per method, from the counting process. ``protocol``: when a trial has enough. ``orders``
+    asks for the memory of every order. ``heap``: how the allocator was set up in the process's environment.
+    ``watch``: the harness holds stdin open while it lives, so that the worker ends when it closes.
+    """
+
+    case: Case
+    device: str = "cpu"
+    recipes: tuple[Any, ...] = ()
+    protocol: Mapping[str, float] = field(default_factory=dict)
+    plugins: tuple[str, ...] = ()
+    orders: bool = False
+    heap: str = "kept"
+    watch: bool = True
+
+    def to_json(self) -> Json:
+        """Plain data; ``Job.from_json`` reads it back."""
+        data = {f.name: getattr(self, f.name) for f in dataclasses.fields(self)}
+        return {**data, "case": self.case.as_dict()}
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> Job:
+        """The job of a line, as this or another revision wrote it. Raises KeyError or TypeError."""
+        known = {f.name for f in dataclasses.fields(cls)} - {"case", "watch"}
+        fields = {k: v for k, v in data.items() if k in known}
+        for name in ("recipes", "plugins"):
+            fields[name] = tuple(fields.get(name, ()))
+        # A harness that does not speak of it closes stdin as soon as the job is written.
+        return cls(Case.from_dict(data["case"]), watch=bool(data.get("watch", False)), **fields)
+
+
+@dataclass(frozen=True)
+class Measured:
+    """A trial's answer. What a failed trial found before it failed is kept."""
+
+    error: Failure | None = None
+    latency: Latency | None = None
+    memory: Memory | None = None
+    output: Output | None = None
+    params: int | None = None
+    host: Host | None = None
+    conditions_before: Conditions | None = None
+    conditions_after: Conditions | None = None
+    cores: list[int] | str | None = None
+    threads: int | None = None
+    denormals: str | None = None
+    latency_refused: str | None = None
+    compile_seconds: float | None = None
+    heap: str | None = None
+    stages: dict[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Profiled:
+    """Where a network's time goes: seconds of a forward, and of each layer."""
+
+    error: Failure | None = None
+    host: Host | None = None
+    seconds: float = 0.0
+    layers: tuple[ProfiledLayer, ...] = ()
+
+
+@dataclass(frozen=True)
+class ProfiledLayer:
+    """Median seconds of a layer; ``parts``: seconds by what the layer's own spans name."""
+
+    name: str
+    seconds: float
+    parts: dict[str, float] | None = None
+
+
+@dataclass(frozen=True)
+class Peaks:
+    """What a host can reach at best: FLOPs per second by dtype, bytes per second."""
+
+    error: Failure | None = None
+    threads: int = 0
+    flops: dict[str, float] = field(default_factory=dict)
+    bandwidth: float = 0.0
+
+
+def to_line(answer: Any) -> str:
+    """An answer as a line: its fields, with ``status``."""
+    status = "ok" if answer.error is None else "failed"
+    return json.dumps({"status": status, **dataclasses.asdict(answer)})
+
+
+def claim_stdout() -> TextIO:
+    """The real stdout for answers alone; whatever libraries print goes to stderr."""
+    answers = os.fdopen(os.dup(1), "w", encoding="utf-8")
+    os.dup2(2, 1)
+    return answers
+
+
+def answer_one(handle: Callable[[Json], Any], failed: Callable[[Failure], Any]) -> None:
+    """Reads one job, answers it, and leaves without the interpreter's own tear-down.
+
+    ``handle`` gives the answer; what it raises becomes ``failed(failure)``.
+    """
+    answers = claim_stdout()
+    try:
+        job = json.loads(sys.stdin.readline())
+        if job.get("watch"):
+            end_with_stdin()
+        answer = handle(job)
+    except Exception as error:  # noqa: BLE001 - a failed job is an answer, which carries the traceback
+        answer = failed(Failure.of(error, "job"))
+    answers.write(to_line(answer) + "\n")
+    answers.flush()
+    sys.stderr.flush()
+    os._exit(0)
+
+
+def answer_each(handle: Callable[[Json], Any], failed: Callable[[Failure], Any]) -> None:
+    """Answers every line of stdin with one line until stdin ends."""
+    answers = claim_stdout()
+    for line in sys.stdin:
+        try:
+            answer = handle(json.loads(line))
+        except Exception as error:  # noqa: BLE001 - as in answer_one
+            answer = failed(Failure.of(error, "job"))
+        answers.write(to_line(answer) + "\n")
+        answers.flush()
+
+
+def end_with_stdin() -> None:
+    """Ends this process when stdin closes: the harness has died, or the connection to it.
+
+    The thread sleeps in one read for the process's whole life, so it takes no time from what is measured.
+    """
+
+    def watch() -> None:
+        while os.read(0, 4096):
+            pass
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()
+
+
+def _shortened(text: str) -> str:
+    text = _printable(text)
+    if len(text) <= LONGEST_MESSAGE:
+        return text
+    return f"{text[:LONGEST_MESSAGE]} … ({len(text)} characters)"
+
+
+def _printable(text: str) -> str:
+    """Without lone surrogates, which no file and no page can hold."""
+    return text.encode("utf-8", "replace").decode("utf-8")
