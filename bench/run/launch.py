@@ -175,10 +175,10 @@ class WorkerProcess:
                 name = signal.Signals(-code).name
             hint = " (out of memory?)" if name == "SIGKILL" else ""
             return WorkerFailed("Crash", f"the worker was ended by {name}{hint}", trace)
-        last = trace.strip().splitlines()[-1] if trace.strip() else "it printed nothing"
+        last = f": {trace.strip().splitlines()[-1]}" if trace.strip() else " and printed nothing"
         if code is None:
-            return WorkerFailed("Crash", f"the worker closed its output: {last}", trace)
-        return WorkerFailed("Crash", f"the worker ended with code {code}: {last}", trace)
+            return WorkerFailed("Crash", f"the worker closed its output{last}", trace)
+        return WorkerFailed("Crash", f"the worker ended with code {code}{last}", trace)
 
     def _drain(self) -> None:
         stderr = self._process.stderr

@@ -5,10 +5,23 @@ from __future__ import annotations
 import pytest
 from made_trials import CSR_CASE, DENSE_CASE, made_trial
 
-from bench.analysis.resolution import parse_percent, unresolved
+from bench.analysis.quality import medians
+from bench.analysis.records import Trial
+from bench.analysis.resolution import parse_percent
+from bench.analysis.resolution import unresolved as of_medians
+from bench.case import Case
 from bench.errors import InputError
 
 CASES = [DENSE_CASE, CSR_CASE]
+
+
+def unresolved(cases: list[Case], trials: list[Trial], resolution: float) -> set[str]:
+    arms = {arm: [t for t in trials if t.arm == arm] for arm in dict.fromkeys(t.arm for t in trials)}
+    known = {
+        arm: {case.id: medians([t for t in of_arm if t.case == case.id]) for case in cases}
+        for arm, of_arm in arms.items()
+    }
+    return of_medians(cases, known, resolution)
 
 
 @pytest.mark.parametrize(
@@ -46,3 +59,16 @@ def test_a_case_without_a_baseline_goes_by_its_own_latency() -> None:
 
 def test_one_round_resolves_nothing() -> None:
     assert unresolved(CASES, [made_trial(c, 0, 1.0) for c in CASES], 0.01) == {c.id for c in CASES}
+
+
+def test_two_arms_go_on_until_their_own_ratio_is_known() -> None:
+    arms = ("base", 1.0), ("head", 2.0)
+    same = [made_trial(CSR_CASE, n, (1 + n) * by, arm=arm) for n in range(5) for arm, by in arms]
+    assert unresolved([CSR_CASE], same, 0.01) == set()
+    wandering = [
+        made_trial(CSR_CASE, n, 1.0 + n * (arm == "head"), arm=arm) for n in range(5) for arm, _ in arms
+    ]
+    assert unresolved([CSR_CASE], wandering, 0.01) == {CSR_CASE.id}
+    assert unresolved(
+        CASES, [t for t in same if t.arm == "base"] + [made_trial(DENSE_CASE, 0, 1, arm="head")], 0.5
+    )

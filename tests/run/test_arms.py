@@ -3,22 +3,29 @@
 from __future__ import annotations
 
 import subprocess
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 from made_trials import made_count, made_trial
 
-from bench.analysis.records import Count, Trial
-from bench.analysis.store import read_results
+from bench.analysis.compare import compare_arms
+from bench.analysis.frame import make_frame
+from bench.analysis.records import Trial
+from bench.analysis.store import Results, read_results
+from bench.case import Case
 from bench.errors import InputError
 from bench.plan.plan import Plan, make_plan
 from bench.plan.suite import load_suite
 from bench.run import arms as ab
-from bench.run.run import begin
+from bench.run import rounds
+from bench.run import run as runs
+from bench.run.session import Arm, Session
+from bench.worker.protocol import Failure
 
 SUITE = "name: s\nbackbones: [resnet20]\nmethods: [dense]\nmeasure: {rounds: 3, max_rounds: 6}\n"
-NO = {"type": "ImportError", "stage": "launch", "message": "does not build", "traceback": ""}
+NO = Failure("launch", "ImportError", "does not build")
 
 
 class Quiet:
@@ -28,34 +35,34 @@ class Quiet:
 
 
 def run_ab(
-    plan: Plan, folder: Path, monkeypatch: pytest.MonkeyPatch, seconds: Any, broken: str = ""
-) -> list[Trial]:
+    plan: Plan,
+    folder: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    seconds: Any,
+    broken: str = "",
+    uncountable: str = "",
+) -> Results:
     """Runs with made-up measurements: ``seconds(arm, round)``."""
 
-    def count_networks(plan: Plan, run_id: str, *_: Any, arm: str, **__: Any) -> dict[str, Count]:
-        return {case.count_id: made_count(case, arm) for case in plan.cases}
+    def count_networks(session: Session) -> None:
+        for arm in session.arms:
+            for case in plan.cases:
+                record = made_count(case, arm.name)
+                failed = {"status": "failed", "error": NO, "counts": None, "recipes": ()}
+                session.add_count(replace(record, **failed) if arm.name == uncountable else record)
 
-    def measure(
-        plan: Plan,
-        case: Any,
-        count: Count,
-        run_id: str,
-        number: int,
-        position: int,
-        clock: Any,
-        arm: str,
-        path: Path,
-    ) -> Trial:
-        assert path == Path(arm)
-        if arm == broken:
-            return made_trial(case, number, 1.0, arm=arm, status="failed", error=NO, latency=None)
-        return made_trial(case, number, seconds(arm, number), arm=arm)
+    def measure(session: Session, arm: Arm, case: Case, number: int, position: int) -> Trial:
+        assert arm.checkout == Path(arm.name)
+        if arm.name == broken:
+            return made_trial(case, number, 1.0, arm=arm.name, status="failed", error=NO, latency=None)
+        return made_trial(case, number, seconds(arm.name, number), arm=arm.name)
 
-    monkeypatch.setattr(ab, "count_networks", count_networks)
-    monkeypatch.setattr(ab, "measure", measure)
-    file, start = begin(plan, folder, 1, {"base": "1", "head": "2"})
-    ab.execute_ab(plan, {"base": Path("base"), "head": Path("head")}, file, start, Quiet())
-    return read_results(file).trials
+    monkeypatch.setattr(runs, "count_networks", count_networks)
+    monkeypatch.setattr(rounds, "measure", measure)
+    file, start = runs.begin(plan, folder, 1, {"base": "1", "head": "2"})
+    arms = (Arm("base", Path("base")), Arm("head", Path("head")))
+    runs.execute(plan, file, start, Quiet(), arms=arms)
+    return read_results(file)
 
 
 @pytest.fixture
@@ -66,7 +73,7 @@ def plan(suite_file: Any) -> Plan:
 def test_arms_stand_next_to_each_other_and_a_known_ratio_ends_after_the_rounds(
     plan: Plan, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    trials = run_ab(plan, tmp_path, monkeypatch, lambda arm, number: 1.0 + number)
+    trials = run_ab(plan, tmp_path, monkeypatch, lambda arm, number: 1.0 + number).trials
     assert [t.round for t in trials] == [0, 0, 1, 1, 2, 2]
     assert all({a.arm, b.arm} == {"base", "head"} for a, b in zip(trials[::2], trials[1::2], strict=True))
 
@@ -74,18 +81,35 @@ def test_arms_stand_next_to_each_other_and_a_known_ratio_ends_after_the_rounds(
 def test_an_unresolved_case_goes_on_to_the_last_round(
     plan: Plan, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    trials = run_ab(
-        plan, tmp_path, monkeypatch, lambda arm, number: 1.0 + (0.5 * (-1) ** number if arm == "head" else 0)
-    )
+    def seconds(arm: str, number: int) -> float:
+        return 1.0 + (0.5 * (-1) ** number if arm == "head" else 0)
+
+    trials = run_ab(plan, tmp_path, monkeypatch, seconds).trials
     assert {t.round for t in trials} == set(range(6))
 
 
 def test_an_arm_that_does_not_build_is_given_up_and_the_other_is_kept(
     plan: Plan, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    trials = run_ab(plan, tmp_path, monkeypatch, lambda arm, number: 1.0, broken="head")
+    trials = run_ab(plan, tmp_path, monkeypatch, lambda arm, number: 1.0, broken="head").trials
     assert [t.status for t in trials if t.arm == "head"] == ["failed", "failed"]
     assert [t.round for t in trials if t.arm == "base"] == [0, 1, 2]
+
+
+def test_bug_a_case_that_cannot_be_counted_ran_four_useless_trials(
+    plan: Plan, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    results = run_ab(plan, tmp_path, monkeypatch, lambda arm, number: 1.0, uncountable="head")
+    assert {t.arm for t in results.trials} == {"base"}
+    assert {t.status for t in results.trials} == {"ok"}
+    (change,) = compare_arms(results, "base", "head", 0.03).cases
+    assert change.note == "HEAD has no trial: does not build"
+
+
+def test_an_arm_is_a_column_of_the_frame(plan: Plan, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    frame = make_frame([run_ab(plan, tmp_path, monkeypatch, lambda arm, number: 1.0)])
+    assert list(frame["arm"]) == ["base", "head"]
+    assert list(frame["case"]) == [plan.cases[0].id] * 2
 
 
 def test_a_revision_that_is_none_is_refused_and_worktrees_go_away(tmp_path: Path) -> None:
@@ -104,9 +128,10 @@ def test_a_revision_that_is_none_is_refused_and_worktrees_go_away(tmp_path: Path
     assert commit == git("rev-parse", "HEAD")
     with pytest.raises(InputError, match="'nothing' is no revision"):
         ab.resolve("nothing", tmp_path)
-    with ab.worktrees(tmp_path, {"base": commit, "head": commit}) as paths:
-        assert [(path / "x").read_text() for path in paths.values()] == ["1", "1"]
+    with ab.worktrees(tmp_path, {"base": commit, "head": commit}) as both:
+        paths = [arm.checkout for arm in both if arm.checkout is not None]
+        assert [(path / "x").read_text() for path in paths] == ["1", "1"]
     assert len(git("worktree", "list").splitlines()) == 1
-    assert not any(path.exists() for path in paths.values())
+    assert not any(path.exists() for path in paths)
     with pytest.raises(InputError, match="in no git checkout"):
         ab.repository_of(Path("/"))

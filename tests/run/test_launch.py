@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import signal
 import subprocess
 import sys
 import time
@@ -16,12 +15,25 @@ import pytest
 
 from bench.case import DENSE, Case, MethodCall
 from bench.plan.targets import Target
+from bench.run import counting as counting_processes
 from bench.run import launch
-from bench.run.launch import CountingPool, CountingProcess, argv, environment, run_worker
+from bench.run.counting import CountingPool, CountingProcess
+from bench.run.launch import argv, environment
+from bench.worker.protocol import Failure, Job, Measured
 
 CASE = Case("layer/4-4-k3", DENSE, input=(4, 8, 8))
-JOB: dict[str, Any] = {"case": CASE.as_dict(), "recipes": [None]}
+JOB = Job(CASE, recipes=(None,))
 OK = '{"status": "ok", "error": null}'
+
+
+def run_worker(target: Target, job: Job, timeout: float) -> Measured:
+    return launch.run_worker(target, job, timeout, Measured)
+
+
+def failure(answer: Any) -> Failure:
+    assert answer.error is not None
+    found: Failure = answer.error
+    return found
 
 
 def shell(script: str) -> Target:
@@ -53,11 +65,11 @@ def test_the_command_line_is_prefix_interpreter_module() -> None:
 
 
 def test_the_prefix_gets_the_worker_as_its_arguments_and_the_job_on_stdin(tmp_path: Path) -> None:
-    record = f"""echo "$@" > {tmp_path}/argv; cat > {tmp_path}/job; echo '{OK}'"""
+    record = f"""echo "$@" > {tmp_path}/argv; head -n 1 > {tmp_path}/job; echo '{OK}'"""
     answer = run_worker(shell(record), JOB, 10)
-    assert answer == {"status": "ok", "error": None}
+    assert answer == Measured()
     assert (tmp_path / "argv").read_text().split() == [sys.executable, "-m", "bench.worker"]
-    assert json.loads((tmp_path / "job").read_text()) == JOB
+    assert Job.from_json(json.loads((tmp_path / "job").read_text())) == JOB
 
 
 def test_another_interpreter_can_be_named(tmp_path: Path) -> None:
@@ -69,7 +81,7 @@ def test_another_interpreter_can_be_named(tmp_path: Path) -> None:
 
 
 def test_thread_pools_have_the_cases_size(tmp_path: Path) -> None:
-    job = {"case": Case("x", DENSE, threads=2).as_dict()}
+    job = Job(Case("x", DENSE, threads=2))
     names = "$OMP_NUM_THREADS $MKL_NUM_THREADS $OPENBLAS_NUM_THREADS $PYTHONHASHSEED"
     script = f"echo {names} > {tmp_path}/env; echo '{OK}'"
     run_worker(shell(script), job, 10)
@@ -82,31 +94,27 @@ def test_another_checkout_stands_first_on_the_path(tmp_path: Path) -> None:
 
 
 def test_what_a_prefix_prints_before_the_answer_is_skipped() -> None:
-    assert run_worker(shell(f"echo Welcome; echo; echo '{OK}'"), JOB, 10)["status"] == "ok"
+    assert run_worker(shell(f"echo Welcome; echo; echo '{OK}'"), JOB, 10).error is None
 
 
 def test_a_worker_that_does_not_answer_is_ended(tmp_path: Path) -> None:
     script = f"echo $$ > {tmp_path}/pid; sleep 600 & echo $! > {tmp_path}/child; echo patience >&2; wait"
     answer = run_worker(shell(script), JOB, 0.5)
-    assert answer["error"]["type"] == "Timeout"
-    assert answer["error"]["message"] == "no answer within 0.5 s"
-    assert answer["error"]["stage"] == "launch"
-    assert "patience" in answer["error"]["traceback"]
+    error = failure(answer)
+    assert (error.stage, error.type, error.message) == ("launch", "Timeout", "no answer within 0.5 s")
+    assert "patience" in error.traceback
     assert gone(int((tmp_path / "pid").read_text()))
     assert gone(int((tmp_path / "child").read_text()))
 
 
 def test_an_interrupted_wait_ends_the_worker(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    started: list[Any] = []
-
-    def interrupt(process: Any, *_: object) -> None:
-        started.append(process)
+    def interrupt(*_: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(launch.subprocess.Popen, "communicate", interrupt)
+    monkeypatch.setattr(launch.selectors.DefaultSelector, "select", interrupt)
     with pytest.raises(KeyboardInterrupt):
-        run_worker(shell("sleep 600"), JOB, 60)
-    assert started[0].returncode == -signal.SIGKILL
+        run_worker(shell(f"echo $$ > {tmp_path}/pid; sleep 600"), JOB, 60)
+    assert not (tmp_path / "pid").exists() or gone(int((tmp_path / "pid").read_text()))
 
 
 @pytest.mark.parametrize(
@@ -116,35 +124,41 @@ def test_an_interrupted_wait_ends_the_worker(tmp_path: Path, monkeypatch: pytest
         ("kill -KILL $$", "the worker was ended by SIGKILL (out of memory?)"),
         ("kill -35 $$", "the worker was ended by signal 35"),
         ("echo first >&2; echo last >&2; exit 7", "the worker ended with code 7: last"),
-        ("exit 7", "the worker ended with code 7: no message"),
-        (f"echo '{OK}'; exit 1", "the worker ended with code 1: no message"),
-        ("true", "the worker ended with code 0: no message"),
-        ("echo hello", "the worker's answer is no JSON record"),
-        ("echo 5", "the worker's answer is no JSON record"),
-        ("echo null", "the worker's answer is no JSON record"),
-        ("echo '{}'", "the worker's answer is no JSON record"),
-        ("""echo '{"status": "ok"}'""", "the worker's answer is no JSON record"),
-        ("echo '[1, 2]'", "the worker's answer is no JSON record"),
-        ("printf '\\377\\376'", "the worker's answer is no JSON record"),
+        ("exit 7", "the worker ended with code 7 and printed nothing"),
+        ("true", "the worker ended with code 0 and printed nothing"),
+        ("echo hello", "the worker ended with code 0: hello"),
+        ("echo 5", "the worker ended with code 0: 5"),
+        ("echo null", "the worker ended with code 0: null"),
+        ("echo '{}'", "the worker ended with code 0: {}"),
+        ("""echo '{"status": "ok"}'""", """the worker ended with code 0: {"status": "ok"}"""),
+        ("echo '[1, 2]'", "the worker ended with code 0: [1, 2]"),
+        ("printf '\\377\\376'", "the worker ended with code 0: \ufffd\ufffd"),
+        (
+            """echo '{"status": "ok", "error": null, "latency": {"samples": "abc"}}'""",
+            "the worker's answer cannot be read: latency.samples: input should be a valid tuple",
+        ),
+        (
+            """echo '{"status": "ok", "error": null, "host": 5}'""",
+            "the worker's answer cannot be read: host: input should be a valid dictionary",
+        ),
     ],
 )
 def test_a_crash_is_a_failed_answer(script: str, words: str) -> None:
     answer = run_worker(shell(script), JOB, 10)
-    assert answer["status"] == "failed"
-    assert (answer["error"]["stage"], answer["error"]["type"]) == ("launch", "Crash")
-    assert answer["error"]["message"] == words
+    error = failure(answer)
+    assert (error.stage, error.type, error.message) == ("launch", "Crash", words)
 
 
 def test_a_program_that_is_not_there_is_named() -> None:
     answer = run_worker(Target("x", "cpu", ("no-such-program", "-x")), JOB, 10)
-    assert answer["error"]["type"] == "FileNotFoundError"
-    assert answer["error"]["message"] == "no-such-program: No such file or directory"
+    assert failure(answer).type == "FileNotFoundError"
+    assert failure(answer).message == "no-such-program: No such file or directory"
 
 
 def test_a_program_that_may_not_be_run_is_named(tmp_path: Path) -> None:
     (tmp_path / "data").write_text("x")
     answer = run_worker(Target("x", "cpu", (str(tmp_path / "data"),)), JOB, 10)
-    assert answer["error"]["type"] == "PermissionError"
+    assert failure(answer).type == "PermissionError"
 
 
 def test_an_interpreter_without_the_package_is_a_crash_with_its_reason(
@@ -152,21 +166,21 @@ def test_an_interpreter_without_the_package_is_a_crash_with_its_reason(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     answer = run_worker(Target("x", "cpu", ("env", "-i"), sys._base_executable), JOB, 60)  # type: ignore[attr-defined]
-    assert answer["error"]["type"] == "Crash"
-    assert "bench" in answer["error"]["message"]
+    assert failure(answer).type == "Crash"
+    assert "bench" in failure(answer).message
 
 
 def test_only_the_end_of_a_long_complaint_is_kept() -> None:
     script = "i=0; while [ $i -lt 2000 ]; do echo line $i >&2; i=$((i+1)); done; exit 1"
-    trace = run_worker(shell(script), JOB, 30)["error"]["traceback"]
+    trace = failure(run_worker(shell(script), JOB, 30)).traceback
     assert len(trace) <= 4000
     assert trace.endswith("line 1999\n")
 
 
 def test_a_large_answer_comes_through() -> None:
-    start = """printf '{"status": "ok", "error": null, "x": "'"""
+    start = """printf '{"status": "ok", "error": null, "heap": "'"""
     script = start + """; head -c 300000 /dev/zero | tr '\\0' y; echo '"}'"""
-    assert len(run_worker(shell(script), JOB, 30)["x"]) == 300_000
+    assert len(run_worker(shell(script), JOB, 30).heap or "") == 300_000
 
 
 PLUGIN = """\
@@ -192,8 +206,8 @@ def prints(network, context):
 """
 
 
-def named(method: str) -> dict[str, Any]:
-    return Case("layer/4-4-k3", (MethodCall(method),), input=(4, 8, 8)).as_dict()
+def named(method: str) -> Case:
+    return Case("layer/4-4-k3", (MethodCall(method),), input=(4, 8, 8))
 
 
 @pytest.fixture(scope="module")
@@ -205,90 +219,119 @@ def counting(tmp_path_factory: pytest.TempPathFactory) -> Iterator[CountingProce
 
 
 def pid(counting: CountingProcess) -> int:
-    assert counting._process is not None
-    return counting._process.pid
+    assert counting._worker is not None
+    return counting._worker._process.pid
 
 
 def test_counting_survives_what_ends_its_process(counting: CountingProcess) -> None:
-    first = counting.count(CASE.as_dict())
-    assert first["status"] == "ok"
-    assert (first["counts"]["params"], first["counts"]["macs"]) == (144, 144 * 64)
+    first = counting.count(CASE)
+    assert first.counts is not None
+    assert (first.counts.params, first.counts.macs) == (144, 144 * 64)
     one = pid(counting)
     crash = counting.count(named("leaves"))
-    assert crash["status"] == "failed"
-    assert crash["error"]["message"] == "the counting process ended on this case"
+    assert failure(crash).stage == "count"
+    assert failure(crash).message == "the worker ended with code 9 and printed nothing"
     assert not alive(one)
-    assert counting.count(CASE.as_dict()) == first
+    assert counting.count(CASE) == first
     assert pid(counting) != one
-    assert counting.count(CASE.as_dict()) == first
+    assert counting.count(CASE) == first
 
 
 def test_counting_keeps_its_process_after_an_error(counting: CountingProcess) -> None:
-    counting.count(CASE.as_dict())
+    counting.count(CASE)
     one = pid(counting)
     unknown = counting.count(named("dence"))
-    assert unknown["status"] == "failed"
-    assert unknown["error"]["message"].startswith("unknown method 'dence'; did you mean 'dense'?")
-    assert counting.count(CASE.as_dict())["status"] == "ok"
+    assert failure(unknown).message.startswith("unknown method 'dence'; did you mean 'dense'?")
+    assert counting.count(CASE).error is None
     assert pid(counting) == one
 
 
 def test_what_a_method_prints_does_not_reach_the_counts(counting: CountingProcess) -> None:
-    assert counting.count(named("prints"))["status"] == "ok"
+    assert counting.count(named("prints")).error is None
 
 
 def test_counting_that_hangs_is_ended(counting: CountingProcess, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(counting, "_timeout", 0.5)
     counting.count(named("hangs"))
     answer = counting.count(named("hangs"))
-    assert (answer["error"]["type"], answer["error"]["message"]) == ("Timeout", "no counts within 0.5 s")
-    assert counting._process is None
+    assert (failure(answer).type, failure(answer).message) == ("Timeout", "no answer within 0.5 s")
+    assert counting._worker is None
 
 
 def test_a_plugin_that_raises_fails_each_case_the_same(tmp_path: Path) -> None:
     (tmp_path / "broken.py").write_text("1 / 0")
     with CountingProcess([str(tmp_path / "broken.py")]) as counting:
-        answers = [counting.count(CASE.as_dict()) for _ in range(2)]
+        answers = [counting.count(CASE) for _ in range(2)]
     for answer in answers:
-        assert answer["error"]["stage"] == "plugin"
-        assert "ZeroDivisionError: division by zero" in answer["error"]["message"]
+        assert failure(answer).stage == "plugin"
+        assert "ZeroDivisionError: division by zero" in failure(answer).message
 
 
-def stand_in(*command: str) -> subprocess.Popen[bytes]:
-    return subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, start_new_session=True)
+def stand_in(script: str) -> launch.WorkerProcess:
+    return launch.WorkerProcess(["/bin/sh", "-c", script], dict(os.environ))
 
 
 @pytest.mark.parametrize("script", ["exit 3", "exec < /dev/null; exit 0", "read line; echo half of an ans"])
-def test_a_counting_process_that_ends_without_an_answer_is_a_crash(
-    script: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_counting_process_that_ends_without_an_answer_is_a_crash(script: str) -> None:
     counting = CountingProcess([])
-    process = counting._process = stand_in("/bin/sh", "-c", script)
-    if "read" not in script:
-        process.wait()
-    monkeypatch.setattr(process, "poll", lambda: None)
-    answer = counting.count(CASE.as_dict())
-    assert answer["status"] == "failed"
-    assert answer["error"]["message"] == "the counting process ended on this case"
-    assert counting._process is None
+    counting._worker = stand_in(script)
+    answer = counting.count(CASE)
+    assert failure(answer).message.startswith("the worker ended with code ")
+    assert counting._worker is None
 
 
-def test_a_counting_process_that_died_between_two_cases_is_replaced(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_counting_process_that_died_is_replaced_for_the_next_case(monkeypatch: pytest.MonkeyPatch) -> None:
     counting = CountingProcess([])
-    counting._process = stand_in("true")
-    counting._process.wait()
-    replacement = stand_in("/bin/sh", "-c", f"read line; echo '{OK}'")
-    monkeypatch.setattr(launch.subprocess, "Popen", lambda *_, **__: replacement)
-    assert counting.count(CASE.as_dict()) == {"status": "ok", "error": None}
+    counting._worker = stand_in("true")
+    assert failure(counting.count(CASE)).type == "Crash"
+    replacement = stand_in(f"read line; echo '{OK}'")
+    monkeypatch.setattr(counting_processes, "WorkerProcess", lambda *_: replacement)
+    assert counting.count(CASE).error is None
     counting.close()
 
 
 def test_closing_ends_the_counting_process() -> None:
     with CountingProcess([]) as counting:
-        process = counting._process = stand_in("sleep", "600")
-        assert alive(process.pid)
-    assert not alive(process.pid)
+        counting._worker = stand_in("sleep 600")
+        process = pid(counting)
+        assert alive(process)
+    assert not alive(process)
     counting.close()
+
+
+def test_bug_a_child_that_outlived_its_worker_held_the_answer_back(tmp_path: Path) -> None:
+    script = f"sleep 600 & echo $! > {tmp_path}/child; read line; echo '{OK}'"
+    since = time.monotonic()
+    assert run_worker(shell(script), JOB, 60).error is None
+    assert time.monotonic() - since < 30
+    assert gone(int((tmp_path / "child").read_text()))
+
+
+def test_bug_a_worker_that_floods_its_pipes_filled_the_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(launch, "LONGEST_ANSWER", 100_000)
+    flood = failure(run_worker(shell("head -c 50000000 /dev/zero"), JOB, 60))
+    assert flood.message == "the answer is longer than 100000 bytes"
+    noise = run_worker(shell(f"head -c 50000000 /dev/zero >&2; read line; echo '{OK}'"), JOB, 60)
+    assert noise.error is None
+
+
+def test_bug_a_worker_lived_on_when_its_harness_was_killed(tmp_path: Path) -> None:
+    """A worker that waits in its network ends when the pipe that the harness holds closes."""
+    (tmp_path / "slow.py").write_text(PLUGIN)
+    case = Case("layer/4-4-k3", (MethodCall("hangs"),), input=(4, 8, 8))
+    job = Job(case, recipes=(None,), plugins=(str(tmp_path / "slow.py"),))
+    worker = subprocess.Popen(
+        [sys.executable, "-m", "bench.worker"], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    )
+    assert worker.stdin is not None
+    worker.stdin.write(json.dumps(job.to_json()).encode() + b"\n")
+    worker.stdin.flush()
+    time.sleep(0.5)
+    assert worker.poll() is None
+    worker.stdin.close()
+    assert worker.wait(30) == 1
+    assert worker.stdout is not None
+    worker.stdout.close()
 
 
 def test_bug_the_heaps_top_went_back_and_forth_and_made_equal_networks_differ() -> None:
@@ -298,7 +341,7 @@ def test_bug_the_heaps_top_went_back_and_forth_and_made_equal_networks_differ() 
 
 
 def test_a_pool_answers_in_the_order_of_the_cases() -> None:
-    cases = [Case("layer/4-4-k3", DENSE, input=(4, size, size)).as_dict() for size in (4, 8, 6, 10)]
+    cases = [Case("layer/4-4-k3", DENSE, input=(4, size, size)) for size in (4, 8, 6, 10)]
     with CountingPool(2, []) as pool:
-        found = [answer["counts"]["macs"] for answer in pool.count(cases)]
+        found = [answer.counts.macs for answer in pool.count(cases) if answer.counts]
     assert found == [144 * size * size for size in (4, 8, 6, 10)]

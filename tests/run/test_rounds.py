@@ -7,7 +7,7 @@ from collections import Counter
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bench.run.rounds import remaining, round_order
+from bench.run.rounds import round_order
 
 seeds = st.integers(0, 2**63)
 rounds = st.integers(0, 999)
@@ -43,11 +43,3 @@ def test_an_order_stays_what_it_was() -> None:
 def test_every_case_comes_first_about_equally_often() -> None:
     first = Counter(round_order("abcd", 3, number)[0] for number in range(4000))
     assert all(850 < first[item] < 1150 for item in "abcd")
-
-
-@given(many, rounds, st.data())
-def test_what_remains_is_exactly_what_is_missing(items: list[str], number: int, data: st.DataObject) -> None:
-    done = data.draw(st.sets(st.sampled_from(items))) if items else set()
-    finished = {(item, number) for item in done} | {(item, number + 1) for item in items}
-    left = remaining(items, number, finished)
-    assert left == [item for item in items if item not in done]

@@ -16,16 +16,22 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from made_trials import made_count, made_latency
 
 from bench.analysis.frame import make_frame
 from bench.analysis.records import Trial
 from bench.analysis.store import Results, Store, read_results
+from bench.case import Case
 from bench.errors import InputError
 from bench.plan.plan import Plan, make_plan
 from bench.plan.suite import load_suite
+from bench.run import counting, rounds
 from bench.run import run as runs
 from bench.run.rounds import round_order
 from bench.run.run import Outcome, begin, execute, unfinished
+from bench.run.session import GIVE_UP_AFTER
+from bench.worker.counter import Counted
+from bench.worker.protocol import Failure, Job, Measured
 
 SUITE = """\
 name: tiny
@@ -34,7 +40,7 @@ methods: [dense, csr_conv: {T: [2, 4]}]
 inputs: [8x8]
 measure: {rounds: 3, min_samples: 3, min_seconds: 0.001, max_seconds: 0.05, warmup_max_seconds: 0.01}
 """
-NO = {"type": "RuntimeError", "stage": "build", "message": "no\nsecond line"}
+NO = Failure("build", "RuntimeError", "no\nsecond line")
 
 
 class Quiet:
@@ -55,20 +61,19 @@ class Quiet:
 class Workshop:
     """Stands in for the measuring and counting processes."""
 
-    jobs: list[dict[str, Any]] = field(default_factory=list)
+    jobs: list[Job] = field(default_factory=list)
     counted: list[str] = field(default_factory=list)
     broken: set[str] = field(default_factory=set)
     uncountable: set[str] = field(default_factory=set)
     interrupt_at: int | None = None
 
-    def run_worker(self, target: Any, job: dict[str, Any], timeout: float, *_: Any) -> dict[str, Any]:
+    def run_worker(self, target: Any, job: Job, timeout: float, *_: Any) -> Measured:
         if self.interrupt_at == len(self.jobs):
             raise KeyboardInterrupt
         self.jobs.append(job)
-        if job["case"]["id"] in self.broken:
-            return {"status": "failed", "error": NO}
-        latency = {"samples": [1.0], "calls_per_sample": 1, "first_call": 1.0, "warmup_steady": True}
-        return {"status": "ok", "error": None, "latency": latency, "more": "than is known"}
+        if job.case.id in self.broken:
+            return Measured(error=NO)
+        return Measured(latency=made_latency([1.0]))
 
     def counting_pool(self, *_: Any, **__: Any) -> Workshop:
         return self
@@ -78,21 +83,21 @@ class Workshop:
 
     def __exit__(self, *_: object) -> None: ...
 
-    def count(self, cases: list[dict[str, Any]]) -> Iterator[dict[str, Any]]:
+    def count(self, cases: list[Case]) -> Iterator[Counted]:
         return map(self.count_one, cases)
 
-    def count_one(self, case: dict[str, Any]) -> dict[str, Any]:
-        self.counted.append(case["id"])
-        if case["id"] in self.uncountable:
-            return {"status": "failed", "error": NO}
-        return {"status": "ok", "error": None, "counts": {"macs": 1}, "recipes": [f"recipe of {case['id']}"]}
+    def count_one(self, case: Case) -> Counted:
+        self.counted.append(case.id)
+        if case.id in self.uncountable:
+            return Counted(error=NO)
+        return Counted(counts=made_count(case).counts, recipes=(f"recipe of {case.id}",))
 
 
 @pytest.fixture
 def workshop(monkeypatch: pytest.MonkeyPatch) -> Workshop:
     shop = Workshop()
-    monkeypatch.setattr(runs, "run_worker", shop.run_worker)
-    monkeypatch.setattr(runs, "CountingPool", shop.counting_pool)
+    monkeypatch.setattr(rounds, "run_worker", shop.run_worker)
+    monkeypatch.setattr(counting, "CountingPool", shop.counting_pool)
     return shop
 
 
@@ -156,10 +161,10 @@ def test_every_network_is_counted_once_before_anything_is_timed(
 def test_a_job_holds_case_protocol_and_recipes(workshop: Workshop, plan: Plan, tmp_path: Path) -> None:
     go(plan, tmp_path)
     for job in workshop.jobs:
-        assert job["recipes"] == [f"recipe of {job['case']['id']}"]
-        assert job["protocol"] == plan.measure.protocol()
-        assert (job["device"], job["plugins"]) == ("cpu", [])
-        json.dumps(job)
+        assert job.recipes == (f"recipe of {job.case.id}",)
+        assert job.protocol == plan.measure.protocol()
+        assert (job.device, job.plugins) == ("cpu", ())
+        assert Job.from_json(json.loads(json.dumps(job.to_json()))) == job
 
 
 def test_a_person_is_told_how_far_it_is(workshop: Workshop, plan: Plan, tmp_path: Path) -> None:
@@ -185,8 +190,8 @@ def test_a_failing_case_is_recorded_given_up_and_the_others_go_on(
     found = read_results(outcome.file)
     assert outcome.failed == {bad: "RuntimeError in build: no"}
     of_bad = [t for t in found.trials if t.case == bad]
-    assert [(t.status, t.error) for t in of_bad] == [("failed", NO)] * runs.GIVE_UP_AFTER
-    assert len(found.trials) == 2 * 3 + runs.GIVE_UP_AFTER
+    assert [(t.status, t.error) for t in of_bad] == [("failed", NO)] * GIVE_UP_AFTER
+    assert len(found.trials) == 2 * 3 + GIVE_UP_AFTER
     assert found.complete
 
 
@@ -197,7 +202,7 @@ def test_a_case_that_cannot_be_counted_is_not_timed(workshop: Workshop, plan: Pl
     found = read_results(outcome.file)
     assert outcome.failed == {bad.id: "RuntimeError in build: no"}
     assert {t.case for t in found.trials} == {case.id for case in plan.cases[:2]}
-    assert found.counts[bad.count_id].error == NO
+    assert found.counts["", bad.count_id].error == NO
 
 
 @pytest.mark.parametrize("at", range(9))
@@ -229,7 +234,7 @@ def test_an_interruption_while_counting_is_resumed(
 ) -> None:
     count = workshop.count_one
 
-    def stop_at_the_second(case: dict[str, Any]) -> dict[str, Any]:
+    def stop_at_the_second(case: Case) -> Counted:
         if workshop.counted:
             raise KeyboardInterrupt
         return count(case)
@@ -281,7 +286,7 @@ def test_failures_before_an_interruption_are_remembered(
     outcome = go(plan, tmp_path, unfinished(plan, tmp_path))
     found = read_results(outcome.file)
     assert bad in outcome.failed
-    assert sum(t.case == bad for t in found.trials) == runs.GIVE_UP_AFTER
+    assert sum(t.case == bad for t in found.trials) == GIVE_UP_AFTER
     assert all(visits(found.trials)[key] == 1 for key in everything(plan) if key[0] != bad)
 
 
@@ -363,7 +368,7 @@ def story(tmp_path_factory: pytest.TempPathFactory) -> Story:
     folder = tmp_path_factory.mktemp("story")
     (folder / "real.yaml").write_text(REAL)
     words = [sys.executable, "-m", "bench", "run", "real.yaml", "--report", "page.html"]
-    env = {**os.environ, "TMPDIR": str(folder), "PYTHONPATH": str(Path(runs.__file__).parent.parent)}
+    env = {**os.environ, "TMPDIR": str(folder), "PYTHONPATH": str(Path(runs.__file__).parents[2])}
 
     def start(*more: str) -> subprocess.Popen[str]:
         pipe = subprocess.PIPE
@@ -459,8 +464,8 @@ def test_methods_that_measure_time_are_counted_alone_and_last(
         pools.append(processes)
         return workshop
 
-    monkeypatch.setattr(runs, "CountingPool", pool)
-    monkeypatch.setattr(runs, "COUNTING_PROCESSES", 2)
+    monkeypatch.setattr(counting, "CountingPool", pool)
+    monkeypatch.setattr(counting, "PROCESSES", 2)
     methods = "[haloc: {budget: 0.5}, dense, csr_conv: {T: [2, 4]}]"
     text = SUITE.replace("[dense, csr_conv: {T: [2, 4]}]", methods)
     plan = make_plan(load_suite(suite_file(text)))

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from bench.analysis.records import Count, RunStart, Trial, count_key
+from bench.analysis.records import CountRecord, RunStart, Trial
 from bench.analysis.store import Results
 from bench.case import DENSE, Case, MethodCall
+from bench.counting.counts import Counts
+from bench.worker.protocol import Latency, Memory, Output
 
 DENSE_CASE = Case("resnet20", DENSE)
 CSR_CASE = Case("resnet20", (MethodCall("csr_conv", {"T": 4}),))
@@ -24,30 +28,31 @@ def made_trial(case: Case, number: int, seconds: float, **changes: Any) -> Trial
         "error": None,
         "started": "2026",
         "wall_seconds": 1.0,
-        "latency": {
-            "samples": [seconds] * 3,
-            "calls_per_sample": 1,
-            "first_call": 1.0,
-            "warmup_steady": True,
-        },
-        "memory": {"weight_bytes": 400, "live_peak": 64, "resident_growth": None},
-        "output": {"checksum": "c", "finite": True},
+        "latency": made_latency([seconds] * 3),
+        "memory": Memory(weight_bytes=400, live_peak=64),
+        "output": Output((1, 10), "c", 1.0, True),
         "host": {"id": "host-a", "name": "a", "cpu": "x"},
     }
     return Trial(**{**fields, **changes})
 
 
-def made_count(case: Case, arm: str = "", **changes: Any) -> Count:
+def made_latency(samples: Sequence[float], **changes: Any) -> Latency:
+    """A latency with these samples, one call each, in seconds."""
+    return replace(Latency(tuple(samples), 1, 1.0, 10, True, "enough"), **changes)
+
+
+def made_count(case: Case, arm: str = "", **changes: Any) -> CountRecord:
     """Counts of a case."""
-    counts = {
+    fields: dict[str, Any] = {
         "params": 100, "logical_params": 100, "macs": 1000, "executed_macs": 1000, "flops": 2000,
-        "other_elements": 7, "weight_bytes": 400, "disagreements": [], "layers": [], **changes,
+        "other_elements": 7, "weight_bytes": 400, "witnesses": {}, "disagreements": (), "layers": (),
+        **changes,
     }  # fmt: skip
-    return Count("r", case.count_id, "ok", None, counts, [], [], [None], arm=arm)
+    return CountRecord("r", case.count_id, "ok", None, Counts(**fields), recipes=(None,), arm=arm)
 
 
 def made_results(
-    cases: list[Case], trials: list[Trial], counts: list[Count] | None = None, **changes: Any
+    cases: list[Case], trials: list[Trial], counts: list[CountRecord] | None = None, **changes: Any
 ) -> Results:
     """A results file's records."""
     fields: dict[str, Any] = {
@@ -64,5 +69,5 @@ def made_results(
         "versions": {},
     }
     counts = [made_count(case) for case in cases] if counts is None else counts
-    keyed = {count_key(count.arm, count.count_id): count for count in counts}
+    keyed = {count.key: count for count in counts}
     return Results(Path("r.jsonl"), RunStart(**{**fields, **changes}), keyed, trials)

@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +14,9 @@ import pytest
 import torch
 
 from bench.case import DENSE, Case, MethodCall
-from bench.worker import trial as worker
+from bench.worker import cores
 from bench.worker.output import describe_output
+from bench.worker.stages import Stages
 
 PROTOCOL = {
     "min_samples": 3,
@@ -73,8 +75,9 @@ def echo(classes):
 # Runs many jobs in one process, then tells what was imported.
 SCRIPT = """\
 import json, sys
+from bench.worker.protocol import Job, to_line
 from bench.worker.trial import Stages, run
-answers = [run(job, Stages()) for job in json.loads(sys.argv[1])]
+answers = [json.loads(to_line(run(Job.from_json(job), Stages()))) for job in json.loads(sys.argv[1])]
 tops = sorted({name.partition(".")[0] for name in sys.modules} - sys.stdlib_module_names)
 print(json.dumps({"answers": answers, "modules": tops}))
 """
@@ -116,7 +119,8 @@ def several(jobs: list[dict[str, Any]]) -> dict[str, Any]:
 
 def bare_torch() -> set[str]:
     code = SCRIPT.replace(
-        "from bench.worker.trial import Stages, run", "import torch, bench; run = Stages = None"
+        "from bench.worker.protocol import Job, to_line\nfrom bench.worker.trial import Stages, run",
+        "import torch, bench; run = Stages = Job = to_line = None",
     )
     done = subprocess.run([sys.executable, "-c", code, "[]"], capture_output=True, text=True, check=True)
     return set(json.loads(done.stdout)["modules"])
@@ -293,7 +297,7 @@ def test_the_input_is_drawn_from_the_cases_seed(mishaps: dict[str, dict[str, Any
     sums = []
     for seed in (0, 1):
         images = torch.randn(1, 4, 8, 8, generator=torch.Generator().manual_seed(seed))
-        sums.append(describe_output(images))
+        sums.append(json.loads(json.dumps(asdict(describe_output(images)))))
     assert [mishaps[f"echo {seed}"]["output"] for seed in (0, 1)] == sums
     assert sums[0] != sums[1]
 
@@ -318,32 +322,33 @@ def test_what_libraries_print_does_not_reach_the_answer(plugin: str) -> None:
     assert "from a child" in done.stderr
 
 
-def test_a_job_that_is_no_json_ends_with_an_error() -> None:
+def test_a_job_that_is_no_json_is_a_failed_answer() -> None:
     done = subprocess.run(
         [sys.executable, "-m", "bench.worker"], input="{", capture_output=True, text=True, check=False
     )
-    assert done.returncode == 1
-    assert done.stdout == ""
+    answer = json.loads(done.stdout)
+    assert (done.returncode, answer["status"], answer["error"]["stage"]) == (0, "failed", "job")
+    assert answer["error"]["type"] == "JSONDecodeError"
 
 
 def test_pinning_takes_the_highest_cores(monkeypatch: pytest.MonkeyPatch) -> None:
     bound: list[list[int]] = []
     monkeypatch.setattr(os, "sched_getaffinity", lambda pid: {0, 5, 2, 3})
     monkeypatch.setattr(os, "sched_setaffinity", lambda pid, cores: bound.append(list(cores)))
-    assert worker.pin(2) == [3, 5]
+    assert cores.pin(2) == [3, 5]
     assert bound == [[3, 5]]
     with pytest.raises(ValueError, match="5 threads on 4 cores: at most 4 threads work here"):
-        worker.pin(5)
+        cores.pin(5)
 
 
 def test_pinning_is_unknown_where_the_system_cannot(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delattr(os, "sched_setaffinity")
-    assert worker.pin(2) == "unknown"
+    assert cores.pin(2) == "unknown"
 
 
 def test_stages_add_up_on_their_clock() -> None:
     ticks = iter([0.0, 1.0, 3.0, 6.0, 10.0])
-    stages = worker.Stages(lambda: next(ticks))
+    stages = Stages(lambda: next(ticks))
     for name in ("build", "sample", "build", "end"):
         stages.enter(name)
     assert stages.seconds == {"start": 1.0, "build": 2.0 + 4.0, "sample": 3.0}
