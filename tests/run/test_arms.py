@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from made_trials import made_count, made_trial
+from made_trials import made_count, made_error, made_trial
 
 from bench.analysis.records import Count, Trial
 from bench.analysis.store import read_results
@@ -18,7 +18,7 @@ from bench.run import arms as ab
 from bench.run.run import begin
 
 SUITE = "name: s\nbackbones: [resnet20]\nmethods: [dense]\nmeasure: {rounds: 3, max_rounds: 6}\n"
-NO = {"type": "ImportError", "stage": "launch", "message": "does not build", "traceback": ""}
+NO = made_error("does not build", "launch", "ImportError")
 
 
 class Quiet:
@@ -48,7 +48,7 @@ def run_ab(
     ) -> Trial:
         assert path == Path(arm)
         if arm == broken:
-            return made_trial(case, number, 1.0, arm=arm, status="failed", error=NO, latency=None)
+            return made_trial(case, number, arm=arm, error=NO)
         return made_trial(case, number, seconds(arm, number), arm=arm)
 
     monkeypatch.setattr(ab, "count_networks", count_networks)

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from made_trials import made_answer, made_error
 
 from bench.analysis.frame import make_frame
 from bench.analysis.records import Trial
@@ -34,7 +35,7 @@ methods: [dense, csr_conv: {T: [2, 4]}]
 inputs: [8x8]
 measure: {rounds: 3, min_samples: 3, min_seconds: 0.001, max_seconds: 0.05, warmup_max_seconds: 0.01}
 """
-NO = {"type": "RuntimeError", "stage": "build", "message": "no\nsecond line"}
+NO = made_error("no\nsecond line")
 
 
 class Quiet:
@@ -66,9 +67,8 @@ class Workshop:
             raise KeyboardInterrupt
         self.jobs.append(job)
         if job["case"]["id"] in self.broken:
-            return {"status": "failed", "error": NO}
-        latency = {"samples": [1.0], "calls_per_sample": 1, "first_call": 1.0, "warmup_steady": True}
-        return {"status": "ok", "error": None, "latency": latency, "more": "than is known"}
+            return made_answer(error=NO)
+        return made_answer(more="than is known")
 
     def counting_pool(self, *_: Any, **__: Any) -> Workshop:
         return self
@@ -363,7 +363,7 @@ def story(tmp_path_factory: pytest.TempPathFactory) -> Story:
     folder = tmp_path_factory.mktemp("story")
     (folder / "real.yaml").write_text(REAL)
     words = [sys.executable, "-m", "bench", "run", "real.yaml", "--report", "page.html"]
-    env = {**os.environ, "TMPDIR": str(folder), "PYTHONPATH": str(Path(runs.__file__).parent.parent)}
+    env = {**os.environ, "TMPDIR": str(folder), "PYTHONPATH": str(Path(runs.__file__).parents[2])}
 
     def start(*more: str) -> subprocess.Popen[str]:
         pipe = subprocess.PIPE

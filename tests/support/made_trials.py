@@ -1,11 +1,12 @@
-"""Records made by hand for tests of what reads them."""
+"""Records made by hand for tests of what reads them: the one place that knows how a record is built."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from bench.analysis.records import Count, RunStart, Trial, count_key
+from bench.analysis.records import Count, Json, RunEnd, RunStart, Trial
 from bench.analysis.store import Results
 from bench.case import DENSE, Case, MethodCall
 
@@ -13,43 +14,131 @@ DENSE_CASE = Case("resnet20", DENSE)
 CSR_CASE = Case("resnet20", (MethodCall("csr_conv", {"T": 4}),))
 
 
-def made_trial(case: Case, number: int, seconds: float, **changes: Any) -> Trial:
-    """A good trial whose median is ``seconds``."""
+def made_latency(
+    seconds: float | Sequence[float] = 1.0, first_call: float | None = None, calls_per_sample: int = 1
+) -> Json:
+    """Samples in seconds; one number stands for three equal ones."""
+    samples = [seconds] * 3 if isinstance(seconds, int | float) else list(seconds)
+    return {
+        "samples": samples,
+        "calls_per_sample": calls_per_sample,
+        "first_call": max(samples, default=1.0) if first_call is None else first_call,
+        "warmup_calls": 3,
+        "warmup_steady": True,
+        "stop": "enough",
+    }
+
+
+def made_memory(**changes: Any) -> Json:
+    """Memory numbers in bytes."""
+    return {"weight_bytes": 400, "live_peak": 64, "resident_growth": None, **changes}
+
+
+def made_host(identity: str = "host-a", **facts: Any) -> Json:
+    """A host's fingerprint."""
+    return {"id": identity, "name": identity, "cpu": f"cpu of {identity}", **facts}
+
+
+def made_conditions(
+    clock: float = 0.0,
+    own: float = 0.0,
+    busy: Any = 0,
+    steal: int = 0,
+    throttled: Any = "unknown",
+    load: Any = 0.1,
+) -> Json:
+    """A reading of the host: seconds, seconds of CPU, jiffies. ``busy`` "unknown": none could be read."""
+    jiffies = busy if busy == "unknown" else {"busy": busy, "steal": steal}
+    return {
+        "clock": clock,
+        "own_cpu": own,
+        "busy_jiffies": jiffies,
+        "throttle_count": throttled,
+        "load_1m": load,
+    }
+
+
+def made_error(message: str = "no", stage: str = "build", kind: str = "RuntimeError") -> Json:
+    """Why a trial or a count failed."""
+    return {"type": kind, "stage": stage, "message": message, "traceback": ""}
+
+
+def made_trial(
+    case: Case | str,
+    number: int = 0,
+    seconds: float | Sequence[float] | None = 1.0,
+    *,
+    error: str | Json = "",
+    first_call: float | None = None,
+    calls_per_sample: int = 1,
+    memory: Mapping[str, Any] | None = None,
+    checksum: str = "c",
+    finite: bool = True,
+    host: str | Json = "host-a",
+    before: Json | None = None,
+    after: Json | None = None,
+    **changes: Any,
+) -> Trial:
+    """A trial of round ``number`` with those samples; ``seconds`` None is one whose latency was refused.
+
+    ``error`` makes it a failed one, with nothing measured. ``changes`` are plain fields: run, arm, threads.
+    """
     fields: dict[str, Any] = {
         "run": "r",
-        "case": case.id,
+        "case": case if isinstance(case, str) else case.id,
         "round": number,
         "position": 0,
         "status": "ok",
         "error": None,
         "started": "2026",
         "wall_seconds": 1.0,
-        "latency": {
-            "samples": [seconds] * 3,
-            "calls_per_sample": 1,
-            "first_call": 1.0,
-            "warmup_steady": True,
-        },
-        "memory": {"weight_bytes": 400, "live_peak": 64, "resident_growth": None},
-        "output": {"checksum": "c", "finite": True},
-        "host": {"id": "host-a", "name": "a", "cpu": "x"},
+        "host": made_host(host) if isinstance(host, str) else host,
+        "conditions_before": before,
+        "conditions_after": after,
     }
+    if error:
+        fields["status"] = "failed"
+        fields["error"] = made_error(error) if isinstance(error, str) else error
+    else:
+        fields["memory"] = made_memory(**(memory or {}))
+        fields["output"] = {"checksum": checksum, "finite": finite}
+        if seconds is None:
+            fields["latency_refused"] = "emulated processor"
+        else:
+            fields["latency"] = made_latency(seconds, first_call, calls_per_sample)
     return Trial(**{**fields, **changes})
 
 
-def made_count(case: Case, arm: str = "", **changes: Any) -> Count:
-    """Counts of a case."""
+def made_answer(seconds: float | Sequence[float] = 1.0, error: Json | None = None, **more: Any) -> Json:
+    """What a worker writes: the measured part of a trial, or the error."""
+    if error is not None:
+        return {"status": "failed", "error": error, **more}
+    return {"status": "ok", "error": None, "latency": made_latency(seconds), **more}
+
+
+def made_count(
+    case: Case,
+    arm: str = "",
+    *,
+    run: str = "r",
+    error: str | Json = "",
+    replaced: Sequence[Json] = (),
+    left: Sequence[Json] = (),
+    **changes: Any,
+) -> Count:
+    """Counts of a case; ``error`` makes it one that could not be counted."""
     counts = {
         "params": 100, "logical_params": 100, "macs": 1000, "executed_macs": 1000, "flops": 2000,
         "other_elements": 7, "weight_bytes": 400, "disagreements": [], "layers": [], **changes,
     }  # fmt: skip
-    return Count("r", case.count_id, "ok", None, counts, [], [], [None], arm=arm)
+    if error:
+        why = made_error(error, "count", "ValueError") if isinstance(error, str) else error
+        return Count(run, case.count_id, "failed", why, None, [], [], [], arm=arm)
+    return Count(run, case.count_id, "ok", None, counts, list(replaced), list(left), [None], arm=arm)
 
 
-def made_results(
-    cases: list[Case], trials: list[Trial], counts: list[Count] | None = None, **changes: Any
-) -> Results:
-    """A results file's records."""
+def made_start(cases: Sequence[Case], **changes: Any) -> RunStart:
+    """The first record of a run of those cases."""
     fields: dict[str, Any] = {
         "run": "r",
         "suite": "s",
@@ -63,6 +152,22 @@ def made_results(
         "plugins": [],
         "versions": {},
     }
+    return RunStart(**{**fields, **changes})
+
+
+def made_end(run: str = "r", status: str = "complete") -> RunEnd:
+    """The last record of a run."""
+    return RunEnd(run, status, "2026")
+
+
+def made_results(
+    cases: Sequence[Case],
+    trials: Sequence[Trial],
+    counts: Sequence[Count] | None = None,
+    ends: Sequence[RunEnd] = (),
+    **changes: Any,
+) -> Results:
+    """A results file's records; ``counts`` None: each case has its own."""
     counts = [made_count(case) for case in cases] if counts is None else counts
-    keyed = {count_key(count.arm, count.count_id): count for count in counts}
-    return Results(Path("r.jsonl"), RunStart(**{**fields, **changes}), keyed, trials)
+    start = made_start(cases, **changes)
+    return Results(Path(f"{start.run}.jsonl"), start, {c.key: c for c in counts}, list(trials), list(ends))
