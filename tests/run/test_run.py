@@ -6,7 +6,6 @@ import json
 import os
 import signal
 import subprocess
-import sys
 import time
 import warnings
 from collections import Counter
@@ -16,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from command import command
 from made_trials import made_answer, made_error
 
 from bench.analysis.frame import make_frame
@@ -362,8 +362,8 @@ class Story:
 def story(tmp_path_factory: pytest.TempPathFactory) -> Story:
     folder = tmp_path_factory.mktemp("story")
     (folder / "real.yaml").write_text(REAL)
-    words = [sys.executable, "-m", "bench", "run", "real.yaml", "--report", "page.html"]
-    env = {**os.environ, "TMPDIR": str(folder), "PYTHONPATH": str(Path(runs.__file__).parents[2])}
+    words = command(folder / "lock", "run", "real.yaml", "--report", "page.html")
+    env = {**os.environ, "PYTHONPATH": str(Path(runs.__file__).parents[2])}
 
     def start(*more: str) -> subprocess.Popen[str]:
         pipe = subprocess.PIPE

@@ -1,4 +1,7 @@
-"""Records made by hand for tests of what reads them: the one place that knows how a record is built."""
+"""Records made by hand for tests of what reads them: the one place that knows how a record is built.
+
+They are made as plain data and read by the records' own reader, as if they came from a file.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from bench.analysis.records import Count, Json, RunEnd, RunStart, Trial
+from bench.analysis.records import SCHEMA, Count, Json, Record, RunEnd, RunStart, Trial, from_line
 from bench.analysis.store import Results
 from bench.case import DENSE, Case, MethodCall
 
@@ -47,14 +50,17 @@ def made_conditions(
     throttled: Any = "unknown",
     load: Any = 0.1,
 ) -> Json:
-    """A reading of the host: seconds, seconds of CPU, jiffies. ``busy`` "unknown": none could be read."""
+    """A reading of the host: seconds, seconds of CPU, jiffies.
+
+    ``busy`` "unknown": none could be read. ``load`` None: the load was not looked for.
+    """
     jiffies = busy if busy == "unknown" else {"busy": busy, "steal": steal}
     return {
         "clock": clock,
         "own_cpu": own,
         "busy_jiffies": jiffies,
         "throttle_count": throttled,
-        "load_1m": load,
+        **({} if load is None else {"load_1m": load}),
     }
 
 
@@ -101,12 +107,14 @@ def made_trial(
         fields["error"] = made_error(error) if isinstance(error, str) else error
     else:
         fields["memory"] = made_memory(**(memory or {}))
-        fields["output"] = {"checksum": checksum, "finite": finite}
+        fields["output"] = {"shape": [1, 10], "checksum": checksum, "mean_magnitude": 1.0, "finite": finite}
         if seconds is None:
             fields["latency_refused"] = "emulated processor"
         else:
             fields["latency"] = made_latency(seconds, first_call, calls_per_sample)
-    return Trial(**{**fields, **changes})
+    trial = _read("trial", {**fields, **changes})
+    assert isinstance(trial, Trial)
+    return trial
 
 
 def made_answer(seconds: float | Sequence[float] = 1.0, error: Json | None = None, **more: Any) -> Json:
@@ -129,12 +137,25 @@ def made_count(
     """Counts of a case; ``error`` makes it one that could not be counted."""
     counts = {
         "params": 100, "logical_params": 100, "macs": 1000, "executed_macs": 1000, "flops": 2000,
-        "other_elements": 7, "weight_bytes": 400, "disagreements": [], "layers": [], **changes,
+        "other_elements": 7, "weight_bytes": 400, "witnesses": {}, "disagreements": [], "layers": [],
+        **changes,
     }  # fmt: skip
-    if error:
-        why = made_error(error, "count", "ValueError") if isinstance(error, str) else error
-        return Count(run, case.count_id, "failed", why, None, [], [], [], arm=arm)
-    return Count(run, case.count_id, "ok", None, counts, list(replaced), list(left), [None], arm=arm)
+    fields: dict[str, Any] = {
+        "run": run,
+        "count_id": case.count_id,
+        "status": "failed" if error else "ok",
+        "error": made_error(error, "count", "ValueError")
+        if error and isinstance(error, str)
+        else error or None,
+        "counts": None if error else counts,
+        "replaced": [] if error else list(replaced),
+        "left": [] if error else list(left),
+        "recipes": [] if error else [None],
+        "arm": arm,
+    }
+    count = _read("count", fields)
+    assert isinstance(count, Count)
+    return count
 
 
 def made_start(cases: Sequence[Case], **changes: Any) -> RunStart:
@@ -152,12 +173,16 @@ def made_start(cases: Sequence[Case], **changes: Any) -> RunStart:
         "plugins": [],
         "versions": {},
     }
-    return RunStart(**{**fields, **changes})
+    start = _read("run", {**fields, **changes})
+    assert isinstance(start, RunStart)
+    return start
 
 
 def made_end(run: str = "r", status: str = "complete") -> RunEnd:
     """The last record of a run."""
-    return RunEnd(run, status, "2026")
+    end = _read("end", {"run": run, "status": status, "ended": "2026"})
+    assert isinstance(end, RunEnd)
+    return end
 
 
 def made_results(
@@ -171,3 +196,7 @@ def made_results(
     counts = [made_count(case) for case in cases] if counts is None else counts
     start = made_start(cases, **changes)
     return Results(Path(f"{start.run}.jsonl"), start, {c.key: c for c in counts}, list(trials), list(ends))
+
+
+def _read(kind: str, fields: Json) -> Record:
+    return from_line({"schema": SCHEMA, "kind": kind, **fields})
