@@ -1,7 +1,8 @@
-"""What the tests share: one thread for torch, suites written to disk, the command line in this process."""
+"""What the tests share: one thread for torch, a host lock of their own, suites, the command line."""
 
 from __future__ import annotations
 
+import os
 import signal
 import sys
 from collections.abc import Callable, Iterator
@@ -11,16 +12,29 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
+# The same order of additions on every machine, and no fight for its cores: in this process, which may not
+# have imported torch yet, and in those that it starts.
+os.environ["OMP_NUM_THREADS"] = os.environ["MKL_NUM_THREADS"] = "1"
+
 settings.register_profile("repeatable", deadline=None, derandomize=True, database=None)
 settings.load_profile("repeatable")
 
 
 @pytest.fixture(autouse=True, scope="session")
 def one_thread() -> None:
-    """The same order of additions on every machine, and no fight for its cores."""
+    """Where torch was imported before the environment said so."""
     torch = sys.modules.get("torch")
     if torch is not None:
         torch.set_num_threads(1)
+
+
+@pytest.fixture(autouse=True)
+def own_lock(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A host lock for this test process alone: side by side, tests neither wait for each other nor fail."""
+    from bench.run import lock
+
+    path = tmp_path_factory.getbasetemp() / "host.lock"
+    monkeypatch.setattr(lock, "default_path", lambda: path)
 
 
 @pytest.fixture
@@ -48,12 +62,10 @@ class Said:
 def bench(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> Iterator[Callable[..., Said]]:
-    """Runs ``bench WORDS…`` in an empty folder, under a host lock of its own."""
+    """Runs ``bench WORDS…`` in an empty folder."""
     from bench.cli import main
-    from bench.run import lock
 
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(lock, "default_path", lambda: tmp_path / "lock")
     on_term = signal.getsignal(signal.SIGTERM)
 
     def call(*words: str | Path) -> Said:

@@ -7,10 +7,13 @@ import sys
 from pathlib import Path
 
 import pytest
+from command import command
 
+from bench import plugins
 from bench.errors import InputError
 from bench.methods import METHODS
 from bench.methods.template.scaffold import write_method
+from bench.models import BACKBONES
 from bench.plugins import load_plugins
 
 RAISES = """
@@ -38,12 +41,27 @@ measure: {{rounds: 1, min_samples: 3, min_seconds: 0.001, max_seconds: 0.01, war
 """
 
 
+@pytest.fixture(autouse=True)
+def names_as_before(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a test's plugins add leaves the registries with it."""
+    for registry in (METHODS, BACKBONES):
+        registry.load()
+        monkeypatch.setattr(registry, "_entries", dict(registry._entries))
+    monkeypatch.setattr(plugins, "_plugins", {})
+
+
 def bench(folder: Path, *words: str, path: Path | None = None) -> subprocess.CompletedProcess[str]:
     """The command line in a folder of its own; ``path`` holds distributions that look installed."""
     here = str(Path(__file__).parents[1])
     env = {**os.environ, "PYTHONPATH": here if path is None else f"{here}{os.pathsep}{path}"}
-    command = [sys.executable, "-m", "bench", *words]
-    return subprocess.run(command, cwd=folder, env=env, capture_output=True, text=True, check=False)
+    return subprocess.run(
+        command(folder.parent / "lock", *words),
+        cwd=folder,
+        env=env,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
 
 
 def distribution(folder: Path, **points: str) -> Path:

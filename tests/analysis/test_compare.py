@@ -12,19 +12,16 @@ import pytest
 from made_trials import CSR_CASE, DENSE_CASE, made_count, made_results, made_trial
 
 from bench.analysis.compare import compare_arms, compare_runs
-from bench.analysis.records import Count
+from bench.analysis.records import CountRecord
 from bench.analysis.store import Results, Store
 
 STEADY = (1.000, 1.001, 0.999, 1.002, 0.998)
 
 
 def run_of(
-    factor: float = 1.0, counts: list[Count] | None = None, host: str = "host-a", **memory: Any
+    factor: float = 1.0, counts: list[CountRecord] | None = None, host: str = "host-a", **memory: Any
 ) -> Results:
-    extra: dict[str, Any] = {"host": {"id": host, "name": "n", "cpu": host}}
-    if memory:
-        extra["memory"] = {"weight_bytes": 400, "live_peak": 64, **memory}
-    trials = [made_trial(DENSE_CASE, n, factor * t, **extra) for n, t in enumerate(STEADY)]
+    trials = [made_trial(DENSE_CASE, n, factor * t, host=host, memory=memory) for n, t in enumerate(STEADY)]
     return made_results([DENSE_CASE], trials, counts)
 
 
@@ -102,7 +99,7 @@ def test_worse_wins_over_cannot_tell() -> None:
 def test_different_hosts_are_refused_unless_asked_for() -> None:
     refused = compare_runs(run_of(), run_of(host="host-b"), 0.03)
     assert refused.exit_code == 4
-    assert "cpu: host-a / host-b" in refused.refused
+    assert "cpu: cpu of host-a / cpu of host-b" in refused.refused
     assert refused.cases == ()
     allowed = compare_runs(run_of(), run_of(host="host-b"), 0.03, across_hosts=True)
     assert allowed.exit_code == 0
@@ -112,12 +109,9 @@ def test_different_hosts_are_refused_unless_asked_for() -> None:
 def arms(head: float, head_failed: bool = False) -> Results:
     drift = (1.0, 1.5, 2.0, 3.0, 5.0)
     trials = [made_trial(DENSE_CASE, n, t, arm="base") for n, t in enumerate(drift)]
-    wrong = {"type": "ImportError", "stage": "launch", "message": "does not build", "traceback": ""}
     for n, t in enumerate(drift):
         if head_failed:
-            trials.append(
-                made_trial(DENSE_CASE, n, t, arm="head", status="failed", error=wrong, latency=None)
-            )
+            trials.append(made_trial(DENSE_CASE, n, arm="head", error="does not build"))
         else:
             trials.append(made_trial(DENSE_CASE, n, head * t * (1 + 0.001 * n), arm="head"))
     counts = [made_count(DENSE_CASE, arm) for arm in ("base", "head")]

@@ -9,69 +9,16 @@ from typing import Any
 
 import numpy as np
 import pytest
+from made_trials import CSR_CASE, DENSE_CASE, made_count, made_results, made_trial
 
 from bench.analysis.frame import COLUMNS, make_frame
-from bench.analysis.records import Count, RunStart, Trial
+from bench.analysis.records import Trial
 from bench.analysis.store import Results, Store, read_results
-from bench.case import DENSE, Case, MethodCall
-
-DENSE_CASE = Case("resnet20", DENSE)
-CSR_CASE = Case("resnet20", (MethodCall("csr_conv", {"T": 4}),))
-COUNTS: dict[str, Any] = {
-    "params": 100,
-    "logical_params": 100,
-    "macs": 1000,
-    "executed_macs": 1000,
-    "flops": 2000,
-    "other_elements": 7,
-    "weight_bytes": 400,
-    "disagreements": [],
-}
-
-
-def counted(case: Case, **changes: Any) -> Count:
-    return Count("r", case.count_id, "ok", None, {**COUNTS, **changes}, [], [], [None])
-
-
-def trial(case: Case, number: int, samples: list[float], **changes: Any) -> Trial:
-    latency = {"samples": samples, "calls_per_sample": 1, "first_call": 9.0, "warmup_steady": True}
-    made = Trial(
-        "r",
-        case.id,
-        number,
-        0,
-        "ok",
-        None,
-        "2026",
-        1.0,
-        latency=latency,
-        memory={"weight_bytes": 400, "live_peak": 64, "resident_growth": None},
-        output={"checksum": "c", "finite": True},
-        host={"id": "h"},
-    )
-    return replace(made, **changes)
+from bench.case import Case, MethodCall
 
 
 def failure(case: Case, number: int) -> Trial:
-    error = {"type": "RuntimeError", "stage": "build", "message": "no"}
-    return trial(case, number, [1.0], status="failed", error=error, latency=None, memory=None, output=None)
-
-
-def results(cases: list[Case], counts: list[Count], trials: list[Trial], **start: Any) -> Results:
-    begun = RunStart(
-        run="r",
-        suite="s",
-        description="",
-        suite_digest="d",
-        started="2026",
-        seed=0,
-        measure={"rounds": 2},
-        cases=[{**case.as_dict(), "baseline": case.baseline().id} for case in cases],
-        targets=[],
-        plugins=[],
-        versions={},
-    )
-    return Results(Path("r.jsonl"), replace(begun, **start), {c.key: c for c in counts}, trials)
+    return made_trial(case, number, error="no")
 
 
 def rows(*ran: Results) -> list[dict[str, Any]]:
@@ -80,15 +27,15 @@ def rows(*ran: Results) -> list[dict[str, Any]]:
 
 @pytest.fixture
 def pair() -> Results:
-    return results(
+    return made_results(
         [DENSE_CASE, CSR_CASE],
-        [counted(DENSE_CASE), counted(CSR_CASE, params=30, logical_params=25, macs=250)],
         [
-            trial(DENSE_CASE, 0, [2.0, 2.0, 99.0]),
-            trial(CSR_CASE, 0, [1.0, 0.5, 1.0]),
-            trial(DENSE_CASE, 1, [4.0]),
-            trial(CSR_CASE, 1, [2.0]),
+            made_trial(DENSE_CASE, 0, [2.0, 2.0, 99.0], first_call=9.0),
+            made_trial(CSR_CASE, 0, [1.0, 0.5, 1.0], first_call=9.0),
+            made_trial(DENSE_CASE, 1, [4.0], first_call=9.0),
+            made_trial(CSR_CASE, 1, [2.0], first_call=9.0),
         ],
+        [made_count(DENSE_CASE), made_count(CSR_CASE, params=30, logical_params=25, macs=250)],
     )
 
 
@@ -152,7 +99,7 @@ def test_what_was_not_read_stays_unknown(pair: Results) -> None:
 
 
 def test_a_case_without_a_baseline_has_no_ratio() -> None:
-    (row,) = rows(results([CSR_CASE], [counted(CSR_CASE)], [trial(CSR_CASE, 0, [1.0])]))
+    (row,) = rows(made_results([CSR_CASE], [made_trial(CSR_CASE, 0, [1.0])]))
     assert row["latency"] == pytest.approx(1.0)
     assert math.isnan(row["ratio"])
     assert math.isnan(row["macs_ratio"])
@@ -160,77 +107,76 @@ def test_a_case_without_a_baseline_has_no_ratio() -> None:
 
 
 def test_rounds_without_a_partner_are_not_in_the_ratio() -> None:
-    trials = [trial(DENSE_CASE, 0, [2.0]), trial(CSR_CASE, 1, [1.0])]
-    row = rows(results([DENSE_CASE, CSR_CASE], [], trials))[1]
+    trials = [made_trial(DENSE_CASE, 0, [2.0]), made_trial(CSR_CASE, 1, [1.0])]
+    row = rows(made_results([DENSE_CASE, CSR_CASE], trials))[1]
     assert math.isnan(row["ratio"])
     assert row["latency"] == pytest.approx(1.0)
 
 
 def test_a_method_without_fewer_macs_has_no_delivered_share(pair: Results) -> None:
-    pair.counts[CSR_CASE.count_id] = counted(CSR_CASE, macs=1000)
+    pair.counts[CSR_CASE.count_id] = made_count(CSR_CASE, macs=1000)
     assert math.isnan(rows(pair)[1]["delivered_share"])
     assert rows(pair)[1]["ratio"] == pytest.approx(0.5)
 
 
 def test_a_failed_case_has_a_row_with_its_error() -> None:
-    (row,) = rows(results([CSR_CASE], [counted(CSR_CASE)], [failure(CSR_CASE, 0), failure(CSR_CASE, 1)]))
+    (row,) = rows(made_results([CSR_CASE], [failure(CSR_CASE, 0), failure(CSR_CASE, 1)]))
     assert (row["status"], row["trials"], row["failed_trials"]) == ("failed", 0, 2)
     assert row["error"] == "RuntimeError in build: no"
     assert math.isnan(row["latency"])
 
 
 def test_one_failed_trial_does_not_fail_a_case() -> None:
-    (row,) = rows(results([CSR_CASE], [], [failure(CSR_CASE, 0), trial(CSR_CASE, 1, [1.0])]))
+    (row,) = rows(made_results([CSR_CASE], [failure(CSR_CASE, 0), made_trial(CSR_CASE, 1, [1.0])]))
     assert (row["status"], row["trials"], row["failed_trials"]) == ("ok", 1, 1)
     assert row["error"] == "RuntimeError in build: no"
 
 
 def test_a_case_that_could_not_be_counted_is_failed() -> None:
-    error = {"type": "ValueError", "stage": "count", "message": "nothing to replace"}
-    count = Count("r", CSR_CASE.count_id, "failed", error, None, [], [], [])
-    (row,) = rows(results([CSR_CASE], [count], []))
+    count = made_count(CSR_CASE, error="nothing to replace")
+    (row,) = rows(made_results([CSR_CASE], [], [count]))
     assert (row["status"], row["error"]) == ("failed", "ValueError in count: nothing to replace")
     assert math.isnan(row["macs"])
     assert not row["witnesses_agree"]
 
 
 def test_a_case_that_was_not_reached_is_not_run() -> None:
-    (row,) = rows(results([CSR_CASE], [], []))
+    (row,) = rows(made_results([CSR_CASE], []))
     assert row["status"] == "not run"
     assert row["trials"] == 0
 
 
 def test_witnesses_that_disagree_are_told(pair: Results) -> None:
-    pair.counts[CSR_CASE.count_id] = counted(CSR_CASE, disagreements=["conv1: 3 and 4"])
+    pair.counts[CSR_CASE.count_id] = made_count(CSR_CASE, disagreements=["conv1: 3 and 4"])
     assert [row["witnesses_agree"] for row in rows(pair)] == [True, False]
     assert rows(pair)[1]["disagreements"] == ["conv1: 3 and 4"]
 
 
 def test_outputs_that_differ_are_told(pair: Results) -> None:
-    pair.trials[3] = replace(pair.trials[3], output={"checksum": "other", "finite": False})
+    pair.trials[3] = made_trial(CSR_CASE, 1, checksum="other", finite=False)
     assert [row["same_output"] for row in rows(pair)] == [True, False]
     assert [row["finite_output"] for row in rows(pair)] == [True, False]
 
 
 def test_hosts_are_told(pair: Results) -> None:
-    pair.trials[3] = replace(pair.trials[3], host={"id": "g"})
-    assert [row["host"] for row in rows(pair)] == ["h", "g, h"]
+    pair.trials[3] = made_trial(CSR_CASE, 1, host="host-b")
+    assert [row["host"] for row in rows(pair)] == ["host-a", "host-a, host-b"]
 
 
 @pytest.mark.parametrize("bad", [math.nan, math.inf, 0.0])
 def test_samples_that_are_no_times_are_left_out_of_the_median(bad: float) -> None:
-    (row,) = rows(results([CSR_CASE], [], [trial(CSR_CASE, 0, [bad, 2.0, bad, 4.0])]))
+    (row,) = rows(made_results([CSR_CASE], [made_trial(CSR_CASE, 0, [bad, 2.0, bad, 4.0])]))
     assert row["latency"] == pytest.approx(3.0)
 
 
 def test_a_trial_of_nothing_but_nan_is_unknown_and_no_crash(tmp_path: Path) -> None:
-    ran = results([DENSE_CASE, CSR_CASE], [counted(DENSE_CASE), counted(CSR_CASE)], [])
+    ran = made_results([DENSE_CASE, CSR_CASE], [])
     file = tmp_path / "r.jsonl"
     with Store(file) as store:
         store.append(ran.start)
-        store.append(trial(DENSE_CASE, 0, [1.0]))
-        store.append(trial(CSR_CASE, 0, [math.nan, math.nan]))
-        store.append(trial(CSR_CASE, 1, []))
+        store.append(made_trial(DENSE_CASE, 0, [1.0]))
+        store.append(made_trial(CSR_CASE, 0, [math.nan, math.nan]))
+        store.append(made_trial(CSR_CASE, 1, []))
     dense, csr = rows(read_results(file))
     assert dense["latency"] == pytest.approx(1.0)
     assert math.isnan(csr["latency"])
@@ -238,8 +184,8 @@ def test_a_trial_of_nothing_but_nan_is_unknown_and_no_crash(tmp_path: Path) -> N
 
 
 def test_latency_that_was_refused_is_unknown() -> None:
-    trials = [trial(CSR_CASE, 0, [], latency=None, latency_refused="emulated")]
-    (row,) = rows(results([CSR_CASE], [counted(CSR_CASE)], trials))
+    trials = [made_trial(CSR_CASE, 0, None)]
+    (row,) = rows(made_results([CSR_CASE], trials))
     assert (row["status"], row["live_peak"]) == ("ok", 64)
     assert math.isnan(row["latency"])
     assert math.isnan(row["p90"])
@@ -247,32 +193,31 @@ def test_latency_that_was_refused_is_unknown() -> None:
 
 def test_p90_needs_its_samples_and_single_calls() -> None:
     samples = [float(i) for i in range(1, 102)]
-    (row,) = rows(results([CSR_CASE], [], [trial(CSR_CASE, 0, samples)]))
+    (row,) = rows(made_results([CSR_CASE], [made_trial(CSR_CASE, 0, samples)]))
     assert row["p90"] == 91.0
-    (row,) = rows(results([CSR_CASE], [], [trial(CSR_CASE, 0, samples[:63])]))
+    (row,) = rows(made_results([CSR_CASE], [made_trial(CSR_CASE, 0, samples[:63])]))
     assert math.isnan(row["p90"])
-    means = trial(CSR_CASE, 0, samples)
-    assert means.latency is not None
-    (row,) = rows(results([CSR_CASE], [], [replace(means, latency={**means.latency, "calls_per_sample": 4})]))
+    means = made_trial(CSR_CASE, 0, samples, calls_per_sample=4)
+    (row,) = rows(made_results([CSR_CASE], [means]))
     assert math.isnan(row["p90"])
 
 
 def test_a_knob_that_is_a_list_survives_the_record() -> None:
     case = Case("resnet20", (MethodCall("psconv", {"variant": "pSC4", "skip": ("a", "b")}),))
-    (row,) = rows(results([case], [counted(case)], [trial(case, 0, [1.0])]))
+    (row,) = rows(made_results([case], [made_trial(case, 0, [1.0])]))
     assert row["case"] == case.id
     assert row["params"] == 100
     assert row["latency"] == pytest.approx(1.0)
 
 
 def test_scaling_every_time_leaves_the_ratios(pair: Results) -> None:
-    before = make_frame([pair])
-    scaled = [
-        replace(t, latency={**t.latency, "samples": [1000 * s for s in t.latency["samples"]]})
-        for t in pair.trials
-        if t.latency
-    ]
-    after = make_frame([replace(pair, trials=scaled)])
+    times = ((DENSE_CASE, (2.0, 3.0)), (CSR_CASE, (1.0, 1.8)))
+
+    def measured(scale: float) -> Results:
+        trials = [made_trial(case, n, scale * s) for case, rounds in times for n, s in enumerate(rounds)]
+        return replace(pair, trials=trials)
+
+    before, after = make_frame([measured(1)]), make_frame([measured(1000)])
     for column in ("ratio", "ratio_low", "ratio_high", "delivered_share"):
         np.testing.assert_allclose(after[column], before[column])
     np.testing.assert_allclose(after["latency"], 1000 * before["latency"])

@@ -5,33 +5,17 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from made_trials import DENSE_CASE, made_trial
+from made_trials import DENSE_CASE, made_conditions, made_trial
 
 from bench.analysis.quality import kept, marks, medians
 from bench.analysis.records import Trial
 
 
-def conditions(
-    clock: float, own: float, busy: int, steal: int = 0, throttled: Any = "unknown"
-) -> dict[str, Any]:
-    return {
-        "clock": clock,
-        "own_cpu": own,
-        "busy_jiffies": {"busy": busy, "steal": steal},
-        "throttle_count": throttled,
-    }
-
-
 def sampled(number: int, seconds: float, **after: Any) -> Trial:
     """A trial of one second whose own work took one second of CPU."""
-    before = conditions(0.0, 0.0, 0, throttled=after.pop("throttled_before", "unknown"))
-    return made_trial(
-        DENSE_CASE,
-        number,
-        seconds,
-        conditions_before=before,
-        conditions_after=conditions(1.0, 1.0, **{"busy": 100, **after}),
-    )
+    before = made_conditions(throttled=after.pop("throttled_before", "unknown"))
+    later = made_conditions(clock=1.0, own=1.0, **{"busy": 100, **after})
+    return made_trial(DENSE_CASE, number, seconds, before=before, after=later)
 
 
 def test_a_quiet_trial_has_no_mark() -> None:
@@ -50,8 +34,8 @@ def test_stolen_time_and_throttling_are_marked() -> None:
 
 
 def test_what_could_not_be_read_marks_nothing() -> None:
-    unread = {"busy_jiffies": "unknown", "clock": 0.0, "own_cpu": 0.0, "throttle_count": "unknown"}
-    trial = made_trial(DENSE_CASE, 0, 0.01, conditions_before=unread, conditions_after=unread)
+    unread = made_conditions(busy="unknown")
+    trial = made_trial(DENSE_CASE, 0, 0.01, before=unread, after=unread)
     assert marks([trial]) == [frozenset()]
 
 

@@ -11,28 +11,17 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from made_trials import DENSE_CASE, made_count, made_end, made_start, made_trial
 
-from bench.analysis.records import SCHEMA, Count, Record, RunEnd, RunStart, Trial, from_line, to_line
+from bench.analysis.records import SCHEMA, Record, from_line, to_line
 from bench.analysis.store import Store, list_results, read_results
 from bench.errors import InputError
 
-START = RunStart(
-    run="r1",
-    suite="tiny",
-    description="wörds",
-    suite_digest="d",
-    started="2026-01-01T00:00:00+00:00",
-    seed=1,
-    measure={"rounds": 2},
-    cases=[{"backbone": "x"}],
-    targets=[{"name": "cpu"}],
-    plugins=[],
-    versions={"torch": "2"},
-)
-COUNT = Count("r1", "x/dense", "ok", None, {"params": 1}, [], [], [None])
-TRIAL = Trial("r1", "x/dense/eager", 0, 3, "ok", None, "2026", 1.5, latency={"samples": [0.1, 0.2]})
-FAILED = Trial("r1", "x/dense/eager", 1, 0, "failed", {"message": "no"}, "2026", 0.1)
-END = RunEnd("r1", "complete", "2026")
+START = made_start([DENSE_CASE], run="r1", description="wörds", versions={"torch": "2"})
+COUNT = made_count(DENSE_CASE, run="r1")
+TRIAL = made_trial(DENSE_CASE, 0, [0.1, 0.2], run="r1", position=3)
+FAILED = made_trial(DENSE_CASE, 1, error="no", run="r1")
+END = made_end("r1")
 RECORDS: list[Record] = [START, COUNT, TRIAL, FAILED, END]
 
 
@@ -52,7 +41,7 @@ def write(file: Path, records: list[Record]) -> None:
 def test_what_is_appended_reads_back(file: Path) -> None:
     found = read_results(file)
     assert found.start == START
-    assert found.counts == {"x/dense": COUNT}
+    assert found.counts == {DENSE_CASE.count_id: COUNT}
     assert found.trials == [TRIAL, FAILED]
     assert found.ends == [END]
     assert found.complete
@@ -93,7 +82,7 @@ def test_a_run_without_an_end_or_with_an_interruption_is_not_complete(tmp_path: 
     file = tmp_path / "r.jsonl"
     write(file, [START, TRIAL])
     assert not read_results(file).complete
-    write(file, [RunEnd("r1", "interrupted", "2026")])
+    write(file, [made_end("r1", "interrupted")])
     assert not read_results(file).complete
     write(file, [END])
     assert read_results(file).complete
@@ -201,7 +190,7 @@ def test_a_folder_is_no_file(tmp_path: Path) -> None:
 
 def test_nan_survives_a_file(tmp_path: Path) -> None:
     file = tmp_path / "r.jsonl"
-    write(file, [START, Trial("r1", "c", 0, 0, "ok", None, "", 1, latency={"samples": [math.nan, math.inf]})])
+    write(file, [START, made_trial(DENSE_CASE, 0, [math.nan, math.inf])])
     (trial,) = read_results(file).trials
     assert trial.latency is not None
     assert math.isnan(trial.latency["samples"][0])

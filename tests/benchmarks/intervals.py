@@ -1,4 +1,4 @@
-"""Rival intervals on the noise families of tests/test_interval_coverage.py: coverage and median half-width.
+"""Rival intervals on the noise families of test_interval_coverage.py: coverage and median half-width.
 
 ``python tests/benchmarks/intervals.py`` prints the table that docs/measurement.md quotes.
 """
@@ -15,7 +15,7 @@ from scipy import stats as distributions
 
 from bench.analysis.stats import centre_interval
 
-sys.path.insert(0, str(Path(__file__).parents[1]))
+sys.path.insert(0, str(Path(__file__).parents[1] / "analysis"))
 from test_interval_coverage import FAMILIES
 
 Floats = np.ndarray[Any, np.dtype[np.float64]]

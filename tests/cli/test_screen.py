@@ -5,10 +5,10 @@ from __future__ import annotations
 import io
 
 import pytest
+from made_trials import made_trial
 from rich.console import Console
 from rich.progress import Progress
 
-from bench.analysis.records import Trial
 from bench.cli import screen
 
 
@@ -40,7 +40,6 @@ def test_a_failure_is_named_while_the_run_goes_on() -> None:
         progress.counting(0, 2)
         progress.counting(2, 2)
         progress.trial(0, 4, None)
-        error = {"message": "no [bold]memory[/bold]\nmore"}
-        progress.trial(1, 4, Trial("r", "case[1]", 0, 0, "failed", error, "", 1.0))
+        progress.trial(1, 4, made_trial("case[1]", error="no [bold]memory[/bold]\nmore"))
     assert "failed: case[1]: no [bold]memory[/bold]" in text.getvalue()
     assert "more" not in text.getvalue()

@@ -8,24 +8,18 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from made_trials import DENSE_CASE, made_end, made_start, made_trial
 
-from bench.analysis.records import RunEnd, RunStart, Trial
 from bench.analysis.store import Store
-from bench.case import DENSE, Case
-
-CASE = Case("resnet20", DENSE)
 
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
     for name, status in (("20260102-b", "complete"), ("20260101-a", "interrupted")):
         with Store(tmp_path / "results" / f"{name}.jsonl") as store:
-            data = {**CASE.as_dict(), "baseline": CASE.id}
-            store.append(RunStart(name, "s", "", "d", "2026", 0, {"rounds": 1}, [data], [], [], {}, "abc"))
-            store.append(
-                Trial(name, CASE.id, 0, 0, "failed", {"type": "E", "stage": "s", "message": "m"}, "", 1)
-            )
-            store.append(RunEnd(name, status, "2026"))
+            store.append(made_start([DENSE_CASE], run=name, measure={"rounds": 1}, revision="abc"))
+            store.append(made_trial(DENSE_CASE, error="m", run=name))
+            store.append(made_end(name, status))
     return tmp_path / "results"
 
 

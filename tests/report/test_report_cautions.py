@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import pytest
+from made_trials import made_trial
 from report_lab import HOST, Net, around, rows, run
 
 from bench.analysis.store import Results
@@ -50,8 +49,8 @@ def test_a_load_up_to_the_cpus_or_unknown_is_no_caution(load: object) -> None:
 
 def test_partial_failures_are_told() -> None:
     whole = run(*NETS)
-    error = {"type": "E", "stage": "sample", "message": "m"}
-    whole.trials[-1] = replace(whole.trials[-1], status="failed", error=error, latency=None)
+    last = whole.trials[-1]
+    whole.trials[-1] = made_trial(last.case, last.round, error="m", run=last.run)
     assert "Some trials failed in 1 case" in warned(whole)
 
 

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import subprocess
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
-from made_trials import made_count, made_trial
+from made_trials import made_count, made_error, made_trial
 
 from bench.analysis.compare import compare_arms
 from bench.analysis.frame import make_frame
@@ -22,10 +21,9 @@ from bench.run import arms as ab
 from bench.run import rounds
 from bench.run import run as runs
 from bench.run.session import Arm, Session
-from bench.worker.protocol import Failure
 
 SUITE = "name: s\nbackbones: [resnet20]\nmethods: [dense]\nmeasure: {rounds: 3, max_rounds: 6}\n"
-NO = Failure("launch", "ImportError", "does not build")
+NO = made_error("does not build", "launch", "ImportError")
 
 
 class Quiet:
@@ -47,14 +45,13 @@ def run_ab(
     def count_networks(session: Session) -> None:
         for arm in session.arms:
             for case in plan.cases:
-                record = made_count(case, arm.name)
-                failed = {"status": "failed", "error": NO, "counts": None, "recipes": ()}
-                session.add_count(replace(record, **failed) if arm.name == uncountable else record)
+                error = NO if arm.name == uncountable else ""
+                session.add_count(made_count(case, arm.name, error=error))
 
     def measure(session: Session, arm: Arm, case: Case, number: int, position: int) -> Trial:
         assert arm.checkout == Path(arm.name)
         if arm.name == broken:
-            return made_trial(case, number, 1.0, arm=arm.name, status="failed", error=NO, latency=None)
+            return made_trial(case, number, arm=arm.name, error=NO)
         return made_trial(case, number, seconds(arm.name, number), arm=arm.name)
 
     monkeypatch.setattr(runs, "count_networks", count_networks)

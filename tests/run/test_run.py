@@ -6,7 +6,6 @@ import json
 import os
 import signal
 import subprocess
-import sys
 import time
 import warnings
 from collections import Counter
@@ -16,7 +15,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from made_trials import made_count, made_latency
+from command import command
+from made_trials import made_answer, made_count, made_error
 
 from bench.analysis.frame import make_frame
 from bench.analysis.records import Trial
@@ -40,7 +40,7 @@ methods: [dense, csr_conv: {T: [2, 4]}]
 inputs: [8x8]
 measure: {rounds: 3, min_samples: 3, min_seconds: 0.001, max_seconds: 0.05, warmup_max_seconds: 0.01}
 """
-NO = Failure("build", "RuntimeError", "no\nsecond line")
+NO = made_error("no\nsecond line")
 
 
 class Quiet:
@@ -72,8 +72,8 @@ class Workshop:
             raise KeyboardInterrupt
         self.jobs.append(job)
         if job.case.id in self.broken:
-            return Measured(error=NO)
-        return Measured(latency=made_latency([1.0]))
+            return made_answer(error=NO)
+        return made_answer(more="than is known")
 
     def counting_pool(self, *_: Any, **__: Any) -> Workshop:
         return self
@@ -89,7 +89,7 @@ class Workshop:
     def count_one(self, case: Case) -> Counted:
         self.counted.append(case.id)
         if case.id in self.uncountable:
-            return Counted(error=NO)
+            return Counted(error=Failure(**NO))
         return Counted(counts=made_count(case).counts, recipes=(f"recipe of {case.id}",))
 
 
@@ -190,7 +190,7 @@ def test_a_failing_case_is_recorded_given_up_and_the_others_go_on(
     found = read_results(outcome.file)
     assert outcome.failed == {bad: "RuntimeError in build: no"}
     of_bad = [t for t in found.trials if t.case == bad]
-    assert [(t.status, t.error) for t in of_bad] == [("failed", NO)] * GIVE_UP_AFTER
+    assert [(t.status, t.error) for t in of_bad] == [("failed", Failure(**NO))] * GIVE_UP_AFTER
     assert len(found.trials) == 2 * 3 + GIVE_UP_AFTER
     assert found.complete
 
@@ -202,7 +202,7 @@ def test_a_case_that_cannot_be_counted_is_not_timed(workshop: Workshop, plan: Pl
     found = read_results(outcome.file)
     assert outcome.failed == {bad.id: "RuntimeError in build: no"}
     assert {t.case for t in found.trials} == {case.id for case in plan.cases[:2]}
-    assert found.counts["", bad.count_id].error == NO
+    assert found.counts["", bad.count_id].error == Failure(**NO)
 
 
 @pytest.mark.parametrize("at", range(9))
@@ -367,8 +367,8 @@ class Story:
 def story(tmp_path_factory: pytest.TempPathFactory) -> Story:
     folder = tmp_path_factory.mktemp("story")
     (folder / "real.yaml").write_text(REAL)
-    words = [sys.executable, "-m", "bench", "run", "real.yaml", "--report", "page.html"]
-    env = {**os.environ, "TMPDIR": str(folder), "PYTHONPATH": str(Path(runs.__file__).parents[2])}
+    words = command(folder / "lock", "run", "real.yaml", "--report", "page.html")
+    env = {**os.environ, "PYTHONPATH": str(Path(runs.__file__).parents[2])}
 
     def start(*more: str) -> subprocess.Popen[str]:
         pipe = subprocess.PIPE

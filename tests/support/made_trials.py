@@ -1,60 +1,165 @@
-"""Records made by hand for tests of what reads them."""
+"""Records made by hand for tests of what reads them: the one place that knows how a record is built.
+
+They are made as plain data and read by the records' own reader, as if they came from a file.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import replace
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from bench.analysis.records import CountRecord, RunStart, Trial
+from bench.analysis.records import SCHEMA, CountRecord, Json, Record, RunEnd, RunStart, Trial, from_line, typed
 from bench.analysis.store import Results
 from bench.case import DENSE, Case, MethodCall
-from bench.counting.counts import Counts
-from bench.worker.protocol import Latency, Memory, Output
+from bench.worker.protocol import Measured
 
 DENSE_CASE = Case("resnet20", DENSE)
 CSR_CASE = Case("resnet20", (MethodCall("csr_conv", {"T": 4}),))
 
 
-def made_trial(case: Case, number: int, seconds: float, **changes: Any) -> Trial:
-    """A good trial whose median is ``seconds``."""
+def made_latency(
+    seconds: float | Sequence[float] = 1.0, first_call: float | None = None, calls_per_sample: int = 1
+) -> Json:
+    """Samples in seconds; one number stands for three equal ones."""
+    samples = [seconds] * 3 if isinstance(seconds, int | float) else list(seconds)
+    return {
+        "samples": samples,
+        "calls_per_sample": calls_per_sample,
+        "first_call": max(samples, default=1.0) if first_call is None else first_call,
+        "warmup_calls": 3,
+        "warmup_steady": True,
+        "stop": "enough",
+    }
+
+
+def made_memory(**changes: Any) -> Json:
+    """Memory numbers in bytes."""
+    return {"weight_bytes": 400, "live_peak": 64, "resident_growth": None, **changes}
+
+
+def made_host(identity: str = "host-a", **facts: Any) -> Json:
+    """A host's fingerprint."""
+    return {"id": identity, "name": identity, "cpu": f"cpu of {identity}", **facts}
+
+
+def made_conditions(
+    clock: float = 0.0,
+    own: float = 0.0,
+    busy: Any = 0,
+    steal: int = 0,
+    throttled: Any = "unknown",
+    load: Any = 0.1,
+) -> Json:
+    """A reading of the host: seconds, seconds of CPU, jiffies.
+
+    ``busy`` "unknown": none could be read. ``load`` None: the load was not looked for.
+    """
+    jiffies = busy if busy == "unknown" else {"busy": busy, "steal": steal}
+    return {
+        "clock": clock,
+        "own_cpu": own,
+        "busy_jiffies": jiffies,
+        "throttle_count": throttled,
+        **({} if load is None else {"load_1m": load}),
+    }
+
+
+def made_error(message: str = "no", stage: str = "build", kind: str = "RuntimeError") -> Json:
+    """Why a trial or a count failed."""
+    return {"type": kind, "stage": stage, "message": message, "traceback": ""}
+
+
+def made_trial(
+    case: Case | str,
+    number: int = 0,
+    seconds: float | Sequence[float] | None = 1.0,
+    *,
+    error: str | Json = "",
+    first_call: float | None = None,
+    calls_per_sample: int = 1,
+    memory: Mapping[str, Any] | None = None,
+    checksum: str = "c",
+    finite: bool = True,
+    host: str | Json = "host-a",
+    before: Json | None = None,
+    after: Json | None = None,
+    **changes: Any,
+) -> Trial:
+    """A trial of round ``number`` with those samples; ``seconds`` None is one whose latency was refused.
+
+    ``error`` makes it a failed one, with nothing measured. ``changes`` are plain fields: run, arm, threads.
+    """
     fields: dict[str, Any] = {
         "run": "r",
-        "case": case.id,
+        "case": case if isinstance(case, str) else case.id,
         "round": number,
         "position": 0,
         "status": "ok",
         "error": None,
         "started": "2026",
         "wall_seconds": 1.0,
-        "latency": made_latency([seconds] * 3),
-        "memory": Memory(weight_bytes=400, live_peak=64),
-        "output": Output((1, 10), "c", 1.0, True),
-        "host": {"id": "host-a", "name": "a", "cpu": "x"},
+        "host": made_host(host) if isinstance(host, str) else host,
+        "conditions_before": before,
+        "conditions_after": after,
     }
-    return Trial(**{**fields, **changes})
+    if error:
+        fields["status"] = "failed"
+        fields["error"] = made_error(error) if isinstance(error, str) else error
+    else:
+        fields["memory"] = made_memory(**(memory or {}))
+        fields["output"] = {"shape": [1, 10], "checksum": checksum, "mean_magnitude": 1.0, "finite": finite}
+        if seconds is None:
+            fields["latency_refused"] = "emulated processor"
+        else:
+            fields["latency"] = made_latency(seconds, first_call, calls_per_sample)
+    trial = _read("trial", {**fields, **changes})
+    assert isinstance(trial, Trial)
+    return trial
 
 
-def made_latency(samples: Sequence[float], **changes: Any) -> Latency:
-    """A latency with these samples, one call each, in seconds."""
-    return replace(Latency(tuple(samples), 1, 1.0, 10, True, "enough"), **changes)
+def made_answer(seconds: float | Sequence[float] = 1.0, error: Json | None = None, **more: Any) -> Measured:
+    """What a worker answers: the measured part of a trial, or the error."""
+    latency = made_latency(seconds) if error is None else None
+    return typed(Measured, {"error": error, "latency": latency, **more})
 
 
-def made_count(case: Case, arm: str = "", **changes: Any) -> CountRecord:
-    """Counts of a case."""
-    fields: dict[str, Any] = {
+def made_count(
+    case: Case,
+    arm: str = "",
+    *,
+    run: str = "r",
+    error: str | Json = "",
+    replaced: Sequence[Json] = (),
+    left: Sequence[Json] = (),
+    **changes: Any,
+) -> CountRecord:
+    """Counts of a case; ``error`` makes it one that could not be counted."""
+    counts = {
         "params": 100, "logical_params": 100, "macs": 1000, "executed_macs": 1000, "flops": 2000,
-        "other_elements": 7, "weight_bytes": 400, "witnesses": {}, "disagreements": (), "layers": (),
+        "other_elements": 7, "weight_bytes": 400, "witnesses": {}, "disagreements": [], "layers": [],
         **changes,
     }  # fmt: skip
-    return CountRecord("r", case.count_id, "ok", None, Counts(**fields), recipes=(None,), arm=arm)
+    fields: dict[str, Any] = {
+        "run": run,
+        "count_id": case.count_id,
+        "status": "failed" if error else "ok",
+        "error": made_error(error, "count", "ValueError")
+        if error and isinstance(error, str)
+        else error or None,
+        "counts": None if error else counts,
+        "replaced": [] if error else list(replaced),
+        "left": [] if error else list(left),
+        "recipes": [] if error else [None],
+        "arm": arm,
+    }
+    count = _read("count", fields)
+    assert isinstance(count, CountRecord)
+    return count
 
 
-def made_results(
-    cases: list[Case], trials: list[Trial], counts: list[CountRecord] | None = None, **changes: Any
-) -> Results:
-    """A results file's records."""
+def made_start(cases: Sequence[Case], **changes: Any) -> RunStart:
+    """The first record of a run of those cases."""
     fields: dict[str, Any] = {
         "run": "r",
         "suite": "s",
@@ -68,6 +173,30 @@ def made_results(
         "plugins": [],
         "versions": {},
     }
+    start = _read("run", {**fields, **changes})
+    assert isinstance(start, RunStart)
+    return start
+
+
+def made_end(run: str = "r", status: str = "complete") -> RunEnd:
+    """The last record of a run."""
+    end = _read("end", {"run": run, "status": status, "ended": "2026"})
+    assert isinstance(end, RunEnd)
+    return end
+
+
+def made_results(
+    cases: Sequence[Case],
+    trials: Sequence[Trial],
+    counts: Sequence[CountRecord] | None = None,
+    ends: Sequence[RunEnd] = (),
+    **changes: Any,
+) -> Results:
+    """A results file's records; ``counts`` None: each case has its own."""
     counts = [made_count(case) for case in cases] if counts is None else counts
-    keyed = {count.key: count for count in counts}
-    return Results(Path("r.jsonl"), RunStart(**{**fields, **changes}), keyed, trials)
+    start = made_start(cases, **changes)
+    return Results(Path(f"{start.run}.jsonl"), start, {c.key: c for c in counts}, list(trials), list(ends))
+
+
+def _read(kind: str, fields: Json) -> Record:
+    return from_line({"schema": SCHEMA, "kind": kind, **fields})

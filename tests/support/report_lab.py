@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from html.parser import HTMLParser
-from pathlib import Path
 from typing import Any
 
+from made_trials import made_conditions, made_count, made_end, made_error, made_results, made_trial
+
 from bench.analysis.frame import make_frame
-from bench.analysis.records import Count, Json, RunEnd, RunStart, Trial, count_key
+from bench.analysis.records import CountRecord, Json, Trial
 from bench.analysis.store import Results
 from bench.case import Case, MethodCall
 from bench.report.rows import Row, records
@@ -75,20 +76,25 @@ def run(
 ) -> Results:
     """A run of those nets."""
     rounds = max((len(net.medians) for net in nets), default=5)
-    start = RunStart(
-        run=name, suite=suite, description="by hand", suite_digest="0", started="2026-01-01T00:00:00+00:00",
-        seed=7, measure={"rounds": rounds, "quick": quick, "min_samples": 64, "resolution": resolution},
-        cases=[{**net.case.as_dict(), "baseline": net.case.baseline().id} for net in nets],
-        targets=[{"name": "cpu", "device": "cpu", "prefix": [], "python": None}], plugins=[],
-        versions={"torch": "2.13.0"}, revision=revision, arms=dict(arms or {}),
-    )  # fmt: skip
-    counts: dict[str, Count] = {}
+    start: dict[str, Any] = {
+        "run": name,
+        "suite": suite,
+        "description": "by hand",
+        "started": "2026-01-01T00:00:00+00:00",
+        "seed": 7,
+        "measure": {"rounds": rounds, "quick": quick, "min_samples": 64, "resolution": resolution},
+        "targets": [{"name": "cpu", "device": "cpu", "prefix": [], "python": None}],
+        "versions": {"torch": "2.13.0"},
+        "revision": revision,
+        "arms": dict(arms or {}),
+    }
+    counts: list[CountRecord] = []
     trials: list[Trial] = []
     for arm in arms or ("",):
-        counts |= {count_key(arm, net.case.count_id): _count(net, name, arm) for net in nets}
+        counts += [_count(net, name, arm) for net in nets]
         trials += [trial for net in nets for trial in _trials(net, name, arm, host or HOST, load)]
-    end = [RunEnd(name, status, "2026-01-01T00:01:00+00:00") for status in ends]
-    return Results(Path(f"{name}.jsonl"), start, counts, trials, end)
+    cases = [net.case for net in nets]
+    return made_results(cases, trials, counts, [made_end(name, status) for status in ends], **start)
 
 
 def rows(*results: Results) -> list[Row]:
@@ -96,41 +102,50 @@ def rows(*results: Results) -> list[Row]:
     return records(make_frame(results))
 
 
-def _count(net: Net, run_name: str, arm: str) -> Count:
-    counts = {
-        "params": net.params,
-        "logical_params": net.params if net.logical_params is None else net.logical_params,
-        "macs": net.macs,
-        "executed_macs": net.macs if net.executed_macs is None else net.executed_macs,
-        "flops": 2 * (net.macs if net.executed_macs is None else net.executed_macs),
-        "other_elements": 10,
-        "disagreements": list(net.disagreements),
-    }
-    error = {"type": "ValueError", "stage": "method", "message": net.count_error} if net.count_error else None
-    return Count(
-        run_name, net.case.count_id, "failed" if error else "ok", error, None if error else counts,
-        list(net.replaced), list(net.left), [], arm,
-    )  # fmt: skip
+def _count(net: Net, run_name: str, arm: str) -> CountRecord:
+    executed = net.macs if net.executed_macs is None else net.executed_macs
+    return made_count(
+        net.case,
+        arm,
+        run=run_name,
+        error=made_error(net.count_error, "method", "ValueError") if net.count_error else "",
+        replaced=net.replaced,
+        left=net.left,
+        params=net.params,
+        logical_params=net.params if net.logical_params is None else net.logical_params,
+        macs=net.macs,
+        executed_macs=executed,
+        flops=2 * executed,
+        other_elements=10,
+        disagreements=list(net.disagreements),
+    )
 
 
 def _trials(net: Net, run_name: str, arm: str, host: Json, load: Any) -> list[Trial]:
     if net.count_error:
         return []
     if net.error:
-        error = {"type": "RuntimeError", "stage": "sample", "message": net.error}
-        return [Trial(run_name, net.case.id, 0, 0, "failed", error, "2026", 1.0, arm=arm)]
+        return [made_trial(net.case, error=made_error(net.error, "sample"), run=run_name, arm=arm)]
     return [
-        Trial(
-            run_name, net.case.id, number, 0, "ok", None, "2026", 1.0,
-            latency={"samples": [median] * 3, "calls_per_sample": 1, "first_call": 2 * median,
-                     "warmup_calls": 3, "warmup_steady": True, "stop": "enough"},
-            memory={"weight_bytes": 4 * net.params, "live_peak": 2048, "resident_growth": None},
-            output={"checksum": net.checksums[number], "finite": net.finite},
-            host=host, conditions_before={"load_1m": load}, conditions_after={"load_1m": load},
-            cores=[1], threads=1, denormals="flushed", arm=arm,
+        made_trial(
+            net.case,
+            number,
+            median,
+            first_call=2 * median,
+            memory={"weight_bytes": 4 * net.params, "live_peak": 2048},
+            checksum=net.checksums[number],
+            finite=net.finite,
+            host=host,
+            before=made_conditions(load=load),
+            after=made_conditions(load=load),
+            run=run_name,
+            arm=arm,
+            cores=[1],
+            threads=1,
+            denormals="flushed",
         )
         for number, median in enumerate(net.medians)
-    ]  # fmt: skip
+    ]
 
 
 class Parsed(HTMLParser):
