@@ -18,7 +18,8 @@ import torch
 from bench.analysis.published import Published
 from bench.case import Case
 from bench.counting.closed_form import CountedLayer, counted_layers
-from bench.counting.counts import Count, count
+from bench.counting.count import count
+from bench.counting.counts import Counts
 from bench.counting.layer_count import LayerCount
 from bench.errors import InputError, nearest
 from bench.methods import METHODS
@@ -111,7 +112,7 @@ class Subject:
         return last.count
 
     @cached_property
-    def _counted(self) -> Count:
+    def _counted(self) -> Counts:
         return count(self.network, self.example)
 
 

@@ -19,11 +19,12 @@ def count_case(data: dict[str, Any]) -> dict[str, Any]:
     """Recipes, counts, replaced and left layers of a case; or status "failed" with the error."""
     try:
         from bench.case import Case
-        from bench.counting.counts import count
+        from bench.counting.count import count
         from bench.network import context_of, prepare
+        from bench.worker.layer_time import seconds_of
 
         case = Case.from_dict(data)
-        rewritten, recipes = prepare(case)
+        rewritten, recipes = prepare(case, seconds_of)
         counts = count(rewritten.network, context_of(case).example_input())
     except Exception as error:  # noqa: BLE001 - a failed case is a result: the record carries the traceback
         message = str(error).strip() or type(error).__name__

@@ -10,6 +10,9 @@ from typing import Any
 import torch
 from torch import nn
 
+from bench.counting.protocols import HasOrders
+from bench.counting.weight_bytes import weight_bytes
+
 _STATUS = Path("/proc/self/status")
 _CLEAR_REFS = Path("/proc/self/clear_refs")
 
@@ -21,7 +24,7 @@ class Memory:
     ``live_peak``: peak of bytes allocated and not yet freed during one forward, from the allocator's
     own events, input and weights excluded: the same integer on every run. ``resident_growth``: how
     far the process's resident high-water mark rose above what it held before the first forward.
-    ``live_peak_by_order``: the same peak with each order of CSR-Conv's steps, where the network has any.
+    ``live_peak_by_order``: the same peak with each order of steps that its layers offer, if they offer any.
     """
 
     weight_bytes: int
@@ -83,12 +86,6 @@ def live_peak(call: Callable[[], object]) -> int | None:
     return peak
 
 
-def weight_bytes(network: nn.Module) -> int:
-    """Bytes of everything a state_dict holds: parameters and persistent buffers, shared ones once."""
-    tensors = {t.data_ptr() if t.numel() else id(t): t for t in network.state_dict().values()}
-    return sum(t.numel() * t.element_size() for t in tensors.values())
-
-
 def memory(
     network: nn.Module, call: Callable[[], object], mark: ResidentMark, device: str, orders: bool = False
 ) -> Memory:
@@ -119,8 +116,8 @@ def memory(
 
 
 def live_peak_by_order(network: nn.Module, call: Callable[[], object]) -> dict[str, int] | None:
-    """Live peak with each order that layers offer (``ORDERS`` of their class, ``order``); None without."""
-    layers: list[Any] = [module for module in network.modules() if hasattr(module, "ORDERS")]
+    """Live peak with each order of steps that layers offer (HasOrders); None where no layer offers any."""
+    layers: list[HasOrders] = [module for module in network.modules() if isinstance(module, HasOrders)]
     if not layers:
         return None
     found: dict[str, int] = {}

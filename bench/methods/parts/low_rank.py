@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from bench.methods.parts.method import Context, Rewritten
-from bench.methods.parts.per_layer import no_plain, replace_each
+from bench.methods.parts.per_layer import not_plain, replace_each
 from bench.methods.parts.selection import candidates
 
 Ranks = tuple[int, ...]
@@ -66,7 +66,7 @@ class Decomposition:
 
     def obstacle(self, conv: nn.Conv2d) -> str:
         """Why this layer cannot be decomposed, or nothing."""
-        return no_plain(conv) or self.unfit(conv)
+        return not_plain(conv) or self.unfit(conv)
 
     def ranks(self, conv: nn.Conv2d, rule: RankRule) -> Ranks | str:
         """The ranks of a layer without obstacle, or why it is better left as it is."""
@@ -109,19 +109,17 @@ class Decomposition:
         return recipe
 
     def apply(self, network: nn.Module, context: Context, rule: RankRule, skip: tuple[str, ...]) -> Rewritten:
-        """The network with its layers decomposed, by the context's recipe where it has one."""
-        recipe: Recipe | None = context.recipe
+        """The network with the layers decomposed that the context's recipe names."""
+        recipe: Recipe = context.recipe
 
         def build(name: str, conv: nn.Conv2d) -> nn.Module | str:
             reason = self.obstacle(conv)
             if reason:
                 return reason
-            if recipe is not None and name in recipe:
+            if name in recipe:
                 return self.build(conv, tuple(recipe[name]))
             ranks = self.ranks(conv, rule)
-            if isinstance(ranks, str):
-                return ranks
-            return self.build(conv, ranks) if recipe is None else "the recipe does not name it"
+            return ranks if isinstance(ranks, str) else "the recipe does not name it"
 
         return replace_each(network, context, skip, build)
 

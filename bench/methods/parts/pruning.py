@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from fnmatch import fnmatchcase
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -22,7 +23,7 @@ Masks = dict[str, Tensor]
 SCOPES = ("global", "layer")
 
 _STEP = 97
-"""Every so-manieth score is in the sample that bounds a threshold; prime, so that no shape resonates."""
+"""Sampling stride: one score in 97 estimates the threshold; prime, so it never aligns with a shape."""
 
 
 def check_density(density: float) -> None:
@@ -38,6 +39,12 @@ def check_scope(scope: str) -> None:
     """Raises ValueError for a scope that does not exist."""
     if scope not in SCOPES:
         raise ValueError(f"scope '{scope}' is not known: global (one threshold for all layers) or layer work")
+
+
+def check(*, density: float, scope: str = "global", **_others: Any) -> None:
+    """Raises ValueError for a density outside (0, 1] and an unknown scope."""
+    check_density(density)
+    check_scope(scope)
 
 
 def prunable(network: nn.Module, skip: tuple[str, ...] = ()) -> dict[str, nn.Conv2d | nn.Linear]:

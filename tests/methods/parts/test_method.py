@@ -11,7 +11,7 @@ import torch
 from torch import nn
 
 from bench.case import DENSE, Case, MethodCall
-from bench.counting.counts import count
+from bench.counting.count import count
 from bench.methods import METHODS, Context, Method, Replaced, Rewritten, method
 from bench.models import BACKBONES
 from bench.network import backbone_network, compress, context_of, prepare
