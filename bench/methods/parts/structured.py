@@ -37,7 +37,7 @@ def plan_channels(
     ratio: float,
     ratios: dict[str, float] | None = None,
 ) -> Recipe:
-    """Which channels stay when ``ratio`` of every layer's output channels go, least important first.
+    """Which channels stay when ``ratio`` of every layer's output channels go, least important ones first.
 
     ``importance`` is one of torch-pruning's; ``ratios`` overrides the ratio for layers by name. The
     classifier and the layers of the context's ``fixed_width`` keep their outputs. Raises ValueError
@@ -66,7 +66,7 @@ def plan_channels(
 def plan_widths(
     network: nn.Module, context: Context, importance: Callable[[Any], Tensor], widths: dict[str, int]
 ) -> Recipe:
-    """Which channels stay when the named layers shall have so many outputs, least important first.
+    """Which channels stay when the named layers are cut to so many outputs, least important ones first.
 
     Layers tied to a named one get its width. Raises ValueError as ``plan_channels`` does.
     """
@@ -131,7 +131,7 @@ class _Walk:
 
 
 def copy_for_the_graph(network: nn.Module) -> nn.Module:
-    """The graph is walked by pruning it, and found by gradients."""
+    """A copy for torch-pruning: finding its graph takes gradients, and walking the graph prunes."""
     network = copy.deepcopy(network)
     for parameter in network.parameters():
         parameter.requires_grad_(True)
