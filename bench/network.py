@@ -45,7 +45,7 @@ def prepare(case: Case, seconds_of: SecondsOf | None = None) -> tuple[Rewritten,
         method = METHODS.get(call.name)
         context = replace(context_of(case), seconds_of=seconds_of)
         recipes.append(method.recipe(network, context, call.knobs))
-        steps.append(method.rewrite(network, context_of(case, recipes[-1]), call.knobs))
+        steps.append(method.rewrite(network, replace(context, recipe=recipes[-1]), call.knobs))
         network = steps[-1].network
     return _chained(network, steps), recipes
 

@@ -156,14 +156,17 @@ def kernel_times(events: Iterable[Event], spans: Sequence[str]) -> list[dict[str
     span that it runs in; one outside of all ``spans`` is left out as well. A call is what happens
     inside an event CALL_SPAN.
     """
+    parts = (*map(_convolutions, spans), *REST[:-1])
     calls: dict[int, dict[str, float]] = {}
     for event in events:
+        if event.name == CALL_SPAN:
+            calls.setdefault(id(event), dict.fromkeys(parts, 0.0))
         around = list(_around(event))
         call = next((outer for outer in around if outer.name == CALL_SPAN), None)
         name = event.name.removeprefix("aten::")
         if call is None or not event.name.startswith("aten::") or name in WRAPPERS:
             continue
-        times = calls.setdefault(id(call), dict.fromkeys((*map(_convolutions, spans), *REST[:-1]), 0.0))
+        times = calls.setdefault(id(call), dict.fromkeys(parts, 0.0))
         if "conv" in name:
             inside = {outer.name for outer in around}
             part = next((_convolutions(span) for span in spans if SPAN + span in inside), "")

@@ -52,6 +52,12 @@ def test_every_call_is_counted_by_itself() -> None:
     assert [call["element-wise"] for call in kernel_times(events, ())] == [5, 7]
 
 
+def test_a_call_without_any_operator_took_no_time_in_kernels() -> None:
+    assert kernel_times([inside(CALL_SPAN, 10, None)], ("A",)) == [
+        {"A convolutions": 0, "element-wise": 0, "split and concatenate": 0}
+    ]
+
+
 def test_a_layer_names_its_spans_only_while_it_is_asked_to() -> None:
     layer, x = CSRConv2d(4, 4, 3, T=4, padding=1).eval(), torch.randn(1, 4, 6, 6)
     assert isinstance(layer, HasSpans)
