@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 from torch import Tensor, nn
 
 from bench.case import Case
-from bench.methods import METHODS, Context, Left, Replaced, Rewritten
+from bench.methods import METHODS, Context, Rewritten, SecondsOf
 from bench.models import BACKBONES
 
 
@@ -25,32 +26,35 @@ def backbone_network(case: Case) -> nn.Module:
 
 def compress(network: nn.Module, case: Case, recipes: Sequence[Any]) -> Rewritten:
     """Applies the case's methods with their recipes (one per method, None where it has none)."""
-    replaced: list[Replaced] = []
-    left: list[Left] = []
+    steps: list[Rewritten] = []
     for call, recipe in zip(case.methods, recipes, strict=True):
-        step = METHODS.get(call.name).rewrite(network, context_of(case, recipe), call.knobs)
-        network = step.network
-        replaced += step.replaced
-        left += step.left
-    return Rewritten(network, tuple(replaced), tuple(left))
+        steps.append(METHODS.get(call.name).rewrite(network, context_of(case, recipe), call.knobs))
+        network = steps[-1].network
+    return _chained(network, steps)
 
 
-def prepare(case: Case) -> tuple[Rewritten, list[Any]]:
-    """Finds the recipes of the case's methods; returns the network they give, and the recipes."""
+def prepare(case: Case, seconds_of: SecondsOf | None = None) -> tuple[Rewritten, list[Any]]:
+    """Finds the recipes of the case's methods; returns the network they give, and the recipes.
+
+    ``seconds_of``: the clock for methods that choose by measured times (see Context).
+    """
     network = backbone_network(case)
     recipes: list[Any] = []
-    replaced: list[Replaced] = []
-    left: list[Left] = []
+    steps: list[Rewritten] = []
     for call in case.methods:
         method = METHODS.get(call.name)
-        context = context_of(case)
-        recipe = method.prepare(network, context, **call.knobs) if method.prepare else None
-        recipes.append(recipe)
-        step = method.rewrite(network, context_of(case, recipe), call.knobs)
-        network = step.network
-        replaced += step.replaced
-        left += step.left
-    return Rewritten(network, tuple(replaced), tuple(left)), recipes
+        context = replace(context_of(case), seconds_of=seconds_of)
+        recipes.append(method.recipe(network, context, call.knobs))
+        steps.append(method.rewrite(network, replace(context, recipe=recipes[-1]), call.knobs))
+        network = steps[-1].network
+    return _chained(network, steps), recipes
+
+
+def _chained(network: nn.Module, steps: Sequence[Rewritten]) -> Rewritten:
+    """The last step's network with the account of all steps."""
+    replaced = tuple(layer for step in steps for layer in step.replaced)
+    left = tuple(layer for step in steps for layer in step.left)
+    return Rewritten(network, replaced, left)
 
 
 def calibration_images(case: Case) -> Tensor:

@@ -4,21 +4,13 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Protocol, cast, runtime_checkable
+from typing import cast
 
-import torch
 from torch import Tensor, nn
 
 from bench.counting.layer_count import LayerCount
-
-
-@runtime_checkable
-class HasClosedForm(Protocol):
-    """A layer that knows its counts: every method's own layers do."""
-
-    def closed_form(self, output_hw: tuple[int, int]) -> LayerCount:
-        """Counts for an output map of that height and width."""
-        ...
+from bench.counting.observe import observe
+from bench.counting.protocols import HasClosedForm
 
 
 @dataclass(frozen=True)
@@ -39,35 +31,17 @@ def counted_layers(network: nn.Module, example: Tensor) -> list[CountedLayer]:
     parameters once. Transposed convolutions have no formula here: the other witnesses then differ.
     """
     layers: list[CountedLayer] = []
-    seen: set[nn.Module] = set()
-    hooks = []
+    known: set[nn.Module] = set()
 
-    def record(name: str, module: nn.Module, first: Tensor, output: Tensor) -> None:
+    def record(name: str, module: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> None:
         count = layer_count(module, output.shape)
-        if module in seen:
+        if module in known:
             count = LayerCount(0, 0, count.executed_macs, count.logical_macs)
-        seen.add(module)
-        shapes = tuple(first.shape[1:]), tuple(output.shape[1:])
+        known.add(module)
+        shapes = tuple(inputs[0].shape[1:]), tuple(output.shape[1:])
         layers.append(CountedLayer(name, type(module).__name__, *shapes, count))
 
-    for name, module in own_layers(network):
-
-        def hook(
-            module: nn.Module,
-            inputs: tuple[Tensor, ...],
-            named: dict[str, Tensor],
-            output: Tensor,
-            name: str = name,
-        ) -> None:
-            record(name, module, (*inputs, *named.values())[0], output)
-
-        hooks.append(module.register_forward_hook(hook, with_kwargs=True))
-    try:
-        with torch.no_grad():
-            network(example)
-    finally:
-        for handle in hooks:
-            handle.remove()
+    observe(network, example, own_layers(network), record)
     return layers
 
 
@@ -87,7 +61,7 @@ def own_layers(network: nn.Module) -> list[tuple[str, nn.Module]]:
 def layer_count(module: nn.Module, output_shape: tuple[int, ...]) -> LayerCount:
     """Counts of one layer from its output's shape.
 
-    The leading dimension is 1 but where the network folds places into it, as windowed attention does.
+    The batch dimension is 1 unless the network folds windows into it, as windowed attention does.
     """
     is_linear = isinstance(module, nn.Linear)
     spatial = tuple(output_shape[1:-1]) if is_linear else tuple(output_shape[2:])

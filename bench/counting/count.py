@@ -1,4 +1,4 @@
-"""The counts of a network: what is stored, what is computed, and whether the witnesses agree."""
+"""Counting a network: what is stored, what is computed, and whether the witnesses agree."""
 
 from __future__ import annotations
 
@@ -9,15 +9,14 @@ from torch import Tensor, nn
 from bench.counting.closed_form import CountedLayer, counted_layers
 from bench.counting.counts import Counts, LayerCounts
 from bench.counting.other_work import other_elements
+from bench.counting.weight_bytes import weight_bytes
 from bench.counting.witnesses import FvcoreWitness, TorchWitness
-from bench.worker.memory import weight_bytes
 
 
 def count(network: nn.Module, example: Tensor) -> Counts:
     """Counts ``network`` (eval mode, eager) on one example of shape (1, C, H, W).
 
-    ``params`` are stored, ``logical_params`` the distinct non-zero ones; ``macs`` are logical,
-    ``executed_macs`` what the layers compute; ``flops`` = 2 × executed MACs.
+    Raises ValueError for a batch other than 1.
     """
     if example.shape[0] != 1:
         raise ValueError(f"counts are per image: the batch must be 1, not {example.shape[0]}")

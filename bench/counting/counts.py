@@ -1,4 +1,4 @@
-"""The counts of a network: what is stored, and what is computed. Standard library only."""
+"""The counts of one network, as plain numbers. Standard library only."""
 
 from __future__ import annotations
 
@@ -24,10 +24,13 @@ class LayerCounts:
 
 @dataclass(frozen=True)
 class Counts:
-    """Counts of one network at batch 1. ``disagreements``: a line per witness that differs; empty is good.
+    """Counts of one network at batch 1.
 
     ``params`` are stored, ``logical_params`` the distinct non-zero ones; ``macs`` are logical,
-    ``executed_macs`` what the layers compute; ``flops`` = 2 × executed MACs.
+    ``executed_macs`` what the layers compute; ``flops`` = 2 × executed MACs. ``other_elements``: output
+    elements of all other operators. ``witnesses``: executed MACs by who counted them.
+    ``disagreements``: a line for each thing the witnesses differ on, empty where all is well.
+    ``layers``: one row for each call of a counted layer, in the order of the calls.
     """
 
     params: int

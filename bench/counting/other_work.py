@@ -1,4 +1,4 @@
-"""Work that is no MAC: normalisation, pooling, element-wise operations, copies."""
+"""Work that is not multiply-accumulate: normalisation, pooling, element-wise operations, copies."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _MACS = ("convolution", "addmm", "mm", "bmm", "baddbmm")
 
 
 class _ElementCounter(TorchDispatchMode):
-    """Adds up the output elements of every operator that computes or copies and is no MAC."""
+    """Adds up the output elements of all operators that compute or copy, except convolutions and products."""
 
     def __init__(self) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
@@ -30,7 +30,7 @@ class _ElementCounter(TorchDispatchMode):
 
 
 def other_elements(network: nn.Module, example: Tensor) -> int:
-    """Output elements of all operators of one forward pass but convolutions and matrix products.
+    """Output elements of all operators of one forward pass, except convolutions and matrix products.
 
     A BatchNorm of a (1, C, H, W) map counts C·H·W, a ReLU as much again, a concatenation as many as it
     copies; views count nothing.

@@ -13,7 +13,7 @@ from bench.counting.closed_form import counted_layers
 class Sizes:
     """Parameters of the whole network, MACs of its convolution and linear layers for one image.
 
-    ``params`` and ``macs`` are the logical ones, which zeros do not count in; ``stored_params`` is what
+    ``params`` and ``macs`` are the logical ones, which leave zeros out; ``stored_params`` is what
     the file holds and ``executed_macs`` what the layers compute.
     """
 

@@ -7,17 +7,18 @@ one flop and adds normalisation and pooling; torch counts two flops per MAC.
 from __future__ import annotations
 
 import logging
-import math
 import warnings
 from collections.abc import Iterable
 from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.utils.flop_counter import FlopCounterMode, conv_flop_count
+from torch.utils.flop_counter import FlopCounterMode
 
-FVCORE_MAC_OPERATORS = ("conv", "linear", "addmm", "int8_conv2d")
-TORCH_MAC_OPERATORS = ("convolution", "_convolution", "addmm", "mm", "qconv2d_pointwise")
+from bench.counting.operators import DISPATCHED, TRACED
+
+FVCORE_MAC_OPERATORS = ("conv", "linear", "addmm")
+TORCH_MAC_OPERATORS = ("convolution", "_convolution", "addmm", "mm")
 
 _NO_MACS = """
     abs abs_ adaptive_max_pool2d add add_ alpha_dropout argmax avg_pool2d cat ceil channel_shuffle chunk
@@ -44,11 +45,13 @@ class FvcoreWitness:
             warnings.simplefilter("ignore")  # fvcore rests on TorchScript, which warns on every call
             analysis = FlopCountAnalysis(network, example)
             analysis.unsupported_ops_warnings(False).uncalled_modules_warnings(False).tracer_warnings("none")
-            analysis.set_op_handle("csr_bench::int8_conv2d", _traced_int8_conv)
+            for operator, macs in TRACED.items():
+                analysis.set_op_handle(operator, macs)
             by_module = analysis.by_module_and_operator()
             self.unsupported = sorted(set(analysis.unsupported_ops()) - POINTWISE)
             self.uncalled = sorted(_with_parameters(network, analysis.uncalled_modules()))
-        self.by_module = {name: _macs(counts, FVCORE_MAC_OPERATORS) for name, counts in by_module.items()}
+        operators = (*FVCORE_MAC_OPERATORS, *(name.partition("::")[2] for name in TRACED))
+        self.by_module = {name: _macs(counts, operators) for name, counts in by_module.items()}
         self.macs = self.by_module[""]
 
 
@@ -57,16 +60,17 @@ class TorchWitness:
 
     def __init__(self, network: nn.Module, example: Tensor) -> None:
         # Not under inference mode: there aten::linear stays whole and is counted as nothing.
-        counter = FlopCounterMode(display=False, depth=None, custom_mapping=_int8_formulas())  # type: ignore[arg-type]
+        counter = FlopCounterMode(display=False, depth=None, custom_mapping=DISPATCHED)  # type: ignore[arg-type]
         with torch.no_grad(), counter:
             network(example)
         counts = counter.get_flop_counts()
         root = type(network).__name__
+        multiplying = (*TORCH_MAC_OPERATORS, *map(_name, DISPATCHED))
         self.by_module: dict[str, int] = {}
         for name, operators in counts.items():
-            halved = {getattr(op, "__name__", str(op)): flops // 2 for op, flops in operators.items()}
+            halved = {_name(op): flops // 2 for op, flops in operators.items()}
             path = "" if name in ("Global", root) else name.removeprefix(f"{root}.")
-            self.by_module[path] = _macs(halved, TORCH_MAC_OPERATORS)
+            self.by_module[path] = _macs(halved, multiplying)
         self.macs = self.by_module.get("", 0)
 
 
@@ -74,23 +78,10 @@ def _macs(counts: dict[str, int], operators: Iterable[str]) -> int:
     return int(sum(counts.get(operator, 0) for operator in operators))
 
 
-def _traced_int8_conv(inputs: list[Any], outputs: list[Any]) -> int:
-    """MACs of an int8 convolution in fvcore's trace, from the shapes of its weight and output."""
-    weight, output = inputs[1].type().sizes(), outputs[0].type().sizes()
-    return int(math.prod(weight[1:]) * math.prod(output))
-
-
-def _int8_formulas() -> dict[Any, Any]:
-    """torch's formula of a convolution for oneDNN's int8 one, where this build has it."""
-    if not hasattr(torch.ops.onednn, "qconv2d_pointwise"):
-        return {}
-
-    def flops(x: Any, _scale: Any, _zero: Any, weight: Any, *_rest: Any, out_shape: Any, **_kw: Any) -> int:
-        return conv_flop_count(x, weight, out_shape)
-
-    return {torch.ops.onednn.qconv2d_pointwise: flops}
+def _name(operator: Any) -> str:
+    return getattr(operator, "__name__", str(operator))
 
 
 def _with_parameters(network: nn.Module, names: Iterable[str]) -> list[str]:
-    """A module that was never called matters when weights of it were not called either."""
+    """Those of the modules that hold weights: a module without weights may stay uncalled."""
     return [name for name in names if any(True for _ in network.get_submodule(name).parameters())]

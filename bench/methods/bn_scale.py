@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from torch import nn
 
-from bench.methods.filter_l1 import check
 from bench.methods.parts.method import Context, Rewritten, method
-from bench.methods.parts.structured import Recipe, crop, plan_channels
+from bench.methods.parts.structured import Recipe, check, crop, plan_channels
 
 
 def prepare(network: nn.Module, context: Context, *, ratio: float) -> Recipe:
@@ -27,5 +26,5 @@ def bn_scale(network: nn.Module, context: Context, *, ratio: float) -> Rewritten
     L1 penalty, which Network Slimming begins with, the scales are the backbone's own: this package
     draws them, and where all are 1 the choice is arbitrary.
     """
-    recipe = context.recipe if context.recipe is not None else prepare(network, context, ratio=ratio)
-    return crop(network, recipe)
+    del ratio  # it is in the recipe
+    return crop(network, context.recipe)

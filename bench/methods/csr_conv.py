@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import math
-from typing import Any
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, ClassVar
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from bench.counting.layer_count import LayerCount
-from bench.methods.parts.method import Context, Left, Replaced, Rewritten, method
-from bench.methods.parts.selection import blocks, candidates, describe, exchange, roles
+from bench.counting.protocols import Span
+from bench.methods.parts.method import Context, Rewritten, method
+from bench.methods.parts.per_layer import Built, replace_each
+from bench.methods.parts.selection import blocks as blocks_of
+from bench.methods.parts.selection import roles
 
 ORDERS = ("batched", "literal")
 
@@ -34,7 +39,8 @@ class CSRConv2d(nn.Module):
     rectangular kernel, and in the depthwise form a go that gi does not divide.
     """
 
-    ORDERS = ORDERS
+    ORDERS: ClassVar[tuple[str, ...]] = ORDERS
+    SPANS: ClassVar[tuple[str, ...]] = ("U", "V")
 
     def __init__(
         self,
@@ -133,8 +139,30 @@ class CSRConv2d(nn.Module):
             x, self.u, self.bias_u, self.stride, self.padding, 1, self.gi if self.depthwise else 1
         )
 
+    @contextmanager
+    def spans(self, span: Span) -> Iterator[None]:
+        """Until the context ends, U convolutions run in ``span("U")`` and the steps with V in ``span("V")``.
+
+        The two methods are shadowed on this one layer, so that a call without spans costs no question.
+        """
+        conv_u, step = self._conv_u, self._step
+
+        def named_conv_u(x: Tensor) -> Tensor:
+            with span("U"):
+                return conv_u(x)
+
+        def named_step(u: Tensor, previous: Tensor) -> Tensor:
+            with span("V"):
+                return step(u, previous)
+
+        self.__dict__.update(_conv_u=named_conv_u, _step=named_step)
+        try:
+            yield
+        finally:
+            del self.__dict__["_conv_u"], self.__dict__["_step"]
+
     def closed_form(self, output_hw: tuple[int, int]) -> LayerCount:
-        """Parameters and MACs for an output map of that height and width (methods.md's formula)."""
+        """Parameters and MACs for an output map of that height and width, by the formula above."""
         kernel = self.kernel_size**2
         u_in, v_in = (1, 1) if self.depthwise else (self.gi, self.go)
         params = kernel * self.go * (u_in + v_in) + 2 + (2 * self.go if self.bias_u is not None else 0)
@@ -205,24 +233,16 @@ def csr_conv(
     """
     chosen = _chosen_blocks(network, blocks)
     role_of = roles(network) if isinstance(T, dict) else {}
-    replaced: list[Replaced] = []
-    left: list[Left] = []
-    for candidate in list(candidates(network, context.keep_first, skip)):
-        name, conv = candidate.name, candidate.conv
+
+    def build(name: str, conv: nn.Conv2d) -> Built:
         steps = T.get(role_of.get(name, ""), 0) if isinstance(T, dict) else T
-        reason = candidate.kept
-        if not reason and chosen is not None and not name.startswith(chosen):
-            reason = f"outside the blocks {blocks}"
-        if not reason and steps == 0:
-            reason = "T names only expand and project layers of inverted residuals"
-        reason = reason or _obstacle(conv, steps)
-        if reason:
-            left.append(Left(name, reason))
-            continue
-        layer = from_dense(conv, steps, order)
-        exchange(network, name, layer)
-        replaced.append(Replaced(name, describe(conv), f"CSRConv2d T={steps}"))
-    return Rewritten(network, tuple(replaced), tuple(left))
+        if chosen is not None and not name.startswith(chosen):
+            return f"outside the blocks {blocks}"
+        if steps == 0:
+            return "T names only expand and project layers of inverted residuals"
+        return _obstacle(conv, steps) or (from_dense(conv, steps, order), f"CSRConv2d T={steps}")
+
+    return replace_each(network, context, skip, build)
 
 
 def from_dense(conv: nn.Conv2d, T: int, order: str = "batched") -> CSRConv2d:
@@ -266,7 +286,7 @@ def _chosen_blocks(network: nn.Module, text: str) -> tuple[str, ...] | None:
     if not text:
         return None
     first, last = _block_range(text)
-    names = blocks(network)
+    names = blocks_of(network)
     if not first <= last < len(names):
         raise ValueError(f"blocks='{text}': the network has {len(names)} blocks, numbered from 0")
     return tuple(f"{name}." for name in names[first : last + 1])

@@ -6,7 +6,7 @@ from torch import nn
 
 from bench.methods.parts.low_rank import like
 from bench.methods.parts.method import Context, Rewritten, method
-from bench.methods.parts.per_layer import no_plain, replace_each
+from bench.methods.parts.per_layer import in_groups, replace_each
 
 
 class DepthwiseSeparableConv2d(nn.Sequential):
@@ -45,7 +45,7 @@ def depthwise_separable(network: nn.Module, context: Context, *, skip: tuple[str
 
     def build(_name: str, conv: nn.Conv2d) -> nn.Module | str:
         if conv.groups > 1:
-            return no_plain(conv)
+            return in_groups(conv)
         if conv.kernel_size == (1, 1):
             return "1×1 kernel: it has no depthwise part"
         return DepthwiseSeparableConv2d(conv)

@@ -87,9 +87,8 @@ def dnr(network: nn.Module, context: Context, *, density: float, skip: tuple[str
     four batches of 32 random images with random labels, weights held still, because the package
     carries no data. ``skip``: globs of layers to leave dense. The recipe is one number per layer.
     """
-    counts = context.recipe
-    if counts is None:
-        counts = prepare(network, context, density=density, skip=skip)
+    del density  # it is in the recipe
+    counts: dict[str, int] = context.recipe
     layers = prunable(network, skip)
     masks = already_kept(layers)
     for name, score in magnitude_scores(layers).items():

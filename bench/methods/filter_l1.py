@@ -2,20 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from torch import nn
 
 from bench.methods.parts.method import Context, Rewritten, method
-from bench.methods.parts.structured import Recipe, crop, plan_channels
-
-
-def check(*, ratio: float, **_others: Any) -> None:
-    """Raises ValueError for a ratio outside (0, 1)."""
-    if not 0 < ratio < 1:
-        raise ValueError(
-            f"ratio={ratio}: the share of channels to remove lies between 0 and 1, both excluded"
-        )
+from bench.methods.parts.structured import Recipe, check, crop, plan_channels
 
 
 def prepare(network: nn.Module, context: Context, *, ratio: float) -> Recipe:
@@ -32,6 +22,5 @@ def filter_l1(network: nn.Module, context: Context, *, ratio: float) -> Rewritte
     Channels that a shortcut ties together go together (torch-pruning's dependency graph); in networks
     with option A shortcuts only the inner width of a block can shrink, as in Li et al., section 3.3.
     """
-    return crop(
-        network, context.recipe if context.recipe is not None else prepare(network, context, ratio=ratio)
-    )
+    del ratio  # it is in the recipe
+    return crop(network, context.recipe)

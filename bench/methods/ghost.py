@@ -10,8 +10,8 @@ from torch import Tensor, nn
 
 from bench.methods.parts.low_rank import like
 from bench.methods.parts.method import Context, Rewritten, method
-from bench.methods.parts.per_layer import no_plain, replace_each
-from bench.models.backbone import draw_norm_statistics
+from bench.methods.parts.per_layer import in_groups, replace_each
+from bench.models.base import draw_norm_statistics
 
 
 class GhostConv2d(nn.Module):
@@ -91,7 +91,7 @@ def ghost(
     """
 
     def build(_name: str, conv: nn.Conv2d) -> nn.Module | str:
-        reason = no_plain(conv) if conv.groups > 1 else ""
+        reason = in_groups(conv)
         if not reason and conv.out_channels < ratio:
             reason = f"{conv.out_channels} output channels are fewer than the ratio {ratio}"
         return reason or GhostConv2d(conv, ratio, dw, relu)

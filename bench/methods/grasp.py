@@ -4,28 +4,13 @@ from __future__ import annotations
 
 from torch import nn
 
-from bench.methods.magnitude import check
 from bench.methods.parts.method import Context, Rewritten, method
-from bench.methods.parts.packed_mask import PackedMasks, pack, unpack
-from bench.methods.parts.pruning import already_kept, keep_highest, prunable, prune
+from bench.methods.parts.pruning import check
 from bench.methods.parts.saliency import grasp_scores
+from bench.methods.parts.scored_pruning import preparing, prune_by_recipe
 
 
-def prepare(
-    network: nn.Module,
-    context: Context,
-    *,
-    density: float,
-    scope: str = "global",
-    skip: tuple[str, ...] = (),
-) -> PackedMasks:
-    """The masks, packed: their scores need gradients, which the measuring process shall not repeat."""
-    layers = prunable(network, skip)
-    scores = grasp_scores(network, layers, context)
-    return pack(keep_highest(scores, density, scope, already_kept(layers)))
-
-
-@method("grasp", prepare=prepare, check=check)
+@method("grasp", prepare=preparing(grasp_scores), check=check)
 def grasp(
     network: nn.Module,
     context: Context,
@@ -42,7 +27,5 @@ def grasp(
     case's seed, because the package carries no data. ``scope``: ``global``, one threshold for all
     layers, or ``layer``, one each. ``skip``: globs of layers to leave dense.
     """
-    packed = context.recipe
-    if packed is None:
-        packed = prepare(network, context, density=density, scope=scope, skip=skip)
-    return prune(network, unpack(packed, prunable(network, skip)))
+    del density, scope  # they are in the recipe
+    return prune_by_recipe(network, context, skip)

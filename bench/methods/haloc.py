@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import platform
-import statistics
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,26 +19,17 @@ from bench.counting.closed_form import counted_layers
 from bench.errors import nearest
 from bench.methods.parts.budget_search import Option, choose
 from bench.methods.parts.low_rank import spectrum
-from bench.methods.parts.method import Context, Rewritten, method
+from bench.methods.parts.method import Context, Rewritten, SecondsOf, method
 from bench.methods.parts.per_layer import replace_each
 from bench.methods.parts.selection import candidates
-from bench.methods.tucker2 import TUCKER2, TuckerConv2d, full_ranks, unfolding
-from bench.worker.latency import CpuStopwatch, LatencyProtocol, measure
+from bench.methods.parts.tucker import TUCKER2, TuckerConv2d, full_ranks, unfolding
 
 BUDGETS = ("latency", "macs")
 MOST_RANKS = 16
 """Ranks that are tried per layer: with more of them the measurement takes longer than it can tell apart."""
 
-PROTOCOL = LatencyProtocol(
-    min_samples=24,
-    min_seconds=0.01,
-    max_seconds=0.1,
-    warmup_window=0.003,
-    warmup_steady=0.05,
-    warmup_max_seconds=0.05,
-)
 Recipe = dict[str, Any]
-_measured: dict[tuple[object, ...], float] = {}
+Geometry = tuple[object, ...]
 
 
 @dataclass(frozen=True)
@@ -62,27 +53,30 @@ class Site:
                 total += math.prod(before[1:]) * ci * rank + outputs * (taps * rank * rank + rank * co)
         return total
 
-    def seconds(self, rank: int) -> float:
-        """Measured seconds at that rank, of the dense layer for rank 0; equal layers are measured once."""
+    def geometries(self) -> list[Geometry]:
+        """By call: what makes two layers equal to a clock."""
         conv = self.conv
+        same = conv.kernel_size, conv.stride, conv.padding, conv.dilation, conv.bias is None
+        return [(conv.in_channels, conv.out_channels, *same, shape) for shape, _ in self.shapes]
+
+
+class LayerClock:
+    """Seconds of layers at batch 1, by the clock that was handed in; equal layers are timed once."""
+
+    def __init__(self, seconds_of: SecondsOf) -> None:
+        self._seconds_of = seconds_of
+        self._known: dict[tuple[Geometry, int], float] = {}
+
+    def seconds(self, site: Site, rank: int) -> float:
+        """Seconds of all calls of a layer at that rank, of the dense layer for rank 0."""
         total = 0.0
-        for shape, _ in self.shapes:
-            geometry = conv.kernel_size, conv.stride, conv.padding, conv.dilation, conv.bias is None
-            key = (conv.in_channels, conv.out_channels, *geometry, shape, rank, torch.get_num_threads())
-            if key not in _measured:
-                layer = TuckerConv2d(conv, (rank, rank)) if rank else conv
-                _measured[key] = seconds_of(
-                    layer, torch.randn(1, *shape, generator=torch.Generator().manual_seed(0))
-                )
-            total += _measured[key]
+        for (shape, _), geometry in zip(site.shapes, site.geometries(), strict=True):
+            if (geometry, rank) not in self._known:
+                layer = TuckerConv2d(site.conv, (rank, rank)) if rank else site.conv
+                example = torch.randn(1, *shape, generator=torch.Generator().manual_seed(0))
+                self._known[geometry, rank] = self._seconds_of(layer, example)
+            total += self._known[geometry, rank]
         return total
-
-
-def seconds_of(layer: nn.Module, example: Tensor) -> float:
-    """Median seconds of one call, on this process's CPU and threads."""
-    with torch.inference_mode():
-        latency = measure(lambda: layer(example), CpuStopwatch(), PROTOCOL)
-    return statistics.median(latency.samples)
 
 
 def kept_energy(weight: Tensor) -> Tensor:
@@ -119,7 +113,7 @@ def prepare(
 ) -> Recipe:
     """Ranks by layer, with the costs that they were chosen by.
 
-    Raises ValueError where no choice meets the budget.
+    Raises ValueError where no choice meets the budget, and for a budget of latency without a clock.
     """
     example = context.example_input()
     rows: dict[str, list[tuple[tuple[int, ...], tuple[int, ...]]]] = {}
@@ -133,23 +127,29 @@ def prepare(
         fits = not candidate.kept and not TUCKER2.obstacle(candidate.conv) and candidate.name in rows
         if fits and ranks:
             sites[candidate.name] = Site(candidate.conv, tuple(rows[candidate.name]), ranks)
+    cost: Callable[[Site, int], float] = Site.macs
     if budget_of == "latency":
-        total = seconds_of(network, example)
-    costs = {name: _costs(site, budget_of) for name, site in sites.items()}
+        if context.seconds_of is None:
+            raise ValueError(
+                "a budget of latency needs measured times, and nothing is timed here: budget_of=macs works"
+            )
+        total = context.seconds_of(network, example)
+        cost = LayerClock(context.seconds_of).seconds
+    costs = {name: {rank: cost(site, rank) for rank in (0, *site.ranks)} for name, site in sites.items()}
     # What the other layers cost, and all that happens between layers, no choice can change.
-    fixed = max(0.0, total - sum(cost[0] for cost in costs.values()))
-    total = fixed + sum(cost[0] for cost in costs.values())
+    fixed = max(0.0, total - sum(by_rank[0] for by_rank in costs.values()))
+    total = fixed + sum(by_rank[0] for by_rank in costs.values())
     options: dict[str, list[Option]] = {}
     for name, site in sites.items():
         kept = kept_energy(site.conv.weight).clamp_min(1e-12)
         options[name] = [
-            Option(rank, cost, -math.log(float(kept[rank - 1])) if rank else 0.0)
-            for rank, cost in costs[name].items()
+            Option(rank, price, -math.log(float(kept[rank - 1])) if rank else 0.0)
+            for rank, price in costs[name].items()
         ]
     try:
         chosen = choose(options, budget * total - fixed) if options else {}
     except ValueError:
-        least = fixed + sum(min(cost.values()) for cost in costs.values())
+        least = fixed + sum(min(by_rank.values()) for by_rank in costs.values())
         share = least / total if total > 0 else 1.0
         raise ValueError(
             f"budget={budget} of the {budget_of} cannot be met: rank {step} everywhere is at {share:.3f}"
@@ -161,7 +161,9 @@ def prepare(
         "budget_of": budget_of,
         "planned_share": planned / total,
         "dense_cost": total,
-        "costs": {name: {str(rank): cost for rank, cost in by.items()} for name, by in costs.items()},
+        "costs": {
+            name: {str(rank): price for rank, price in by_rank.items()} for name, by_rank in costs.items()
+        },
         "machine": platform.machine() if budget_of == "latency" else None,
         "threads": torch.get_num_threads() if budget_of == "latency" else None,
     }
@@ -189,10 +191,8 @@ def haloc(
     The times are in the recipe. ``budget_of: macs``: the same search with MACs, no clock, the same
     answer everywhere. ``skip``: globs of layers to leave dense.
     """
-    recipe: Recipe = context.recipe
-    if recipe is None:
-        recipe = prepare(network, context, budget=budget, budget_of=budget_of, step=step, skip=skip)
-    ranks: dict[str, int] = recipe["ranks"]
+    del budget, budget_of  # they are in the recipe
+    ranks: dict[str, int] = context.recipe["ranks"]
 
     def build(name: str, conv: nn.Conv2d) -> nn.Module | str:
         reason = TUCKER2.obstacle(conv)
@@ -209,8 +209,3 @@ def _ranks(conv: nn.Conv2d, step: int) -> tuple[int, ...]:
     """Multiples of the step below the full rank, at most sixteen of them, evenly taken."""
     every = range(step, min(full_ranks(conv)), step)
     return tuple(every[:: max(1, math.ceil(len(every) / MOST_RANKS))])
-
-
-def _costs(site: Site, budget_of: str) -> dict[int, float]:
-    cost = site.seconds if budget_of == "latency" else site.macs
-    return {rank: cost(rank) for rank in (0, *site.ranks)}

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
-from bench.counting.closed_form import HasClosedForm
+from bench.counting.protocols import HasClosedForm
 from bench.errors import nearest
 from bench.methods.parts.int8_conv import Int8Conv2d, available, calibrated
 from bench.methods.parts.masking import MaskedConv2d
@@ -85,8 +85,6 @@ def int8(
                 "this build of torch has no int8 convolution (oneDNN's): scheme weight_only works"
             )
         ranges = context.recipe
-        if ranges is None:
-            ranges = prepare(network, context, scheme=scheme, skip=skip) or {}
     replaced: list[Replaced] = []
     left: list[Left] = []
     for name, module in list(network.named_modules()):

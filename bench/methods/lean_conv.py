@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from bench.counting.layer_count import LayerCount
 from bench.errors import nearest
 from bench.methods.parts.method import Context, Rewritten, method
-from bench.methods.parts.per_layer import no_plain, no_square, pads, replace_each
+from bench.methods.parts.per_layer import not_plain, not_square, pads, replace_each
 
 STENCILS: dict[str, tuple[int, ...]] = {
     "4-point": (1, 3, 5, 7),
@@ -176,7 +176,7 @@ def lean_conv(
 
 
 def _obstacle(conv: nn.Conv2d, group_size: int) -> str:
-    reason = no_plain(conv) or no_square(conv, 3)
+    reason = not_plain(conv) or not_square(conv, 3)
     if reason:
         return reason
     if pads(conv) != tuple(conv.dilation):

@@ -2,26 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from torch import nn
 
 from bench.methods.parts.method import Context, Rewritten, method
-from bench.methods.parts.pruning import (
-    already_kept,
-    check_density,
-    check_scope,
-    keep_highest,
-    prunable,
-    prune,
-)
+from bench.methods.parts.pruning import already_kept, check, keep_highest, prunable, prune
 from bench.methods.parts.saliency import magnitude_scores
-
-
-def check(*, density: float, scope: str = "global", **_others: Any) -> None:
-    """Raises ValueError for a density outside (0, 1] and an unknown scope."""
-    check_density(density)
-    check_scope(scope)
 
 
 @method("magnitude", check=check)

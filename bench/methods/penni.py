@@ -12,7 +12,7 @@ from bench.counting.layer_count import LayerCount
 from bench.methods.parts.low_rank import fill, like, spectrum
 from bench.methods.parts.masking import masked
 from bench.methods.parts.method import Context, Rewritten, method
-from bench.methods.parts.per_layer import kernel_words, no_plain, pads, replace_each
+from bench.methods.parts.per_layer import kernel_words, not_plain, pads, replace_each
 
 
 class SharedBasis2d(nn.Module):
@@ -115,7 +115,7 @@ def penni(
     """
 
     def build(_name: str, conv: nn.Conv2d) -> nn.Module | str:
-        reason = no_plain(conv)
+        reason = not_plain(conv)
         if not reason and conv.kernel_size == (1, 1):
             reason = "1×1 kernel: one tap has no basis"
         if not reason and d > math.prod(conv.kernel_size):

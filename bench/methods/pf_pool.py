@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import torch
 from torch import Tensor, nn
 
+from bench.counting.observe import observe
 from bench.methods.parts.method import Context, Rewritten, method
-from bench.methods.parts.per_layer import no_square, pads, replace_each
+from bench.methods.parts.per_layer import not_square, pads, replace_each
 from bench.methods.parts.selection import exchange
 
 
@@ -32,7 +32,7 @@ def pf_pool(network: nn.Module, context: Context, *, skip: tuple[str, ...] = ())
     norms = _norms_behind(network, context)
 
     def build(name: str, conv: nn.Conv2d) -> nn.Module | str:
-        reason = no_square(conv, 3)
+        reason = not_square(conv, 3)
         if not reason and conv.in_channels != conv.out_channels:
             reason = f"{conv.in_channels}→{conv.out_channels} channels: a pooling keeps their number"
         if not reason and (conv.dilation != (1, 1) or pads(conv) != (1, 1)):
@@ -50,25 +50,13 @@ def _norms_behind(network: nn.Module, context: Context) -> dict[str, str]:
     """Convolution -> the BatchNorm whose input is that very tensor, seen in one forward pass."""
     outputs: dict[int, tuple[str, Tensor]] = {}
     found: dict[str, str] = {}
-    hooks = []
-    for name, module in network.named_modules():
+
+    def match(name: str, module: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> None:
         if isinstance(module, nn.Conv2d):
+            outputs[id(output)] = name, output  # kept alive, or its id would be given to another
+        elif id(inputs[0]) in outputs:
+            found[outputs[id(inputs[0])][0]] = name
 
-            def note(_module: nn.Module, _inputs: object, output: Tensor, name: str = name) -> None:
-                outputs[id(output)] = name, output  # kept alive, or its id would be given to another
-
-            hooks.append(module.register_forward_hook(note))
-        elif isinstance(module, nn.BatchNorm2d):
-
-            def match(_module: nn.Module, inputs: tuple[Tensor, ...], name: str = name) -> None:
-                if id(inputs[0]) in outputs:
-                    found[outputs[id(inputs[0])][0]] = name
-
-            hooks.append(module.register_forward_pre_hook(match))
-    try:
-        with torch.no_grad():
-            network(context.example_input())
-    finally:
-        for hook in hooks:
-            hook.remove()
+    layers = [(n, m) for n, m in network.named_modules() if isinstance(m, nn.Conv2d | nn.BatchNorm2d)]
+    observe(network, context.example_input(), layers, match)
     return found

@@ -89,12 +89,10 @@ def precrop(
     largest L1 norm stay. A smaller dense network; each layer's account says achieved against asked.
     ``iterations`` are SynFlow's.
     """
-    recipe = context.recipe
-    if recipe is None:
-        recipe = prepare(network, context, density=density, scorer=scorer, iterations=iterations)
-    asked: dict[str, float] = recipe["asked"]
+    del density, scorer, iterations  # they are in the recipe
+    asked: dict[str, float] = context.recipe["asked"]
     before = {name: _weights(network, name) for name in asked}
-    cropped = crop(network, recipe["channels"])
+    cropped = crop(network, context.recipe["channels"])
     said = {
         name: f", density {_weights(network, name) / before[name]:.3f}, asked {share:.3f}"
         for name, share in asked.items()

@@ -10,8 +10,8 @@ import torch
 from torch import Tensor, nn
 
 from bench.methods.parts.masking import MaskedConv2d, masked
-from bench.methods.parts.method import Context, Left, Replaced, Rewritten, method
-from bench.methods.parts.selection import candidates, describe, exchange
+from bench.methods.parts.method import Context, Rewritten, method
+from bench.methods.parts.per_layer import Built, in_groups, kernel_words, replace_each
 from bench.methods.parts.tap_conv import TapConv2d
 
 # Supports on a 3×3 kernel, positions row-major 0..8, by the number of taps.
@@ -120,24 +120,16 @@ def psconv(
     """
     kind = parse(variant)
     generator = torch.Generator().manual_seed(context.seed)
-    replaced: list[Replaced] = []
-    left: list[Left] = []
-    for candidate in list(candidates(network, context.keep_first, skip)):
-        name, conv = candidate.name, candidate.conv
-        reason = candidate.kept
-        if not reason and conv.kernel_size != (3, 3):
-            reason = f"{conv.kernel_size[0]}×{conv.kernel_size[1]} kernel: only 3×3 has supports"
-        if not reason and conv.groups != 1:
-            reason = "depthwise convolution" if conv.groups == conv.in_channels else "grouped convolution"
-        if not reason and form == "executed" and isinstance(conv, MaskedConv2d):
-            reason = "masked before: the executed form knows no other zeros than its own"
-        if reason:
-            left.append(Left(name, reason))
-            continue
+
+    def build(_name: str, conv: nn.Conv2d) -> Built:
+        if conv.kernel_size != (3, 3):
+            return f"{kernel_words(conv)} kernel: only 3×3 has supports"
+        if conv.groups != 1:
+            return in_groups(conv)
+        if form == "executed" and isinstance(conv, MaskedConv2d):
+            return "masked before: the executed form knows no other zeros than its own"
         mask = supports(kind, conv.out_channels, conv.in_channels, generator)
         layer = masked(conv, mask) if form == "masked" else TapConv2d(conv, support_table(kind))
-        exchange(network, name, layer)
-        replaced.append(
-            Replaced(name, describe(conv), f"{variant}, density {float(mask.float().mean()):.3f}")
-        )
-    return Rewritten(network, tuple(replaced), tuple(left))
+        return layer, f"{variant}, density {float(mask.float().mean()):.3f}"
+
+    return replace_each(network, context, skip, build)

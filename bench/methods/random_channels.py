@@ -5,9 +5,8 @@ from __future__ import annotations
 import torch
 from torch import nn
 
-from bench.methods.filter_l1 import check
 from bench.methods.parts.method import Context, Rewritten, method
-from bench.methods.parts.structured import Recipe, crop, plan_channels
+from bench.methods.parts.structured import Recipe, check, crop, plan_channels
 
 
 def prepare(network: nn.Module, context: Context, *, ratio: float) -> Recipe:
@@ -26,5 +25,5 @@ def random_channels(network: nn.Module, context: Context, *, ratio: float) -> Re
     Channels that a shortcut ties together go together. Latency and memory of the result are those of
     any ranking at the same ratio; what a ranking adds is accuracy alone.
     """
-    recipe = context.recipe if context.recipe is not None else prepare(network, context, ratio=ratio)
-    return crop(network, recipe)
+    del ratio  # it is in the recipe
+    return crop(network, context.recipe)

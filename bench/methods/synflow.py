@@ -6,16 +6,17 @@ from typing import Any
 
 from torch import nn
 
-from bench.methods.magnitude import check as check_density_and_scope
 from bench.methods.parts.method import Context, Rewritten, method
-from bench.methods.parts.packed_mask import PackedMasks, pack, unpack
-from bench.methods.parts.pruning import prunable, prune
+from bench.methods.parts.packed_mask import PackedMasks, pack
+from bench.methods.parts.pruning import check_density, check_scope, prunable
 from bench.methods.parts.saliency import SynFlow
+from bench.methods.parts.scored_pruning import prune_by_recipe
 
 
 def check(*, density: float, iterations: int = 100, scope: str = "global", **_others: Any) -> None:
     """Raises ValueError for a density outside (0, 1], no iteration, and an unknown scope."""
-    check_density_and_scope(density=density, scope=scope)
+    check_density(density)
+    check_scope(scope)
     if iterations < 1:
         raise ValueError(f"iterations={iterations}: at least 1 is needed, the paper takes 100")
 
@@ -52,7 +53,5 @@ def synflow(
     the density 10^-c. ``scope``: ``global``, one threshold for all layers, or ``layer``, one each.
     ``skip``: globs of layers to leave dense.
     """
-    packed = context.recipe
-    if packed is None:
-        packed = prepare(network, context, density=density, iterations=iterations, scope=scope, skip=skip)
-    return prune(network, unpack(packed, prunable(network, skip)))
+    del density, iterations, scope  # they are in the recipe
+    return prune_by_recipe(network, context, skip)

@@ -1,5 +1,21 @@
-"""Backbones: the networks before compression, one file each, found by their decorator."""
+"""Backbones: the networks before compression, one file each, found by their decorator.
 
-from bench.models.backbone import BACKBONES, Backbone, backbone
+The names below are loaded when they are asked for: importing this package alone imports no torch.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from bench.models.base import BACKBONES, Backbone, backbone
+else:
+
+    def __getattr__(name: str) -> object:
+        if name not in __all__:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        return getattr(importlib.import_module("bench.models.base"), name)
+
 
 __all__ = ["BACKBONES", "Backbone", "backbone"]

@@ -9,7 +9,8 @@ from types import ModuleType
 
 from torch import nn
 
-from bench.models.backbone import BACKBONES, Backbone, Shape
+from bench.case import Shape
+from bench.models.base import BACKBONES, Backbone
 from bench.models.torchvision_guard import torchvision_models
 
 
@@ -19,8 +20,7 @@ def _torchvision_names() -> Iterable[str]:
 
 
 def _torchvision_build(classes: int, name: str) -> nn.Module:
-    # Inception-v3 and GoogLeNet draw their weights by a slow truncated normal unless told not to,
-    # and answer with auxiliary heads in training only.
+    # Without init_weights these two warn, and use the auxiliary heads in training only.
     extra = {"init_weights": True} if name in ("googlenet", "inception_v3") else {}
     if name == "googlenet":
         extra["aux_logits"] = False  # its auxiliary heads never run in eval mode

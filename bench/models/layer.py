@@ -7,7 +7,7 @@ from functools import partial
 
 from torch import Tensor, nn
 
-from bench.models.backbone import BACKBONES, Backbone
+from bench.models.base import BACKBONES, Backbone
 
 _NAME = re.compile(r"([1-9]\d*)-([1-9]\d*)-k([1-9]\d*)(?:-s([1-9]\d*))?")
 

@@ -7,7 +7,7 @@ import itertools
 import torch
 from torch import Tensor, nn
 
-from bench.models.backbone import backbone
+from bench.models.base import backbone
 
 STREAMS = 4
 """Streams of a block; stream t sees (2t+1)×(2t+1) pixels (section 3.2)."""

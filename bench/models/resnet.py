@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from bench.models.backbone import backbone
+from bench.models.base import backbone
 
 
 class BasicBlock(nn.Module):

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from functools import partial
-
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from bench.models.backbone import backbone
+from bench.models.base import backbone
 
 
 class OptionA(nn.Module):
@@ -68,12 +66,28 @@ class ResNetCifar(nn.Module):
         return self.fc(self.pool(x).flatten(1))  # type: ignore[no-any-return]
 
 
-def _build(classes: int, depth: int) -> nn.Module:
-    return ResNetCifar(depth, classes)
+# The residual stream has no projection: its width is that of the stem and of every conv2.
 
 
-for _depth in (20, 32, 56, 110):
-    _builder = partial(_build, depth=_depth)
-    _builder.__doc__ = f"ResNet-{_depth} for CIFAR, option A shortcuts (He et al. 2016)."
-    # The residual stream has no projection: its width is that of the stem and of every conv2.
-    backbone(f"resnet{_depth}", fixed_width=("conv1", "*.conv2"))(_builder)
+@backbone("resnet20", fixed_width=("conv1", "*.conv2"))
+def resnet20(classes: int) -> nn.Module:
+    """ResNet-20 for CIFAR, option A shortcuts (He et al. 2016)."""
+    return ResNetCifar(20, classes)
+
+
+@backbone("resnet32", fixed_width=("conv1", "*.conv2"))
+def resnet32(classes: int) -> nn.Module:
+    """ResNet-32 for CIFAR, option A shortcuts (He et al. 2016)."""
+    return ResNetCifar(32, classes)
+
+
+@backbone("resnet56", fixed_width=("conv1", "*.conv2"))
+def resnet56(classes: int) -> nn.Module:
+    """ResNet-56 for CIFAR, option A shortcuts (He et al. 2016)."""
+    return ResNetCifar(56, classes)
+
+
+@backbone("resnet110", fixed_width=("conv1", "*.conv2"))
+def resnet110(classes: int) -> nn.Module:
+    """ResNet-110 for CIFAR, option A shortcuts (He et al. 2016)."""
+    return ResNetCifar(110, classes)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from bench.models.backbone import backbone
+from bench.models.base import backbone
 
 # Output channels of the thirteen convolutions; P: max-pooling; negative: a 1×1 kernel instead of 3×3.
 LAYERS: tuple[int | str, ...] = (

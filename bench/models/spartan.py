@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from bench.models.backbone import backbone
+from bench.models.base import backbone
 
 WIDTHS = (32, 64, 128, 256)
 BLOCKS = (3, 3, 12, 2)

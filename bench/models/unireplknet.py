@@ -6,13 +6,11 @@ and are merged into one depthwise convolution with bias before the network is us
 
 from __future__ import annotations
 
-from functools import partial
-
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from bench.models.backbone import backbone
+from bench.models.base import backbone
 
 STAGES = ((3, 2), (13, 2), (13, 6), (13, 2))
 """Kernel size and number of blocks of each stage, for the sizes A, F and P."""
@@ -110,13 +108,19 @@ class UniRepLKNet(nn.Module):
         return self.fc(self.norm(x.mean((2, 3))))  # type: ignore[no-any-return]
 
 
-def _build(classes: int, width: int) -> nn.Module:
-    return UniRepLKNet(width, classes)
+@backbone("unireplknet_a", input=(3, 224, 224), classes=1000)
+def unireplknet_a(classes: int) -> nn.Module:
+    """UniRepLKNet-A, merged for inference: depthwise 13×13 kernels (CVPR 2024)."""
+    return UniRepLKNet(WIDTHS["a"], classes)
 
 
-for _size, _width in WIDTHS.items():
-    _builder = partial(_build, width=_width)
-    _builder.__doc__ = (
-        f"UniRepLKNet-{_size.upper()}, merged for inference: depthwise 13×13 kernels (CVPR 2024)."
-    )
-    backbone(f"unireplknet_{_size}", input=(3, 224, 224), classes=1000)(_builder)
+@backbone("unireplknet_f", input=(3, 224, 224), classes=1000)
+def unireplknet_f(classes: int) -> nn.Module:
+    """UniRepLKNet-F, merged for inference: depthwise 13×13 kernels (CVPR 2024)."""
+    return UniRepLKNet(WIDTHS["f"], classes)
+
+
+@backbone("unireplknet_p", input=(3, 224, 224), classes=1000)
+def unireplknet_p(classes: int) -> nn.Module:
+    """UniRepLKNet-P, merged for inference: depthwise 13×13 kernels (CVPR 2024)."""
+    return UniRepLKNet(WIDTHS["p"], classes)

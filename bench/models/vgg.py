@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
-from bench.models.backbone import backbone
+from bench.models.base import backbone
 
 CONFIGURATION_D: tuple[int | str, ...] = (
     64, 64, "P", 128, 128, "P", 256, 256, 256, "P", 512, 512, 512, "P", 512, 512, 512, "P",

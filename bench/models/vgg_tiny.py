@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from torch import nn
 
-from bench.models.backbone import backbone
+from bench.models.base import backbone
 from bench.models.vgg import VGG
 
 

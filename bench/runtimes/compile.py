@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from bench.runtimes.runtime import Forward, runtime
+from bench.runtimes.base import Forward, runtime
 
 
 @runtime("compile")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
-from bench.runtimes.runtime import Forward, runtime
+from bench.runtimes.base import Forward, runtime
 
 
 @runtime("eager")

@@ -30,8 +30,9 @@ def count_case(case: Case) -> Counted:
     try:
         from bench.counting.count import count
         from bench.network import context_of, prepare
+        from bench.worker.layer_time import seconds_of
 
-        rewritten, recipes = prepare(case)
+        rewritten, recipes = prepare(case, seconds_of)
         counts = count(rewritten.network, context_of(case).example_input())
     except Exception as error:  # noqa: BLE001 - a failed case is a result: the record carries the traceback
         return Counted(error=Failure.of(error, "count"))

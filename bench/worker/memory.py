@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import torch
 from torch import nn
 
+from bench.counting.protocols import HasOrders
+from bench.counting.weight_bytes import weight_bytes
 from bench.worker.protocol import Memory
 
 _STATUS = Path("/proc/self/status")
@@ -60,12 +61,6 @@ def live_peak(call: Callable[[], object]) -> int | None:
     return peak
 
 
-def weight_bytes(network: nn.Module) -> int:
-    """Bytes of everything a state_dict holds: parameters and persistent buffers, shared ones once."""
-    tensors = {t.data_ptr() if t.numel() else id(t): t for t in network.state_dict().values()}
-    return sum(t.numel() * t.element_size() for t in tensors.values())
-
-
 def memory(
     network: nn.Module, call: Callable[[], object], mark: ResidentMark, device: str, orders: bool = False
 ) -> Memory:
@@ -96,8 +91,8 @@ def memory(
 
 
 def live_peak_by_order(network: nn.Module, call: Callable[[], object]) -> dict[str, int] | None:
-    """Live peak with each order that layers offer (``ORDERS`` of their class, ``order``); None without."""
-    layers: list[Any] = [module for module in network.modules() if hasattr(module, "ORDERS")]
+    """Live peak with each order of steps that layers offer (HasOrders); None where no layer offers any."""
+    layers: list[HasOrders] = [module for module in network.modules() if isinstance(module, HasOrders)]
     if not layers:
         return None
     found: dict[str, int] = {}

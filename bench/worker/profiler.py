@@ -9,11 +9,18 @@ from __future__ import annotations
 import statistics
 import time
 from collections import defaultdict
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Iterable, Iterator, Sequence
+from typing import TYPE_CHECKING, Any, Protocol
 
 from bench.worker.cores import pin
 from bench.worker.protocol import Job, Profiled, ProfiledLayer, answer_one
+
+if TYPE_CHECKING:  # torch itself is imported only when this process is bound to its cores
+    from torch import Tensor, nn
+
+    from bench.counting.protocols import HasSpans
+
+    Layers = dict[str, nn.Module]
 
 REPEATS = 30
 MOVING = frozenset(
@@ -24,26 +31,33 @@ WRAPPERS = frozenset(
     {"conv2d", "convolution", "_convolution", "empty", "empty_like", "empty_strided"}
     | {"resize_", "as_strided_", "to", "_to_copy"}
 )
-U_SPAN = "bench: U"
 CALL_SPAN = "bench: call"
-PARTS = ("U convolutions", "V convolutions", "element-wise", "split and concatenate", "dispatch")
+SPAN = "bench: part "
+"""A part that a layer announces is in the profile under this and its own name."""
+
+REST = ("element-wise", "split and concatenate", "dispatch")
+PARTS = ("U convolutions", "V convolutions", *REST)
+"""The parts of a CSR-Conv layer; a layer with other spans has parts of other names before REST."""
 
 
-@dataclass(frozen=True)
-class Span:
-    """One profiled event: name, start and duration in nanoseconds."""
+class Event(Protocol):
+    """What is read of an event in torch's profile; times in microseconds."""
 
     name: str
-    start: int
-    duration: int
+    cpu_parent: Event | None
+
+    @property
+    def self_cpu_time_total(self) -> float:
+        """The event's own time, without that of the events inside it."""
+        ...
 
 
 def profile(job: Job) -> Profiled:
-    """Median seconds of every counted layer and of the whole network; the parts of each CSR-Conv layer."""
+    """Median seconds of the whole network and of every counted layer, by parts where the layer has spans."""
     import torch
 
     from bench.counting.closed_form import own_layers
-    from bench.methods.csr_conv import CSRConv2d
+    from bench.counting.protocols import HasSpans
     from bench.network import backbone_network, compress
     from bench.plugins import load_plugins
     from bench.worker import host
@@ -64,7 +78,7 @@ def profile(job: Job) -> Profiled:
         parts = {
             name: _parts(layer, inputs, seconds[name])
             for name, layer, inputs in _inputs(network, layers, example)
-            if isinstance(layer, CSRConv2d)
+            if isinstance(layer, HasSpans)
         }
     rows = tuple(ProfiledLayer(name, seconds[name], parts.get(name)) for name in layers)
     return Profiled(host=host.fingerprint("cpu"), seconds=total, layers=rows)
@@ -76,104 +90,96 @@ def _timed(call: Any) -> float:
     return time.perf_counter() - start
 
 
-def _layer_seconds(network: Any, layers: dict[str, Any], example: Any) -> dict[str, float]:
+def _layer_seconds(network: nn.Module, layers: Layers, example: Tensor) -> dict[str, float]:
     """Median seconds per forward inside each layer, from clocks before and after it."""
+    from bench.counting.observe import observed
+
     taken: dict[str, list[float]] = defaultdict(list)
     started: dict[str, float] = {}
-    hooks = []
-    for name, layer in layers.items():
 
-        def before(_layer: Any, _inputs: Any, name: str = name) -> None:
-            started[name] = time.perf_counter()
+    def begins(name: str) -> None:
+        started[name] = time.perf_counter()
 
-        def after(_layer: Any, _inputs: Any, _output: Any, name: str = name) -> None:
-            taken[name].append(time.perf_counter() - started[name])
+    def ends(name: str, *_call: object) -> None:
+        taken[name].append(time.perf_counter() - started[name])
 
-        hooks += [layer.register_forward_pre_hook(before), layer.register_forward_hook(after)]
-    for _ in range(REPEATS):
-        network(example)
-    for hook in hooks:
-        hook.remove()
+    with observed(layers.items(), ends, begins):
+        for _ in range(REPEATS):
+            network(example)
     return {name: statistics.median(taken[name]) if taken[name] else 0.0 for name in layers}
 
 
-def _inputs(network: Any, layers: dict[str, Any], example: Any) -> list[tuple[str, Any, Any]]:
-    """Every layer with the input it really gets."""
-    found: list[tuple[str, Any, Any]] = []
-    hooks = [
-        layer.register_forward_hook(lambda m, i, _o, name=name: found.append((name, m, i[0].clone())))
-        for name, layer in layers.items()
-    ]
-    network(example)
-    for hook in hooks:
-        hook.remove()
+def _inputs(network: nn.Module, layers: Layers, example: Tensor) -> list[tuple[str, nn.Module, Tensor]]:
+    """Every call of a layer with the input that it really gets."""
+    from bench.counting.observe import observe
+
+    found: list[tuple[str, nn.Module, Tensor]] = []
+
+    def keep(name: str, layer: nn.Module, inputs: tuple[Tensor, ...], _output: Tensor) -> None:
+        found.append((name, layer, inputs[0].clone()))
+
+    observe(network, example, layers.items(), keep)
     return found
 
 
-def _parts(layer: Any, inputs: Any, seconds: float) -> dict[str, float]:
-    """Seconds of one CSR-Conv layer by part; dispatch is what the kernels do not explain."""
+def _parts(layer: HasSpans, inputs: Tensor, seconds: float) -> dict[str, float]:
+    """Seconds of one layer by part; dispatch is what the kernels do not explain."""
     import torch
 
-    own_conv_u = layer._conv_u
-
-    def named_conv_u(x: Any) -> Any:
-        with torch.profiler.record_function(U_SPAN):
-            return own_conv_u(x)
-
-    layer._conv_u = named_conv_u
-    try:
+    assert isinstance(layer, torch.nn.Module)
+    with layer.spans(lambda name: torch.autograd.profiler.record_function(SPAN + name)):
         for _ in range(3):
             layer(inputs)
-        with torch.autograd.profiler.profile(use_kineto=True) as events:
+        # Not torch.profiler.profile: its import costs 0.7 s.
+        with torch.autograd.profiler.profile(use_kineto=True) as profiled:
             for _ in range(REPEATS):
-                with torch.profiler.record_function(CALL_SPAN):
+                with torch.autograd.profiler.record_function(CALL_SPAN):
                     layer(inputs)
-    finally:
-        del layer._conv_u
-    results = events.kineto_results
-    assert results is not None
-    spans = [Span(e.name(), e.start_ns(), e.duration_ns()) for e in results.events() if e.duration_ns() > 0]
-    calls = kernel_times(spans)
-    kernels = {part: statistics.median(call[part] for call in calls) / 1e9 for part in PARTS[:-1]}
+    events = profiled.function_events
+    assert events is not None
+    calls = kernel_times(events, layer.SPANS)
+    kernels = {part: statistics.median(call[part] for call in calls) / 1e6 for part in calls[0]}
     return {**kernels, "dispatch": max(0.0, seconds - sum(kernels.values()))}
 
 
-def kernel_times(spans: list[Span]) -> list[dict[str, int]]:
-    """Nanoseconds of the operators' own time by part, without dispatch, for each call of the layer.
+def kernel_times(events: Iterable[Event], spans: Sequence[str]) -> list[dict[str, float]]:
+    """Microseconds of the operators' own time by part, without dispatch, for each call of the layer.
 
-    An operator's own time is its duration less that of the operators inside it. That of wrappers and
-    allocations (WRAPPERS) is dispatch and left out. A convolution is U's inside a span U_SPAN, else
-    V's. A call begins with a span CALL_SPAN.
+    That of wrappers and allocations (WRAPPERS) is dispatch and left out. A convolution belongs to the
+    span that it runs in; one outside of all ``spans`` is left out as well. A call is what happens
+    inside an event CALL_SPAN.
     """
-    calls: list[dict[str, int]] = []
-    for span, enclosing, own in _nested(spans):
-        if span.name == CALL_SPAN:
-            calls.append(dict.fromkeys(PARTS[:-1], 0))
-        name = span.name.removeprefix("aten::")
-        if not calls or not span.name.startswith("aten::") or name in WRAPPERS:
+    parts = (*map(_convolutions, spans), *REST[:-1])
+    calls: dict[int, dict[str, float]] = {}
+    for event in events:
+        if event.name == CALL_SPAN:
+            calls.setdefault(id(event), dict.fromkeys(parts, 0.0))
+        around = list(_around(event))
+        call = next((outer for outer in around if outer.name == CALL_SPAN), None)
+        name = event.name.removeprefix("aten::")
+        if call is None or not event.name.startswith("aten::") or name in WRAPPERS:
             continue
+        times = calls.setdefault(id(call), dict.fromkeys(parts, 0.0))
         if "conv" in name:
-            part = "U convolutions" if U_SPAN in enclosing else "V convolutions"
+            inside = {outer.name for outer in around}
+            part = next((_convolutions(span) for span in spans if SPAN + span in inside), "")
         else:
-            part = "split and concatenate" if name in MOVING else "element-wise"
-        calls[-1][part] += own
-    return calls
+            part = REST[1] if name in MOVING else REST[0]
+        if part:
+            times[part] += event.self_cpu_time_total
+    return list(calls.values())
 
 
-def _nested(spans: list[Span]) -> list[tuple[Span, list[str], int]]:
-    """Each span with the names around it and its own nanoseconds; spans of one thread nest, never cross."""
-    stack: list[int] = []
-    ordered = sorted(spans, key=lambda span: (span.start, -span.duration))
-    own = [span.duration for span in ordered]
-    around: list[list[str]] = []
-    for at, span in enumerate(ordered):
-        while stack and ordered[stack[-1]].start + ordered[stack[-1]].duration <= span.start:
-            stack.pop()
-        if stack:
-            own[stack[-1]] -= span.duration
-        around.append([ordered[outer].name for outer in stack])
-        stack.append(at)
-    return [(span, around[at], max(0, own[at])) for at, span in enumerate(ordered)]
+def _convolutions(span: str) -> str:
+    return f"{span} convolutions"
+
+
+def _around(event: Event) -> Iterator[Event]:
+    """The events around an event, from the inside out."""
+    outer = event.cpu_parent
+    while outer is not None:
+        yield outer
+        outer = outer.cpu_parent
 
 
 def main() -> None:

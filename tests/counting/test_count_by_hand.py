@@ -9,7 +9,8 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from bench.counting.counts import Count, count
+from bench.counting.count import count
+from bench.counting.counts import Counts
 from bench.counting.layer_count import LayerCount
 from bench.counting.other_work import other_elements
 from bench.methods.csr_conv import CSRConv2d
@@ -84,12 +85,12 @@ class Named(Module):
         return out
 
 
-def four(counts: Count) -> tuple[int, int, int, int]:
+def four(counts: Counts) -> tuple[int, int, int, int]:
     """Stored and logical parameters, executed and logical MACs."""
     return counts.params, counts.logical_params, counts.executed_macs, counts.macs
 
 
-def agreed(counts: Count) -> bool:
+def agreed(counts: Counts) -> bool:
     return counts.disagreements == () and len(set(counts.witnesses.values())) == 1
 
 

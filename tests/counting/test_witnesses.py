@@ -9,9 +9,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from bench.counting.closed_form import HasClosedForm, counted_layers, own_layers
-from bench.counting.counts import count
+from bench.counting.closed_form import counted_layers, own_layers
+from bench.counting.count import count
 from bench.counting.layer_count import LayerCount
+from bench.counting.protocols import HasClosedForm
 from bench.counting.witnesses import FvcoreWitness, TorchWitness
 from bench.methods.csr_conv import CSRConv2d
 from bench.methods.parts.masking import masked

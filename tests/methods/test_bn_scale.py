@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import nn
 
-from bench.counting.counts import count
+from bench.counting.count import count
 from bench.errors import InputError
 from bench.methods import METHODS, Context
 from bench.methods.bn_scale import prepare

@@ -18,7 +18,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor, nn
 
-from bench.counting.counts import count
+from bench.counting.count import count
 from bench.methods.csr_conv import ORDERS, CSRConv2d
 
 VECTORS: list[dict[str, Any]] = json.loads(

@@ -10,7 +10,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from bench.counting.counts import count
+from bench.counting.count import count
 from bench.methods import METHODS, Context, Rewritten
 from bench.methods.csr_conv import CSRConv2d, from_dense
 from bench.models import BACKBONES

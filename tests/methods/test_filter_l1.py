@@ -10,7 +10,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from bench.counting.counts import count
+from bench.counting.count import count
 from bench.methods import METHODS, Context, Rewritten
 from bench.methods.filter_l1 import prepare
 from bench.methods.parts.structured import crop, fixed_layers, last_layer

@@ -1,16 +1,20 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import pytest
 import torch
 from method_checks import TINY, alone, counts, left, rewrite, single, sound, tiny
 from torch import Tensor, nn
 
+from bench.case import Case, MethodCall
 from bench.errors import InputError
 from bench.methods import METHODS, Context, haloc
-from bench.methods.tucker2 import TuckerConv2d
+from bench.methods.parts.tucker import TuckerConv2d
 from bench.models import BACKBONES
+from bench.models.layer import SingleLayer
+from bench.network import backbone_network, compress, prepare
 from bench.plan.knobs import check_call
 
 TINY_KNOBS = {"budget_of": "macs", "step": 2}
@@ -18,11 +22,16 @@ TINY_KNOBS = {"budget_of": "macs", "step": 2}
 
 def slow_when_narrow(layer: nn.Module, example: Tensor) -> float:
     """A made-up processor: a dense layer takes 1 s per channel, a factored one 3 s and its rank."""
+    if isinstance(layer, SingleLayer):
+        layer = layer.conv
     if isinstance(layer, nn.Conv2d):
         return float(layer.out_channels)
     if isinstance(layer, TuckerConv2d):
         return 3.0 + layer.ranks[0]
     return 100.0
+
+
+CLOCKED = Context(input=TINY, seconds_of=slow_when_narrow)
 
 
 @pytest.mark.parametrize("budget", [0.278, 0.5, 0.8])
@@ -67,10 +76,8 @@ def test_kept_energy_is_that_of_the_layers() -> None:
     assert bool((haloc.kept_energy(torch.zeros(4, 4, 3, 3)) == 1).all())
 
 
-def test_measured_times_decide(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(haloc, "seconds_of", slow_when_narrow)
-    monkeypatch.setattr(haloc, "_measured", {})
-    recipe = haloc.prepare(tiny(), Context(input=TINY), budget=0.9, step=2)
+def test_measured_times_decide() -> None:
+    recipe = haloc.prepare(tiny(), CLOCKED, budget=0.9, step=2)
     # 8 and 16 s for the two layers, 100 s in all: ten must go, and only the wide one has them to give.
     assert recipe["costs"]["same"] == {"0": 8.0, "2": 5.0, "4": 7.0, "6": 9.0}
     assert recipe["costs"]["wide"] == {"0": 16.0, "2": 5.0, "4": 7.0, "6": 9.0}
@@ -81,31 +88,48 @@ def test_measured_times_decide(monkeypatch: pytest.MonkeyPatch) -> None:
     assert {e.name for e in rewritten.replaced} == set(recipe["ranks"])
 
 
-def test_a_rank_that_is_slower_than_dense_is_never_taken(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(haloc, "seconds_of", slow_when_narrow)
-    monkeypatch.setattr(haloc, "_measured", {})
+def test_a_rank_that_is_slower_than_dense_is_never_taken() -> None:
     for budget in (0.95, 0.9, 0.87):
-        recipe = haloc.prepare(tiny(), Context(input=TINY), budget=budget, step=2)
+        recipe = haloc.prepare(tiny(), CLOCKED, budget=budget, step=2)
         assert recipe["ranks"].get("same") != 6
 
 
-def test_equal_layers_are_measured_once(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_equal_layers_are_measured_once() -> None:
     calls: list[tuple[int, ...]] = []
 
     def count_calls(layer: nn.Module, example: Tensor) -> float:
         calls.append(tuple(example.shape))
         return slow_when_narrow(layer, example)
 
-    monkeypatch.setattr(haloc, "seconds_of", count_calls)
-    monkeypatch.setattr(haloc, "_measured", {})
     network = BACKBONES.get("resnet20").network()
     # Whole network; 16→16, 16→32, 32→32, 32→64, 64→64, each dense and at the multiples of 8 below its width.
-    haloc.prepare(network, Context(), budget=0.98)
+    haloc.prepare(network, Context(seconds_of=count_calls), budget=0.98)
     assert len(calls) == 1 + (1 + 1) + (1 + 1) + (1 + 3) + (1 + 3) + (1 + 7)
 
 
-def test_a_real_measurement_runs() -> None:
-    assert haloc.seconds_of(nn.Conv2d(4, 4, 3), torch.randn(1, 4, 8, 8)) > 0
+def test_nothing_is_remembered_from_one_search_to_the_next() -> None:
+    """The same layers on a clock of half the speed: every cost is doubled."""
+    first = haloc.prepare(tiny(), CLOCKED, budget=0.9, step=2)
+    slower = replace(CLOCKED, seconds_of=lambda layer, x: 2 * slow_when_narrow(layer, x))
+    second = haloc.prepare(tiny(), slower, budget=0.9, step=2)
+    assert second["dense_cost"] == 2 * first["dense_cost"]
+    assert second["ranks"] == first["ranks"]
+
+
+def test_a_budget_of_latency_without_a_clock_is_refused() -> None:
+    with pytest.raises(ValueError, match="a budget of latency needs measured times"):
+        rewrite(tiny(), "haloc", budget=0.9, step=2)
+
+
+def test_a_case_is_prepared_by_the_clock_that_is_handed_in() -> None:
+    case = Case("layer/32-32-k3", (MethodCall("haloc", {"budget": 0.9}),), input=(32, 8, 8))
+    with pytest.raises(ValueError, match="measured times"):
+        prepare(case)
+    rewritten, (recipe,) = prepare(case, slow_when_narrow)
+    # One layer, 32 s dense; 3 s and its rank with factors. Rank 24 keeps most and takes 27 of 28.8 s.
+    assert recipe["ranks"] == {"conv": 24}
+    assert [layer.name for layer in rewritten.replaced] == ["conv"]
+    assert compress(backbone_network(case), case, [recipe]).replaced == rewritten.replaced
 
 
 def test_tiny_network_by_hand() -> None:

@@ -12,13 +12,13 @@ from hypothesis import strategies as st
 from method_checks import TINY, alone, counts, left, rewrite, single, sound, tiny
 from torch import nn
 
+from bench.counting.weight_bytes import weight_bytes
 from bench.errors import InputError
 from bench.methods import METHODS, Context
 from bench.methods.csr_conv import CSRConv2d
 from bench.methods.parts.int8_conv import Int8Conv2d, available
 from bench.models import BACKBONES
 from bench.plan.knobs import check_call
-from bench.worker.memory import weight_bytes
 
 
 def test_published_size_of_resnet50() -> None:

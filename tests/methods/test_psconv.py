@@ -13,7 +13,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor, nn
 
-from bench.counting.counts import Count, count
+from bench.counting.count import count
+from bench.counting.counts import Counts
 from bench.methods import METHODS, Context, Rewritten
 from bench.methods.parts.masking import MaskedConv2d, MaskedLinear, masked
 from bench.methods.psconv import PATTERNS, parse, supports
@@ -62,7 +63,7 @@ def published(metric: str, network: str, variant: str) -> tuple[float, float]:
     raise LookupError(f"{network} {variant} {metric} is not in published.csv")
 
 
-def counts_of(name: str, variant: str, input: tuple[int, int, int] = (3, 32, 32)) -> Count:
+def counts_of(name: str, variant: str, input: tuple[int, int, int] = (3, 32, 32)) -> Counts:
     return count(on_backbone(name, variant).network, torch.randn(1, *input))
 
 

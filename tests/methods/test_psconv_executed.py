@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
 
-from bench.counting.counts import count
+from bench.counting.count import count
 from bench.errors import InputError
 from bench.methods import METHODS, Context
 from bench.methods.parts.tap_conv import TapConv2d

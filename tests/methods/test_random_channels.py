@@ -11,7 +11,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bench.counting.counts import count
+from bench.counting.count import count
 from bench.methods import METHODS, Context
 from bench.methods.random_channels import prepare
 from bench.models import BACKBONES

@@ -13,7 +13,8 @@ import torch
 from torch import nn
 
 from bench.case import Case, MethodCall
-from bench.counting.counts import Count, count
+from bench.counting.count import count
+from bench.counting.counts import Counts
 from bench.models import BACKBONES
 from bench.models import torchvision_guard as guard
 from bench.models.calibration import calibrate
@@ -52,10 +53,10 @@ def _published(metric: str) -> list[tuple[str, int, int]]:
     ]
 
 
-_COUNTED: dict[str, Count] = {}
+_COUNTED: dict[str, Counts] = {}
 
 
-def counted(name: str) -> Count:
+def counted(name: str) -> Counts:
     """The counts of a backbone, once per test run."""
     if name not in _COUNTED:
         backbone = BACKBONES.get(name)

@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from bench.counting.counts import count
+from bench.counting.count import count
 from bench.models import BACKBONES
 from bench.models.osnet import AggregationGate, OmniScaleBlock
 

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from bench.counting.counts import count
+from bench.counting.count import count
 from bench.models import BACKBONES
 from bench.models.unireplknet import (
     GlobalResponseNorm,

@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import nn
 
-from bench.counting.counts import count
+from bench.counting.count import count
 from bench.models import BACKBONES
 
 BACKBONE = BACKBONES.get("vgg16_bn_synflow")

@@ -9,7 +9,17 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from bench.analysis.records import SCHEMA, CountRecord, Json, Record, RunEnd, RunStart, Trial, from_line, typed
+from bench.analysis.records import (
+    SCHEMA,
+    CountRecord,
+    Json,
+    Record,
+    RunEnd,
+    RunStart,
+    Trial,
+    from_line,
+    typed,
+)
 from bench.analysis.store import Results
 from bench.case import DENSE, Case, MethodCall
 from bench.worker.protocol import Measured

@@ -7,7 +7,8 @@ import copy
 import torch
 from torch import Tensor, nn
 
-from bench.counting.counts import Count, count
+from bench.counting.count import count
+from bench.counting.counts import Counts
 from bench.methods import METHODS, Context, Rewritten
 from bench.models.layer import SingleLayer
 
@@ -59,7 +60,7 @@ def left(rewritten: Rewritten) -> dict[str, str]:
     return {entry.name: entry.reason for entry in rewritten.left}
 
 
-def counts(network: nn.Module, input_shape: tuple[int, int, int] = TINY) -> Count:
+def counts(network: nn.Module, input_shape: tuple[int, int, int] = TINY) -> Counts:
     """The network's counts; all witnesses must agree."""
     found = count(network, torch.randn(1, *input_shape))
     assert found.disagreements == ()

@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from bench.counting.counts import count
+from bench.counting.count import count
 from bench.methods import METHODS, Context, Rewritten
 from bench.methods.parts.masking import MaskedConv2d, MaskedLinear
 

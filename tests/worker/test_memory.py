@@ -1,10 +1,10 @@
-"""Memory: weight bytes and the peak of live tensors by hand, the resident mark as far as it is known."""
+"""Memory: the peak of live tensors by hand, the resident mark as far as it is known."""
 
 from __future__ import annotations
 
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -89,37 +89,6 @@ def test_the_peak_is_unknown_without_the_profiler(monkeypatch: pytest.MonkeyPatc
     assert memory.live_peak(lambda: None) is None
 
 
-def test_weight_bytes_by_hand() -> None:
-    assert memory.weight_bytes(nn.Conv2d(3, 16, 3)) == (3 * 16 * 9 + 16) * FLOATS
-
-
-def test_weight_bytes_hold_the_buffers_of_batchnorm() -> None:
-    # weight, bias, running mean, running variance, and one 64-bit counter
-    assert memory.weight_bytes(nn.BatchNorm2d(10)) == 4 * 10 * FLOATS + 8
-
-
-def test_weight_bytes_of_shared_weights_count_once() -> None:
-    layer = nn.Linear(10, 10)
-    assert memory.weight_bytes(nn.Sequential(layer, nn.ReLU(), layer)) == 110 * FLOATS
-    tied = nn.Sequential(nn.Linear(10, 10), nn.Linear(10, 10, bias=False))
-    tied[1].weight = tied[0].weight
-    assert memory.weight_bytes(tied) == 110 * FLOATS
-
-
-def test_weight_bytes_follow_the_type() -> None:
-    assert memory.weight_bytes(nn.Linear(10, 10).half()) == 110 * 2
-
-
-def test_weight_bytes_leave_out_what_is_not_saved() -> None:
-    network = nn.Linear(2, 2, bias=False)
-    network.register_buffer("scratch", torch.ones(100), persistent=False)
-    assert memory.weight_bytes(network) == 4 * FLOATS
-
-
-def test_weight_bytes_of_nothing_are_zero() -> None:
-    assert memory.weight_bytes(nn.ReLU()) == 0
-
-
 GROW = """
 import torch
 from bench.worker.memory import ResidentMark
@@ -184,29 +153,79 @@ def test_resident_numbers_are_bytes(monkeypatch: pytest.MonkeyPatch, tmp_path: P
     assert (mark.before, mark.peak(), mark.growth()) == (200 * 1024, 300 * 1024, 100 * 1024)
 
 
+@pytest.fixture
+def without_scratch() -> Iterator[None]:
+    """A 1×1 convolution as one matrix product over the map: oneDNN would allocate scratch of its own."""
+    with torch.backends.mkldnn.flags(enabled=False), torch.inference_mode():
+        yield
+
+
+@pytest.mark.usefixtures("without_scratch")
 def test_all_numbers_of_a_network() -> None:
-    network, x = nn.Conv2d(4, 4, 3, padding=1, bias=False), torch.ones(1, 4, 64, 64)
+    network, x = nn.Conv2d(4, 4, 1, bias=False), torch.ones(1, 4, 64, 64)
     mark = memory.ResidentMark()
-    with torch.inference_mode():
-        found = memory.memory(network, lambda: network(x), mark, "cpu").as_dict()
-    assert found["weight_bytes"] == 144 * FLOATS
-    assert found["live_peak"] >= 4 * 64 * 64 * FLOATS
+    found = memory.memory(network, lambda: network(x), mark, "cpu").as_dict()
+    assert found["weight_bytes"] == 4 * 4 * FLOATS
+    assert found["live_peak"] == 4 * 64 * 64 * FLOATS
+    assert found["live_peak_by_order"] is None
     assert found["cuda_allocated_peak"] is None
     assert found["cuda_reserved_peak"] is None
 
 
-def test_each_order_of_csr_conv_has_its_hand_computed_live_peak() -> None:
-    """Literal keeps one step's U at a time; batched holds all of them beside the growing output."""
-    layer = CSRConv2d(4, 4, 1, T=2).eval()
-    asked = layer.order
-    x = torch.randn(1, 4, 8, 8)
+class TwoHalves(nn.Module):
+    """x.relu() beside x.sigmoid(): (B, C, H, W) -> (B, 2·C, H, W)."""
+
+    ORDERS = ("together", "one by one")
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.order = "together"
+
+    def forward(self, x: Tensor) -> Tensor:
+        if self.order == "together":
+            return torch.cat([x.relu(), x.sigmoid()], 1)
+        y = x.new_empty(x.shape[0], 2 * x.shape[1], *x.shape[2:])
+        y[:, : x.shape[1]] = x.relu()
+        y[:, x.shape[1] :] = x.sigmoid()
+        return y
+
+
+def test_each_order_has_its_hand_computed_live_peak(x: Tensor) -> None:
+    """Together: both halves and the whole, 4 × SIZE. One by one: the whole and one half, 3 × SIZE."""
+    layer = TwoHalves()
+    layer.order = "one by one"
+    network = nn.Sequential(layer)
     with torch.inference_mode():
-        found = memory.live_peak_by_order(layer, lambda: layer(x))
-    assert found is not None
-    assert set(found) == {"batched", "literal"}
+        found = memory.live_peak_by_order(network, lambda: network(x))
+    assert found == {"together": 4 * SIZE, "one by one": 3 * SIZE}
+    assert layer.order == "one by one"
+
+
+@pytest.mark.usefixtures("without_scratch")
+def test_each_order_of_csr_conv_has_its_hand_computed_live_peak() -> None:
+    """The peak is at the last sum of step 2, in maps of 8×8 floats, two of them per tensor.
+
+    Batched: U of both steps (4), V·h (2), α·relu (2), (1-β)·V·h (2) and their sum (2). Literal: the first
+    h (2) and the second U (2) in the place of both U, and the same four. At the concatenation fewer live.
+    """
+    layer = CSRConv2d(4, 4, 1, T=2).eval()
+    x = torch.randn(1, 4, 8, 8)
+    asked = layer.order
+    found = memory.live_peak_by_order(layer, lambda: layer(x))
+    assert found == {"batched": 12 * 64 * FLOATS, "literal": 12 * 64 * FLOATS}
     assert layer.order == asked
-    # The output (4 channels) and the two h (2 channels each) are alive at the concatenation, in float32.
-    assert all(peak >= (4 + 2 + 2) * 64 * 4 for peak in found.values())
+
+
+@pytest.mark.usefixtures("without_scratch")
+def test_more_steps_show_what_the_batched_order_holds() -> None:
+    """T = 4. Batched, at the concatenation: all four U (8 maps), the three h after the first (6), y (8).
+
+    Literal, there and at the last sum: 16, all four h (8) and y (8).
+    """
+    layer = CSRConv2d(8, 8, 1, T=4).eval()
+    x = torch.randn(1, 8, 8, 8)
+    found = memory.live_peak_by_order(layer, lambda: layer(x))
+    assert found == {"batched": 22 * 64 * FLOATS, "literal": 16 * 64 * FLOATS}
 
 
 def test_a_network_without_orders_has_no_peaks_by_order() -> None:

@@ -1,41 +1,82 @@
-"""Where the time goes: nested spans by hand, and a real network's table."""
+"""Where the time goes: nested events by hand, and a real network's table."""
 
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any
 
+import torch
+
 from bench.case import Case, MethodCall
-from bench.worker.profiler import CALL_SPAN, PARTS, U_SPAN, Span, kernel_times, profile
+from bench.counting.protocols import HasSpans
+from bench.methods.csr_conv import CSRConv2d
+from bench.worker.profiler import CALL_SPAN, PARTS, SPAN, kernel_times, profile
+
+
+@dataclass
+class Happened:
+    """An event as torch's profile has it, in microseconds."""
+
+    name: str
+    cpu_parent: Happened | None
+    self_cpu_time_total: float = 0.0
+
+
+def inside(name: str, own: float, outer: Happened | None) -> Happened:
+    return Happened(name, outer, own)
 
 
 def test_own_time_goes_to_the_part_that_did_the_work() -> None:
-    spans = [
-        Span(CALL_SPAN, 0, 1000),
-        Span(U_SPAN, 10, 300),
-        Span("aten::conv2d", 20, 280),  # a wrapper: dispatch
-        Span("aten::mkldnn_convolution", 40, 200),
-        Span("aten::empty", 50, 20),  # an allocation inside: dispatch
-        Span("aten::conv2d", 320, 200),
-        Span("aten::mkldnn_convolution", 330, 150),
-        Span("aten::add", 530, 40),
-        Span("aten::relu", 580, 60),
-        Span("aten::clamp_min", 590, 40),
-        Span("aten::cat", 700, 90),
-    ]
-    assert kernel_times(spans) == [
+    call = inside(CALL_SPAN, 100, None)
+    u, v = inside(f"{SPAN}U", 5, call), inside(f"{SPAN}V", 5, call)
+    wrapper = inside("aten::conv2d", 80, u)  # dispatch
+    first = inside("aten::mkldnn_convolution", 180, wrapper)
+    empty = inside("aten::empty", 20, first)  # an allocation inside: dispatch
+    second = inside("aten::mkldnn_convolution", 150, inside("aten::conv2d", 50, v))
+    alone = inside("aten::mkldnn_convolution", 7, call)  # in no part that the layer names
+    relu = inside("aten::relu", 20, v)
+    rest = [inside("aten::add", 40, v), relu, inside("aten::clamp_min", 40, relu)]
+    outside = inside("aten::add", 1000, None)
+    events = [call, u, v, wrapper, first, empty, second, alone, *rest, inside("aten::cat", 90, call), outside]
+    assert kernel_times(events, ("U", "V")) == [
         {"U convolutions": 180, "V convolutions": 150, "element-wise": 100, "split and concatenate": 90}
     ]
 
 
 def test_every_call_is_counted_by_itself() -> None:
-    spans = [
-        Span(CALL_SPAN, 0, 100),
-        Span("aten::add", 10, 5),
-        Span(CALL_SPAN, 200, 100),
-        Span("aten::add", 210, 7),
+    calls = [inside(CALL_SPAN, 0, None), inside(CALL_SPAN, 0, None)]
+    events = [inside("aten::add", own, call) for own, call in zip((5, 7), calls, strict=True)]
+    assert [call["element-wise"] for call in kernel_times(events, ())] == [5, 7]
+
+
+def test_a_call_without_any_operator_took_no_time_in_kernels() -> None:
+    assert kernel_times([inside(CALL_SPAN, 10, None)], ("A",)) == [
+        {"A convolutions": 0, "element-wise": 0, "split and concatenate": 0}
     ]
-    assert [call["element-wise"] for call in kernel_times(spans)] == [5, 7]
+
+
+def test_a_layer_names_its_spans_only_while_it_is_asked_to() -> None:
+    layer, x = CSRConv2d(4, 4, 3, T=4, padding=1).eval(), torch.randn(1, 4, 6, 6)
+    assert isinstance(layer, HasSpans)
+    opened: list[str] = []
+
+    @contextmanager
+    def span(name: str) -> Iterator[None]:
+        opened.append(name)
+        yield
+
+    own = set(vars(layer))
+    with torch.no_grad():
+        expected = layer(x)
+        with layer.spans(span):
+            assert torch.equal(layer(x), expected)
+        assert opened == ["U", "V", "V", "V"]
+        layer(x)
+    assert len(opened) == 4
+    assert set(vars(layer)) == own
 
 
 def test_a_real_layer_is_explained_down_to_dispatch() -> None:

@@ -29,7 +29,7 @@ TINY = Case("layer/4-4-k3", DENSE, input=(4, 8, 8))
 CSR = Case("layer/4-4-k3", (MethodCall("csr_conv", {"T": 2}),), input=(4, 8, 8))
 PLUGIN = """\
 from bench.methods.parts.method import Rewritten, method
-from bench.models.backbone import backbone
+from bench.models.base import backbone
 from torch import nn
 
 @method("chatty")

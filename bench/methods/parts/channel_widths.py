@@ -34,9 +34,9 @@ class Width:
 def free_widths(network: nn.Module, context: Context) -> list[Width]:
     """The widths that PreCropping may change.
 
-    In a network of blocks (residual ones, mostly) those that begin and end inside one block, elsewhere
-    all; of both only what one layer alone produces. Fixed are the image, the classes, what the
-    backbone declares fixed, and the channels of grouped convolutions.
+    In a network of blocks (mostly residual ones) these are the widths that begin and end inside one
+    block, in any other network all; either way only widths that a single layer produces. The image, the
+    classes, what the backbone declares fixed and the channels of grouped convolutions stay.
     """
     network = copy_for_the_graph(network)
     names = {module: name for name, module in network.named_modules()}

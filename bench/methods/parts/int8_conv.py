@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 from typing import Any
 
@@ -10,6 +11,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from bench.counting.layer_count import LayerCount
+from bench.counting.observe import observe
+from bench.counting.operators import count_in_traces, count_when_run
 from bench.methods.parts.per_layer import pads
 
 Packed = tuple[Tensor, Tensor]
@@ -175,24 +178,34 @@ def _int8_conv2d_shape(
     return F.conv2d(x, weight.to(x.dtype), None, stride, padding, dilation, groups)
 
 
+def _traced_macs(inputs: list[Any], outputs: list[Any]) -> int:
+    """MACs from the shapes of weight and output in fvcore's trace."""
+    weight, output = inputs[1].type().sizes(), outputs[0].type().sizes()
+    return int(math.prod(weight[1:]) * math.prod(output))
+
+
+def _flops(x: Any, _scale: Any, _zero: Any, weight: Any, *_rest: Any, out_shape: Any, **_options: Any) -> int:
+    """torch's formula of a convolution, for oneDNN's int8 one."""
+    from torch.utils.flop_counter import conv_flop_count  # here, because only a counting process needs it
+
+    return conv_flop_count(x, weight, out_shape)
+
+
+count_in_traces("csr_bench::int8_conv2d", _traced_macs)
+if hasattr(torch.ops.onednn, "qconv2d_pointwise"):
+    count_when_run(torch.ops.onednn.qconv2d_pointwise, _flops)
+
+
 def calibrated(network: nn.Module, layers: Iterable[str], example: Tensor) -> dict[str, list[float]]:
     """Smallest and largest input of each layer (by name) in one forward pass of ``example``."""
     ranges: dict[str, list[float]] = {}
-    hooks = []
-    for name in layers:
 
-        def note(_module: nn.Module, inputs: tuple[Tensor, ...], name: str = name) -> None:
-            low, high = (float(v) for v in inputs[0].aminmax())
-            seen = ranges.get(name, [low, high])
-            ranges[name] = [min(low, seen[0]), max(high, seen[1])]
+    def note(name: str, _module: nn.Module, inputs: tuple[Tensor, ...], _output: Tensor) -> None:
+        low, high = (float(v) for v in inputs[0].aminmax())
+        known = ranges.get(name, [low, high])
+        ranges[name] = [min(low, known[0]), max(high, known[1])]
 
-        hooks.append(network.get_submodule(name).register_forward_pre_hook(note))
-    try:
-        with torch.no_grad():
-            network(example)
-    finally:
-        for hook in hooks:
-            hook.remove()
+    observe(network, example, [(name, network.get_submodule(name)) for name in layers], note)
     return ranges
 
 

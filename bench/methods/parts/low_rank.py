@@ -10,13 +10,13 @@ import torch
 from torch import Tensor, nn
 
 from bench.methods.parts.method import Context, Rewritten
-from bench.methods.parts.per_layer import no_plain, replace_each
+from bench.methods.parts.per_layer import not_plain, replace_each
 from bench.methods.parts.selection import candidates
 
 Ranks = tuple[int, ...]
 Recipe = dict[str, list[int]]
-"""Layer -> its ranks. Found once, before anything is measured: an energy rule on another machine's
-last digit could otherwise choose another rank than the one that was counted."""
+"""Layer -> its ranks. They are found once, before anything is measured: another machine, which rounds the
+last digit differently, could choose another rank by energy than the one that was counted."""
 
 
 @dataclass(frozen=True)
@@ -54,8 +54,8 @@ class Decomposition:
     """One way to write a convolution as a product of smaller ones.
 
     ``full`` gives a layer's full ranks, ``params`` the weights that factors of some ranks hold,
-    ``by_energy`` the ranks that keep a share of the energy, ``build`` the layer, and ``unfit`` says
-    in words why a layer cannot be decomposed, or nothing.
+    ``by_energy`` the ranks that keep a share of the energy, ``build`` the layer, and ``unfit`` the
+    reason a layer cannot be decomposed (empty if it can be).
     """
 
     full: Callable[[nn.Conv2d], Ranks]
@@ -65,11 +65,11 @@ class Decomposition:
     unfit: Callable[[nn.Conv2d], str]
 
     def obstacle(self, conv: nn.Conv2d) -> str:
-        """Why this layer cannot be decomposed, or nothing."""
-        return no_plain(conv) or self.unfit(conv)
+        """Reason this layer cannot be decomposed; empty if it can be."""
+        return not_plain(conv) or self.unfit(conv)
 
     def ranks(self, conv: nn.Conv2d, rule: RankRule) -> Ranks | str:
-        """The ranks of a layer without obstacle, or why it is better left as it is."""
+        """The ranks of a layer that can be decomposed, or the reason to leave it as it is."""
         full = self.full(conv)
         if rule.ratio is not None:
             return tuple(rule.share_of(f) for f in full)
@@ -109,19 +109,17 @@ class Decomposition:
         return recipe
 
     def apply(self, network: nn.Module, context: Context, rule: RankRule, skip: tuple[str, ...]) -> Rewritten:
-        """The network with its layers decomposed, by the context's recipe where it has one."""
-        recipe: Recipe | None = context.recipe
+        """The network with the layers decomposed that the context's recipe names."""
+        recipe: Recipe = context.recipe
 
         def build(name: str, conv: nn.Conv2d) -> nn.Module | str:
             reason = self.obstacle(conv)
             if reason:
                 return reason
-            if recipe is not None and name in recipe:
+            if name in recipe:
                 return self.build(conv, tuple(recipe[name]))
             ranks = self.ranks(conv, rule)
-            if isinstance(ranks, str):
-                return ranks
-            return self.build(conv, ranks) if recipe is None else "the recipe does not name it"
+            return ranks if isinstance(ranks, str) else "the recipe does not name it"
 
         return replace_each(network, context, skip, build)
 
@@ -160,7 +158,7 @@ def split(matrix: Tensor, rank: int) -> tuple[Tensor, Tensor]:
 
 
 def enough(squares: Tensor, energy: float) -> int:
-    """How many of the leading values sum to that share of all: at least 1.
+    """How many of the leading values it takes to sum to that share of all of them: at least 1.
 
     The share is met within rounding, so that energy 1 asks for the true rank and not for the noise.
     """

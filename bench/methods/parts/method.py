@@ -3,24 +3,29 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
-from bench.models.backbone import Shape
+from bench.case import Shape
 from bench.registry import Registry
 
 Knobs = Mapping[str, Any]
+
+SecondsOf = Callable[[nn.Module, Tensor], float]
+"""Median seconds of one call of a layer on an example (B, C, H, W)."""
 
 
 @dataclass(frozen=True)
 class Context:
     """What a method may know besides the network: all of it comes from the case.
 
-    ``recipe`` is what the method's ``prepare`` returned (JSON-able), or None where it has none.
+    ``recipe`` is what the method's ``prepare`` returned (JSON-able). ``seconds_of(layer, example)`` is
+    the clock of whoever prepares: median seconds of one call; None where nothing may be timed.
     """
 
     seed: int = 0
@@ -28,8 +33,9 @@ class Context:
     keep_first: bool = True
     fixed_width: tuple[str, ...] = ()
     recipe: Any = None
+    seconds_of: SecondsOf | None = None
 
-    def example_input(self, batch: int = 1) -> torch.Tensor:
+    def example_input(self, batch: int = 1) -> Tensor:
         """Normal random images of shape (batch, C, H, W), drawn from the seed."""
         generator = torch.Generator().manual_seed(self.seed)
         return torch.randn(batch, *self.input, generator=generator)
@@ -67,9 +73,9 @@ class Method:
 
     ``apply(network, context, **knobs)`` may change the network in place. It runs in the measuring
     process and imports torch only. ``prepare(network, context, **knobs)`` runs before, outside that
-    process, may import anything, and returns the JSON-able recipe that ``apply`` finds in its context.
-    ``check(**knobs)`` raises ValueError for values that can never work. ``times``: ``prepare`` measures
-    time itself, so nothing else may run beside it.
+    process, may import anything, leaves the network as it is, and returns the JSON-able recipe that
+    ``apply`` finds in its context. ``check(**knobs)`` raises ValueError for values that can never work.
+    ``times``: ``prepare`` asks the context's clock, so nothing else may run beside it.
     """
 
     name: str
@@ -80,23 +86,40 @@ class Method:
     knobs: Mapping[str, inspect.Parameter] = field(repr=False)
     times: bool = False
 
+    def recipe(self, network: nn.Module, context: Context, knobs: Knobs) -> Any:
+        """What ``prepare`` finds, with random numbers from the seed alone; None for a method without it."""
+        if self.prepare is None:
+            return None
+        with _seeded(context.seed):
+            return self.prepare(network, context, **knobs)
+
     def rewrite(self, network: nn.Module, context: Context, knobs: Knobs) -> Rewritten:
         """Applies the method with random numbers that depend on the context's seed alone.
 
-        Raises ValueError when no layer was replaced, because the result would be dense under a false name.
+        A context without a recipe gets the one that ``prepare`` finds, so ``apply`` always has it. Raises
+        ValueError when no layer was replaced, because the result would be dense under a false name.
         """
-        rng_state = torch.get_rng_state()
-        try:
-            torch.manual_seed(context.seed)
+        if context.recipe is None:
+            context = replace(context, recipe=self.recipe(network, context, knobs))
+        with _seeded(context.seed):
             rewritten = self.apply(network, context, **knobs)
-        finally:
-            torch.set_rng_state(rng_state)
         rewritten.network.eval()
         if not rewritten.replaced and self.name != "dense":
             reasons = sorted({left.reason for left in rewritten.left})
             detail = f" ({'; '.join(reasons)})" if reasons else ""
             raise ValueError(f"{self.name}: nothing to replace{detail}")
         return rewritten
+
+
+@contextmanager
+def _seeded(seed: int) -> Iterator[None]:
+    """Random numbers from the seed while it lasts; afterwards they go on as if nothing had been drawn."""
+    rng_state = torch.get_rng_state()
+    try:
+        torch.manual_seed(seed)
+        yield
+    finally:
+        torch.set_rng_state(rng_state)
 
 
 METHODS: Registry[Method] = Registry("method", "bench.methods", group="bench.methods")

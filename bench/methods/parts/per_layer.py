@@ -9,16 +9,17 @@ from torch import nn
 from bench.methods.parts.method import Context, Left, Replaced, Rewritten
 from bench.methods.parts.selection import candidates, describe, exchange
 
-Build = Callable[[str, nn.Conv2d], nn.Module | str]
-"""From a layer's name and the layer: what takes its place, or in words why nothing does."""
+Built = nn.Module | tuple[nn.Module, str] | str
+"""The layer that takes the place, alone or with words for the account; or, in words, why none does."""
+
+Build = Callable[[str, nn.Conv2d], Built]
+"""From a layer's name and the layer."""
 
 
-def replace_each(
-    network: nn.Module, context: Context, skip: tuple[str, ...], build: Build, what: str = ""
-) -> Rewritten:
+def replace_each(network: nn.Module, context: Context, skip: tuple[str, ...], build: Build) -> Rewritten:
     """Exchanges every candidate for what ``build`` makes of it; the others are listed with the reason.
 
-    ``what`` names the new layer in the account; without it the layer's class and own words stand there.
+    Where ``build`` gives no words, the account names the new layer's class and its ``extra_repr``.
     """
     replaced: list[Replaced] = []
     left: list[Left] = []
@@ -27,23 +28,31 @@ def replace_each(
         if isinstance(built, str):
             left.append(Left(candidate.name, built))
             continue
-        exchange(network, candidate.name, built)
-        words = what or f"{type(built).__name__} {built.extra_repr()}".strip()
+        layer, words = built if isinstance(built, tuple) else (built, _words(built))
+        exchange(network, candidate.name, layer)
         replaced.append(Replaced(candidate.name, describe(candidate.conv), words))
     return Rewritten(network, tuple(replaced), tuple(left))
 
 
-def no_plain(conv: nn.Conv2d) -> str:
-    """Why a convolution is none that a formula for full, zero-padded ones can speak of, or nothing."""
-    if conv.groups > 1:
-        return "depthwise convolution" if conv.groups == conv.in_channels else "grouped convolution"
-    if conv.padding_mode != "zeros":
-        return f"padding mode {conv.padding_mode}"
-    return ""
+def _words(layer: nn.Module) -> str:
+    return f"{type(layer).__name__} {layer.extra_repr()}".strip()
 
 
-def no_square(conv: nn.Conv2d, side: int) -> str:
-    """Why a kernel is not side×side, or nothing."""
+def in_groups(conv: nn.Conv2d) -> str:
+    """Reason to leave a grouped or depthwise convolution; empty for any other."""
+    if conv.groups == 1:
+        return ""
+    return "depthwise convolution" if conv.groups == conv.in_channels else "grouped convolution"
+
+
+def not_plain(conv: nn.Conv2d) -> str:
+    """Reason the layer is not a plain convolution (ungrouped, zero-padded); empty if it is."""
+    padding = "" if conv.padding_mode == "zeros" else f"padding mode {conv.padding_mode}"
+    return in_groups(conv) or padding
+
+
+def not_square(conv: nn.Conv2d, side: int) -> str:
+    """Reason to leave a kernel that is not side×side; empty if it is."""
     if conv.kernel_size == (side, side):
         return ""
     return f"{kernel_words(conv)} kernel: only {side}×{side} is replaced"
@@ -55,7 +64,7 @@ def kernel_words(conv: nn.Conv2d) -> str:
 
 
 def pads(conv: nn.Conv2d) -> tuple[int, int]:
-    """Zeros on each side of the map, height and width; the words "same" and "valid" as numbers.
+    """Zeros on each side of the map (height, width), with the words "same" and "valid" turned into numbers.
 
     Raises ValueError for "same" with an even kernel, whose two sides differ.
     """

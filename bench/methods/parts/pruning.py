@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from fnmatch import fnmatchcase
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -14,7 +15,7 @@ from bench.methods.parts.method import Left, Replaced, Rewritten
 from bench.methods.parts.selection import computes_otherwise, describe, exchange
 
 Scores = dict[str, Tensor]
-"""Module name -> one number per weight, in the weight's shape; the higher, the rather it stays."""
+"""Module name -> one number per weight, in the weight's shape; those of the highest scores stay."""
 
 Masks = dict[str, Tensor]
 """Module name -> bool of the weight's shape; True where a weight stays."""
@@ -22,7 +23,7 @@ Masks = dict[str, Tensor]
 SCOPES = ("global", "layer")
 
 _STEP = 97
-"""Every so-manieth score is in the sample that bounds a threshold; prime, so that no shape resonates."""
+"""Sampling stride: one score in 97 estimates the threshold; prime, so it never aligns with a shape."""
 
 
 def check_density(density: float) -> None:
@@ -40,11 +41,17 @@ def check_scope(scope: str) -> None:
         raise ValueError(f"scope '{scope}' is not known: global (one threshold for all layers) or layer work")
 
 
+def check(*, density: float, scope: str = "global", **_others: Any) -> None:
+    """Raises ValueError for a density outside (0, 1] and an unknown scope."""
+    check_density(density)
+    check_scope(scope)
+
+
 def prunable(network: nn.Module, skip: tuple[str, ...] = ()) -> dict[str, nn.Conv2d | nn.Linear]:
-    """Every convolution and linear layer by name, the first one and the classifier included.
+    """Every convolution and linear layer by name, including the first one and the classifier.
 
     That is what the papers on pruning at initialisation prune; biases and normalisation are never
-    touched. ``skip`` are globs on module names; a subclass with a forward of its own is left as well.
+    touched. ``skip`` are globs on module names; subclasses with a forward of their own are left out too.
     Raises ValueError when nothing remains.
     """
     layers: dict[str, nn.Conv2d | nn.Linear] = {
@@ -119,9 +126,9 @@ def drop_lowest(scores: list[Tensor], alive: list[Tensor], target: int) -> list[
 
 
 def _upper_bound(flats: list[Tensor], living: list[Tensor], count: int) -> float:
-    """A score with very likely at least ``count`` living ones at or below it, few more; from a sample.
+    """A bound, estimated from a sample, that at least ``count`` living scores and few more do not exceed.
 
-    Ranking only what lies below spares a sort of all weights, 15 million in a VGG-16, a hundred times.
+    Ranking only those below it saves sorting all weights, 15 million in a VGG-16, a hundred times.
     """
     sample = torch.cat([f[::_STEP][m[::_STEP]] for f, m in zip(flats, living, strict=True)])
     expected = count / _STEP

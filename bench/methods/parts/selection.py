@@ -1,4 +1,4 @@
-"""Which convolutions a method may touch, and how a layer is exchanged."""
+"""Which convolutions a method may touch, and how a layer is exchanged for another."""
 
 from __future__ import annotations
 
@@ -27,9 +27,9 @@ class Candidate:
 def candidates(network: nn.Module, keep_first: bool, skip: tuple[str, ...] = ()) -> Iterator[Candidate]:
     """Every nn.Conv2d in registration order, with the default rule applied.
 
-    The rule: all but the network's first convolution, 1×1 projection shortcuts, DenseNet transitions,
-    subclasses that compute something else than nn.Conv2d, and what an earlier method of a chain has put
-    into int8. ``skip`` are globs on module names.
+    The rule leaves as they are: the network's first convolution (with ``keep_first``), 1×1 projection
+    shortcuts, DenseNet transitions, subclasses that compute something other than nn.Conv2d, and layers
+    whose weight an earlier method of a chain stores in another form. ``skip`` are globs on module names.
     """
     first = True
     for name, module in network.named_modules():
@@ -53,7 +53,7 @@ def candidates(network: nn.Module, keep_first: bool, skip: tuple[str, ...] = ())
 
 
 def computes_otherwise(layer: nn.Conv2d | nn.Linear) -> bool:
-    """True for a subclass whose forward is its own: another layer in its place would change the network."""
+    """True for a subclass with a forward of its own: replacing it would change what the network computes."""
     kind = type(layer)
     if isinstance(layer, MaskedConv2d | MaskedLinear):
         return False
@@ -69,7 +69,7 @@ def _has_part(name: str, starts: tuple[str, ...]) -> bool:
 def blocks(network: nn.Module) -> list[str]:
     """Names of the network's blocks in order, numbered from 0.
 
-    A block is an outermost module that is no plain container, is not the network itself and holds at
+    A block is an outermost module that is neither a plain container nor the network itself and holds at
     least two convolutions: BasicBlock, Bottleneck, InvertedResidual, MBConv …
     """
     found: list[str] = []
@@ -121,7 +121,7 @@ def exchange(network: nn.Module, name: str, layer: nn.Module) -> None:
 
 
 def describe(conv: nn.Conv2d) -> str:
-    """``Conv2d 64→128 3×3 /2``: in words what the layer was."""
+    """The layer in words: ``Conv2d 64→128 3×3 /2``."""
     kernel = "×".join(str(k) for k in conv.kernel_size)
     stride = f" /{conv.stride[0]}" if conv.stride[0] != 1 else ""
     groups = f" groups={conv.groups}" if conv.groups != 1 else ""

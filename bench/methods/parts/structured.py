@@ -11,15 +11,23 @@ from collections.abc import Callable
 from fnmatch import fnmatchcase
 from typing import Any
 
-import torch
 from torch import Tensor, nn
 
+from bench.counting.observe import observe
 from bench.methods.parts.masking import MaskedConv2d, MaskedLinear
 from bench.methods.parts.method import Context, Left, Replaced, Rewritten
 from bench.methods.parts.selection import describe
 
 Recipe = dict[str, dict[str, list[int]]]
 """Module name -> {"in": kept input channels, "out": kept output channels}."""
+
+
+def check(*, ratio: float, **_others: Any) -> None:
+    """Raises ValueError for a ratio outside (0, 1)."""
+    if not 0 < ratio < 1:
+        raise ValueError(
+            f"ratio={ratio}: the share of channels to remove lies between 0 and 1, both excluded"
+        )
 
 
 def plan_channels(
@@ -29,7 +37,7 @@ def plan_channels(
     ratio: float,
     ratios: dict[str, float] | None = None,
 ) -> Recipe:
-    """Which channels stay when ``ratio`` of every layer's output channels go, least important first.
+    """Which channels stay when ``ratio`` of every layer's output channels go, least important ones first.
 
     ``importance`` is one of torch-pruning's; ``ratios`` overrides the ratio for layers by name. The
     classifier and the layers of the context's ``fixed_width`` keep their outputs. Raises ValueError
@@ -58,7 +66,7 @@ def plan_channels(
 def plan_widths(
     network: nn.Module, context: Context, importance: Callable[[Any], Tensor], widths: dict[str, int]
 ) -> Recipe:
-    """Which channels stay when the named layers shall have so many outputs, least important first.
+    """Which channels stay when the named layers are cut to so many outputs, least important ones first.
 
     Layers tied to a named one get its width. Raises ValueError as ``plan_channels`` does.
     """
@@ -123,7 +131,7 @@ class _Walk:
 
 
 def copy_for_the_graph(network: nn.Module) -> nn.Module:
-    """The graph is walked by pruning it, and found by gradients."""
+    """A copy for torch-pruning: finding its graph takes gradients, and walking the graph prunes."""
     network = copy.deepcopy(network)
     for parameter in network.parameters():
         parameter.requires_grad_(True)
@@ -158,14 +166,12 @@ def crop(network: nn.Module, recipe: Recipe) -> Rewritten:
 def last_layer(network: nn.Module, context: Context) -> nn.Module:
     """The convolution or linear layer that runs last: the classifier, whose outputs must stay."""
     order: list[nn.Module] = []
-    layers = [m for m in network.modules() if isinstance(m, nn.Conv2d | nn.Linear)]
-    hooks = [layer.register_forward_hook(lambda module, _i, _o: order.append(module)) for layer in layers]
-    try:
-        with torch.no_grad():
-            network(context.example_input())
-    finally:
-        for hook in hooks:
-            hook.remove()
+
+    def note(_name: str, module: nn.Module, _inputs: tuple[Tensor, ...], _output: Tensor) -> None:
+        order.append(module)
+
+    layers = [(n, m) for n, m in network.named_modules() if isinstance(m, nn.Conv2d | nn.Linear)]
+    observe(network, context.example_input(), layers, note)
     if not order:
         raise ValueError("the network has neither a convolution nor a linear layer")
     return order[-1]

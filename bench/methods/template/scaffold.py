@@ -1,4 +1,4 @@
-"""A first version of a person's own method, with its test: a file to change, not to admire."""
+"""Writing a first version of a person's own method, with its test, to be changed from there."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ TEMPLATES = Path(__file__).parent
 def write_method(name: str, folder: Path) -> tuple[Path, Path]:
     """Writes ``NAME.py`` and ``test_NAME.py`` into the folder and returns their paths.
 
-    Raises InputError, before anything is written, for a name that cannot be used, a folder that is
-    not there and a file that is.
+    Raises InputError, before anything is written, for a name that cannot be used, a folder that does not
+    exist and a file that does.
     """
     files = folder / f"{name}.py", folder / f"test_{name}.py"
     _check_name(name)
@@ -28,7 +28,7 @@ def write_method(name: str, folder: Path) -> tuple[Path, Path]:
         if file.exists() or file.is_symlink():
             raise InputError(f"{file}: exists already; choose another name or folder, or remove it")
     if importlib.util.find_spec(name) is not None:
-        raise InputError(f"'{name}' is a Python module here, tests beside it would import yours: rename it")
+        raise InputError(f"'{name}' is already the name of an importable module; choose another")
     camel = "".join(part.capitalize() for part in name.removesuffix("_conv").split("_"))
     words = {"name": name, "layer": f"{camel}Conv2d"}
     try:

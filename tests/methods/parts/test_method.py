@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -11,7 +12,7 @@ import torch
 from torch import nn
 
 from bench.case import DENSE, Case, MethodCall
-from bench.counting.counts import count
+from bench.counting.count import count
 from bench.methods import METHODS, Context, Method, Replaced, Rewritten, method
 from bench.models import BACKBONES
 from bench.network import backbone_network, compress, context_of, prepare
@@ -93,6 +94,36 @@ def test_the_result_is_in_eval_mode() -> None:
 
     rewritten = Method("train", train, None, None, "", {}).rewrite(nn.Dropout(), Context(), {})
     assert not rewritten.network.training
+
+
+def drawing(recipes: list[Any]) -> Method:
+    """A method that draws a number in ``prepare`` and another in ``apply``; it notes recipe and number."""
+
+    def prepare(network: nn.Module, context: Context) -> float:
+        return torch.rand(1).item()
+
+    def apply(network: nn.Module, context: Context) -> Rewritten:
+        recipes.append((context.recipe, torch.rand(1).item()))
+        return Rewritten(network, (Replaced("a", "b", "c"),))
+
+    return Method("drawing", apply, prepare, None, "", {})
+
+
+def test_a_method_finds_the_recipe_of_its_own_prepare_where_none_is_handed_in() -> None:
+    seen: list[Any] = []
+    own, network, context = drawing(seen), nn.Linear(1, 1), Context(seed=5)
+    torch.manual_seed(1)
+    own.rewrite(network, context, {})
+    torch.manual_seed(2)
+    recipe = own.recipe(network, context, {})
+    own.rewrite(network, replace(context, recipe=recipe), {})
+    assert seen[0] == seen[1]  # also what apply draws: preparing first changes nothing
+    own.rewrite(network, replace(context, recipe=0.25), {})
+    assert seen[2] == (0.25, seen[0][1])
+
+
+def test_a_method_without_prepare_has_no_recipe() -> None:
+    assert METHODS.get("csr_conv").recipe(nn.Linear(1, 1), Context(), {"T": 2}) is None
 
 
 def test_dense_changes_nothing() -> None:

@@ -55,9 +55,9 @@ def test_a_file_that_exists_is_left_alone(tmp_path: Path, file: str) -> None:
         ("", "is no name for a method"),
         ("lambda", "has a meaning"),
         ("float", "has a meaning"),
-        ("candidates", "has a meaning"),
+        ("replace_each", "has a meaning"),
         ("csr_conv", "a method 'csr_conv' exists already"),
-        ("json", "is a Python module here"),
+        ("json", "is already the name of an importable module; choose another"),
     ],
 )
 def test_a_name_that_cannot_be_used_writes_nothing(tmp_path: Path, name: str, words: str) -> None:

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from torch import nn
 
-from bench.methods.magnitude import check
 from bench.methods.parts.method import Context, Rewritten, method
-from bench.methods.parts.pruning import already_kept, keep_highest, prunable, prune
+from bench.methods.parts.pruning import already_kept, check, keep_highest, prunable, prune
 from bench.methods.parts.saliency import random_scores
 
 

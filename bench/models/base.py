@@ -8,10 +8,8 @@ from dataclasses import dataclass
 import torch
 from torch import nn
 
+from bench.case import Shape
 from bench.registry import Registry
-
-Shape = tuple[int, int, int]
-"""Channels, height, width of one input image."""
 
 
 @dataclass(frozen=True)
