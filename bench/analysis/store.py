@@ -8,9 +8,9 @@ import os
 import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from io import FileIO
 from pathlib import Path
 from types import TracebackType
-from typing import IO
 
 from bench.analysis.records import CountRecord, Record, RunEnd, RunStart, Trial, from_line, to_line
 from bench.errors import InputError
@@ -40,12 +40,12 @@ class Store:
 
     def __init__(self, file: Path) -> None:
         self.file = file
-        self._handle: IO[bytes] | None = None
+        self._handle: FileIO | None = None
 
     def __enter__(self) -> Store:
         try:
             self.file.parent.mkdir(parents=True, exist_ok=True)
-            handle = self.file.open("ab")
+            handle = self.file.open("ab", buffering=0)  # a buffer would be written again on closing
         except OSError as error:
             raise InputError(f"{self.file}: cannot be written: {error.strerror}; choose --results") from None
         try:
@@ -68,9 +68,10 @@ class Store:
         """Writes one line and waits until the disk has it. Raises InputError where it does not take it."""
         if self._handle is None:
             raise RuntimeError("the store is not open")
+        line = memoryview(json.dumps(to_line(record), separators=(",", ":")).encode() + b"\n")
         try:
-            self._handle.write(json.dumps(to_line(record), separators=(",", ":")).encode() + b"\n")
-            self._handle.flush()
+            while line:
+                line = line[self._handle.write(line) :]
             os.fsync(self._handle.fileno())
         except OSError as error:
             raise InputError(

@@ -13,7 +13,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
 from bench.worker.cores import pin
-from bench.worker.protocol import Job, Profiled, ProfiledLayer, answer_one
+from bench.worker.protocol import Job, Json, Profiled, ProfiledLayer, answer_one
 
 if TYPE_CHECKING:  # torch itself is imported only when this process is bound to its cores
     from torch import Tensor, nn
@@ -63,7 +63,6 @@ def profile(job: Job) -> Profiled:
     from bench.worker import host
 
     case = job.case
-    pin(case.threads)
     torch.set_num_threads(case.threads)
     torch.set_flush_denormal(True)
     load_plugins(job.plugins)
@@ -184,7 +183,13 @@ def _around(event: Event) -> Iterator[Event]:
 
 def main() -> None:
     """Answers one job."""
-    answer_one(lambda data: profile(Job.from_json(data)), lambda failure: Profiled(error=failure))
+
+    def profiled(data: Json) -> Profiled:
+        job = Job.from_json(data)
+        pin(job.case.threads)
+        return profile(job)
+
+    answer_one(profiled, lambda failure: Profiled(error=failure))
 
 
 if __name__ == "__main__":

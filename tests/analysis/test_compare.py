@@ -46,7 +46,7 @@ def test_a_faster_head_exits_0() -> None:
 def test_one_more_of_any_count_is_bigger_and_one_less_is_not(name: str) -> None:
     base = made_count(DENSE_CASE)
     assert base.counts is not None
-    value = base.counts[name]
+    value = getattr(base.counts, name)
     more, less = (made_count(DENSE_CASE, **{name: value + d}) for d in (1, -1))
     grown = compare_runs(run_of(), run_of(counts=[more]), 0.03)
     assert (grown.cases[0].bigger, grown.exit_code) == ([name], 1)

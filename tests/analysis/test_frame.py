@@ -114,7 +114,7 @@ def test_rounds_without_a_partner_are_not_in_the_ratio() -> None:
 
 
 def test_a_method_without_fewer_macs_has_no_delivered_share(pair: Results) -> None:
-    pair.counts[CSR_CASE.count_id] = made_count(CSR_CASE, macs=1000)
+    pair.counts["", CSR_CASE.count_id] = made_count(CSR_CASE, macs=1000)
     assert math.isnan(rows(pair)[1]["delivered_share"])
     assert rows(pair)[1]["ratio"] == pytest.approx(0.5)
 
@@ -147,7 +147,7 @@ def test_a_case_that_was_not_reached_is_not_run() -> None:
 
 
 def test_witnesses_that_disagree_are_told(pair: Results) -> None:
-    pair.counts[CSR_CASE.count_id] = made_count(CSR_CASE, disagreements=["conv1: 3 and 4"])
+    pair.counts["", CSR_CASE.count_id] = made_count(CSR_CASE, disagreements=["conv1: 3 and 4"])
     assert [row["witnesses_agree"] for row in rows(pair)] == [True, False]
     assert rows(pair)[1]["disagreements"] == ["conv1: 3 and 4"]
 

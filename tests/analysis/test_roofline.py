@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 from pathlib import Path
-from typing import Any
+
+import pytest
 
 from bench.analysis.roofline import (
     Peak,
@@ -15,13 +16,9 @@ from bench.analysis.roofline import (
     read_peaks,
     write_peaks,
 )
+from bench.counting.counts import LayerCounts
 
-CONV: dict[str, Any] = {
-    "input": [2, 4, 4],
-    "output": [3, 4, 4],
-    "params": 54,
-    "executed_macs": 864,
-}
+CONV = LayerCounts("conv", "Conv2d", (2, 4, 4), (3, 4, 4), 54, 54, 864, 864, 864, 864)
 PEAK = Peak(flops=1000.0, bandwidth=100.0)
 
 
@@ -59,3 +56,16 @@ def test_a_broken_or_missing_file_is_no_peaks(tmp_path: Path) -> None:
     assert read_peaks(tmp_path) is None
     (tmp_path / "peaks.json").write_text("{")
     assert read_peaks(tmp_path) is None
+
+
+@pytest.mark.parametrize(
+    "odd",
+    [
+        {"host": 3, "peaks": []},
+        {"host": {"id": "h"}, "peaks": 3},
+        {"host": {"id": "h"}, "peaks": [{"threads": 1}]},
+        {"host": {"id": "h"}, "peaks": [{"threads": 1, "flops": {"float32": "fast"}, "bandwidth": 1}]},
+    ],
+)
+def test_bug_odd_peaks_ended_in_a_traceback(odd: dict[str, object]) -> None:
+    assert peak_for(odd, "h", 1) is None

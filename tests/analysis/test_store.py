@@ -41,7 +41,7 @@ def write(file: Path, records: list[Record]) -> None:
 def test_what_is_appended_reads_back(file: Path) -> None:
     found = read_results(file)
     assert found.start == START
-    assert found.counts == {DENSE_CASE.count_id: COUNT}
+    assert found.counts == {("", DENSE_CASE.count_id): COUNT}
     assert found.trials == [TRIAL, FAILED]
     assert found.ends == [END]
     assert found.complete
@@ -155,8 +155,9 @@ def test_a_newer_schema_is_named_with_its_line(file: Path) -> None:
         ("{}", "schema None"),
         ('{"schema": "x"}', "schema 'x'"),
         ('{"schema": 1, "kind": "song"}', "unknown kind of record 'song'"),
-        ('{"schema": 1, "kind": "end", "run": "r"}', "missing 2 required"),
-        ('{"schema": 1, "kind": "end", "run": "r", "status": "s", "ended": "e", "z": 1}', "'z'"),
+        ('{"schema": 1, "kind": "end", "run": "r"}', "status: field required"),
+        ('{"schema": 1, "kind": "end", "run": "r", "status": 7, "ended": "e"}', "status: input should be"),
+        ('{"schema": 1, "kind": "trial", "run": "r", "case": []}', "case: input should be"),
         ("[1, 2]", "not a csr-bench result"),
         ("3", "not a csr-bench result"),
     ],
@@ -193,8 +194,8 @@ def test_nan_survives_a_file(tmp_path: Path) -> None:
     write(file, [START, made_trial(DENSE_CASE, 0, [math.nan, math.inf])])
     (trial,) = read_results(file).trials
     assert trial.latency is not None
-    assert math.isnan(trial.latency["samples"][0])
-    assert trial.latency["samples"][1] == math.inf
+    assert math.isnan(trial.latency.samples[0])
+    assert trial.latency.samples[1] == math.inf
 
 
 def test_the_first_run_record_names_the_run(file: Path) -> None:
@@ -207,3 +208,82 @@ def test_files_are_listed_oldest_first(tmp_path: Path) -> None:
         (tmp_path / name).touch()
     assert [file.name for file in list_results(tmp_path)] == ["20260101-b.jsonl", "20260102-a.jsonl"]
     assert list(list_results(tmp_path / "nothing")) == []
+
+
+ODD = [
+    {"latency": {"samples": "abc"}},
+    {"latency": [1]},
+    {"memory": {"weight_bytes": "many"}},
+    {"output": 5},
+    {"host": {"name": "no id"}},
+    {"host": []},
+    {"conditions_before": {"busy_jiffies": {"busy": []}}},
+    {"conditions_after": {"load_1m": {}}},
+    {"stages": {"build": "long"}},
+    {"error": "a word"},
+    {"round": None},
+    {"arm": 3},
+]
+
+
+@pytest.mark.parametrize("change", ODD, ids=json.dumps)
+def test_bug_one_odd_value_in_a_trial_ended_report_and_compare_in_a_traceback(
+    file: Path, change: dict[str, object]
+) -> None:
+    lines = [json.loads(line) for line in file.read_text().splitlines()]
+    lines[2] |= change
+    file.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    with pytest.raises(InputError, match=rf"{file.name}:3: {next(iter(change))}"):
+        read_results(file)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"cases": [5]},
+        {"cases": [{}]},
+        {"cases": [{"backbone": "x"}]},
+        {"cases": "all"},
+        {"measure": []},
+        {"arms": {"base": 1}},
+        {"targets": [1]},
+        {"versions": None},
+    ],
+    ids=json.dumps,
+)
+def test_bug_odd_cases_in_the_first_record_ended_in_a_traceback(
+    file: Path, change: dict[str, object]
+) -> None:
+    lines = [json.loads(line) for line in file.read_text().splitlines()]
+    lines[0] |= change
+    file.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    with pytest.raises(InputError, match=rf"{file.name}:1: {next(iter(change))}"):
+        read_results(file)
+
+
+def test_a_key_that_a_later_version_adds_is_left_out(file: Path) -> None:
+    lines = [{**json.loads(line), "later": 1} for line in file.read_text().splitlines()]
+    file.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    assert read_results(file).trials == [TRIAL, FAILED]
+
+
+def test_bug_a_second_run_could_write_into_a_file_that_is_being_written(tmp_path: Path) -> None:
+    file = tmp_path / "r.jsonl"
+    with Store(file) as store:
+        store.append(START)
+        with pytest.raises(InputError, match="another run is writing to it"), Store(file):
+            pass
+    with Store(file) as store:
+        store.append(END)
+
+
+@pytest.mark.parametrize("place", ["file/in/the/way.jsonl", f"{'x' * 300}.jsonl"])
+def test_bug_a_place_that_cannot_be_written_ended_in_a_traceback(tmp_path: Path, place: str) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(InputError, match="cannot be written"), Store(tmp_path / place):
+        pass
+
+
+def test_bug_a_full_disk_ended_in_a_traceback(tmp_path: Path) -> None:
+    with Store(Path("/dev/full")) as store, pytest.raises(InputError, match="No space left on device"):
+        store.append(START)

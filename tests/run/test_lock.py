@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from bench.errors import InputError
-from bench.run.lock import HostLock
+from bench.run.lock import HostLock, default_path
 
 HOLDER = """
 import sys
@@ -73,3 +73,50 @@ def test_the_lock_of_a_killed_run_is_taken_over(tmp_path: Path, holder: subproce
     end(holder)
     with HostLock(wait=False, path=tmp_path / "lock"):
         assert (tmp_path / "lock").read_text() == f"{os.getpid()}\n"
+
+
+def test_bug_a_symbolic_link_in_the_locks_place_truncated_its_victim(tmp_path: Path) -> None:
+    victim = tmp_path / "victim"
+    victim.write_text("precious")
+    victim.chmod(0o600)
+    (tmp_path / "lock").symlink_to(victim)
+    with (
+        pytest.raises(InputError, match=r"lock .*: .*symbolic link"),
+        HostLock(False, path=tmp_path / "lock"),
+    ):
+        pass
+    assert victim.read_text() == "precious"
+    assert victim.stat().st_mode & 0o777 == 0o600
+
+
+def test_a_hard_link_or_a_folder_in_the_locks_place_is_refused(tmp_path: Path) -> None:
+    victim = tmp_path / "victim"
+    victim.write_text("precious")
+    (tmp_path / "hard").hardlink_to(victim)
+    with pytest.raises(InputError, match="not a file of its own"), HostLock(False, path=tmp_path / "hard"):
+        pass
+    (tmp_path / "folder").mkdir()
+    with pytest.raises(InputError, match="Is a directory"), HostLock(False, path=tmp_path / "folder"):
+        pass
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(InputError, match="not a file of its own"), HostLock(False, path=tmp_path / "pipe"):
+        pass
+    assert victim.read_text() == "precious"
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can make another user's file")
+def test_another_users_file_is_locked_and_not_written_to(tmp_path: Path) -> None:
+    path = tmp_path / "lock"
+    path.write_text("123\n")
+    os.chown(path, 12345, -1)
+    with HostLock(False, path=path):
+        with pytest.raises(InputError, match=r"pid 123\) is measuring"), HostLock(False, path=path):
+            pass
+        assert path.read_text() == "123\n"
+
+
+def test_bug_another_temporary_folder_measured_at_the_same_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    before = default_path()
+    monkeypatch.setenv("TMPDIR", "/var/tmp")
+    monkeypatch.setattr("tempfile.tempdir", None)
+    assert default_path() == before

@@ -162,18 +162,6 @@ def test_every_call_that_is_timed_is_made() -> None:
     assert next(made) == stopwatch.calls
 
 
-def test_a_latency_is_plain_data() -> None:
-    data = measure(forward, steady(0.01), LatencyProtocol(min_samples=3, min_seconds=0.01)).as_dict()
-    assert set(data) == {
-        "samples",
-        "calls_per_sample",
-        "first_call",
-        "warmup_calls",
-        "warmup_steady",
-        "stop",
-    }
-
-
 def test_the_cpu_stopwatch_reads_its_clock_around_the_calls() -> None:
     ticks = iter([10.0, 12.5])
     made: list[int] = []

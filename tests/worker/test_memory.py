@@ -164,12 +164,12 @@ def without_scratch() -> Iterator[None]:
 def test_all_numbers_of_a_network() -> None:
     network, x = nn.Conv2d(4, 4, 1, bias=False), torch.ones(1, 4, 64, 64)
     mark = memory.ResidentMark()
-    found = memory.memory(network, lambda: network(x), mark, "cpu").as_dict()
-    assert found["weight_bytes"] == 4 * 4 * FLOATS
-    assert found["live_peak"] == 4 * 64 * 64 * FLOATS
-    assert found["live_peak_by_order"] is None
-    assert found["cuda_allocated_peak"] is None
-    assert found["cuda_reserved_peak"] is None
+    found = memory.memory(network, lambda: network(x), mark, "cpu")
+    assert found.weight_bytes == 4 * 4 * FLOATS
+    assert found.live_peak == 4 * 64 * 64 * FLOATS
+    assert found.live_peak_by_order is None
+    assert found.cuda_allocated_peak is None
+    assert found.cuda_reserved_peak is None
 
 
 class TwoHalves(nn.Module):

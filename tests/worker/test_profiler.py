@@ -14,6 +14,7 @@ from bench.case import Case, MethodCall
 from bench.counting.protocols import HasSpans
 from bench.methods.csr_conv import CSRConv2d
 from bench.worker.profiler import CALL_SPAN, PARTS, SPAN, kernel_times, profile
+from bench.worker.protocol import Job
 
 
 @dataclass
@@ -81,14 +82,15 @@ def test_a_layer_names_its_spans_only_while_it_is_asked_to() -> None:
 
 def test_a_real_layer_is_explained_down_to_dispatch() -> None:
     case = Case("layer/32-32-k3", (MethodCall("csr_conv", {"T": 4}),), input=(32, 16, 16))
-    answer: dict[str, Any] = profile({"case": case.as_dict(), "recipes": [None]})
-    (layer,) = answer["layers"]
-    assert layer["name"] == "conv"
-    assert set(layer["parts"]) == set(PARTS)
-    assert all(seconds >= 0 for seconds in layer["parts"].values())
-    assert layer["parts"]["U convolutions"] > 0
-    assert layer["parts"]["V convolutions"] > 0
-    assert answer["seconds"] > 0
+    answer = profile(Job(case, recipes=(None,)))
+    (layer,) = answer.layers
+    assert layer.name == "conv"
+    assert layer.parts is not None
+    assert set(layer.parts) == set(PARTS)
+    assert all(seconds >= 0 for seconds in layer.parts.values())
+    assert layer.parts["U convolutions"] > 0
+    assert layer.parts["V convolutions"] > 0
+    assert answer.seconds > 0
 
 
 def test_the_command_shows_every_layer(bench: Any) -> None:
