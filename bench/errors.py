@@ -5,7 +5,6 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable
 
-
 LONGEST = 100
 """Characters of a given value that a message repeats: enough to find it, too few to fill a screen."""
 

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from fnmatch import fnmatchcase
 from typing import Generic, TypeVar
 
-from bench.errors import InputError, nearest
+from bench.errors import InputError, nearest, quoted
 
 Entry = TypeVar("Entry")
 
@@ -62,9 +62,9 @@ class Registry(Generic[Entry]):
                 return make(rest)
             except (KeyError, ValueError):
                 family = (f"{prefix}/{n}" for n in names())
-                raise InputError(f"unknown {self.kind} '{name}'{nearest(name, family)}") from None
+                raise InputError(f"unknown {self.kind} {quoted(name)}{nearest(name, family)}") from None
         known = [*self._entries, *installed(self._group), *(f"{p}/…" for p in self._families)]
-        raise InputError(f"unknown {self.kind} '{name}'{nearest(name, known)}")
+        raise InputError(f"unknown {self.kind} {quoted(name)}{nearest(name, known)}")
 
     def __contains__(self, name: str) -> bool:
         """Whether ``get`` knows that name; a broken entry point is known."""
