@@ -4,10 +4,12 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from bench import plugins
 from bench.errors import InputError
 from bench.methods import METHODS
 from bench.methods.template.scaffold import write_method
@@ -36,6 +38,13 @@ backbones: [layer/4-4-k3]
 methods: [{methods}]
 measure: {{rounds: 1, min_samples: 3, min_seconds: 0.001, max_seconds: 0.01, warmup_max_seconds: 0.01}}
 """
+
+
+@pytest.fixture(autouse=True)
+def no_names_left_behind() -> Iterator[None]:
+    """A plugin's names are gone when its test is over."""
+    with plugins.isolated():
+        yield
 
 
 def bench(folder: Path, *words: str, path: Path | None = None) -> subprocess.CompletedProcess[str]:

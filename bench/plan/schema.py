@@ -114,7 +114,8 @@ def _knob(method: DeclaredMethod, parameter: inspect.Parameter) -> Json:
     if description := _described(method.doc, parameter.name):
         schema["description"] = description
     if parameter.default is not inspect.Parameter.empty:
-        schema["default"] = list(parameter.default) if isinstance(parameter.default, tuple) else parameter.default
+        usual = parameter.default
+        schema["default"] = list(usual) if isinstance(usual, tuple) else usual
     return schema
 
 

@@ -93,7 +93,7 @@ def parse_yaml(text: str, file: str) -> YamlSource:
         raise InputError(f"{file}:{line}: YAML syntax error: character {error.character:#x}") from None
     except RecursionError:
         raise InputError(f"{file}:1: nesting is too deep") from None
-    except ValueError as error:  # escapes and directives with numbers that are none
+    except (ArithmeticError, ValueError) as error:  # escapes and directives with numbers that are none
         raise InputError(f"{file}:1: YAML syntax error: {_problem(error)}") from None
     source = YamlSource(file)
     if node is not None:

@@ -180,4 +180,4 @@ def test_what_was_found_is_shown_and_recorded(tmp_path: Path) -> None:
 
 
 def test_the_budgets_are_the_sizes_that_are_counted() -> None:
-    assert BUDGETS == tuple(Sizes.__dataclass_fields__)
+    assert tuple(Sizes.__dataclass_fields__) == BUDGETS

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +11,7 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
+from bench import plugins
 from bench.case import Case
 from bench.errors import InputError
 from bench.plan.plan import make_plan
@@ -212,6 +213,14 @@ def test_a_file_that_is_not_there(tmp_path: Path) -> None:
         load_suite(tmp_path / "no.yaml")
 
 
+@pytest.fixture
+def isolated() -> Iterator[None]:
+    """A plugin's names are gone when its test is over."""
+    with plugins.isolated():
+        yield
+
+
+@pytest.mark.usefixtures("isolated")
 def test_a_plugin_stands_beside_the_suite(suite_file: Write, tmp_path: Path) -> None:
     (tmp_path / "beside_the_suite.py").write_text(
         "from bench.methods.parts.method import Rewritten, method\n"
@@ -225,12 +234,14 @@ def test_a_plugin_stands_beside_the_suite(suite_file: Write, tmp_path: Path) -> 
     assert case.method == "beside_the_suite(n=2)"
 
 
+@pytest.mark.usefixtures("isolated")
 def test_a_trusted_plugin_that_is_missing_is_named(suite_file: Write) -> None:
     file = suite_file(OK + "plugins:\n  - nothere.py\n")
     with pytest.raises(InputError, match=r"s\.yaml:5: plugin '.*nothere.py' is not a Python file"):
         load_suite(file, trust=True)
 
 
+@pytest.mark.usefixtures("isolated")
 def test_bug_planning_a_suite_ran_the_files_that_it_names(suite_file: Write, tmp_path: Path) -> None:
     (tmp_path / "spy.py").write_text(f"open({str(tmp_path / 'ran')!r}, 'w')")
     (tmp_path / "other.py").write_text("")
