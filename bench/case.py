@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
+from bench.errors import InputError, quoted
+
 Shape = tuple[int, int, int]
+"""Channels, height, width of one input image."""
+
+_SHAPE = re.compile(r"(?:([1-9]\d{0,8})x)?([1-9]\d{0,8})x([1-9]\d{0,8})", re.ASCII)
 
 CONTIGUOUS = "contiguous"
 
@@ -92,6 +98,14 @@ class Case:
         channels, height, width = data["input"]
         fields["input"] = (channels, height, width)
         return cls(**fields)
+
+
+def parse_shape(text: str, channels: int = 3) -> Shape:
+    """``3x32x32``, or ``32x32`` with the channels given. Raises InputError."""
+    match = _SHAPE.fullmatch(text)
+    if match is None:
+        raise InputError(f"input {quoted(text)} is no shape; 3x32x32 is one")
+    return int(match[1] or channels), int(match[2]), int(match[3])
 
 
 def _tuples(value: Any) -> Any:

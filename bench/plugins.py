@@ -5,13 +5,13 @@ from __future__ import annotations
 import importlib.util
 import sys
 import traceback
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from typing import Any
 
 from bench.errors import InputError
-from bench.methods import METHODS
-from bench.models import BACKBONES
-from bench.registry import in_one_line
+from bench.registry import Registry, in_one_line
 
 _plugins: dict[Path, tuple[str, BaseException | None]] = {}
 
@@ -26,12 +26,43 @@ def load_plugins(paths: Iterable[str]) -> None:
         file = Path(path).resolve()
         if file not in _plugins:
             # The package's own names come first: a plugin that takes one of them is then the one to be told.
-            METHODS.load()
-            BACKBONES.load()
+            for registry in _registries():
+                registry.load()
             _plugins[file] = _import_plugin(path, file)
         message, cause = _plugins[file]
         if message:
             raise InputError(message) from cause
+
+
+def loaded() -> bool:
+    """Whether a plugin was imported: the registries may then hold more than the package's own names."""
+    return bool(_plugins)
+
+
+@contextmanager
+def isolated() -> Iterator[None]:
+    """Forgets, at the end, every plugin that was imported within, and its names: for tests."""
+    before = dict(_plugins)
+    with ExitStack() as stack:
+        for registry in _registries():
+            stack.enter_context(registry.isolated())
+        try:
+            yield
+        finally:
+            _plugins.clear()
+            _plugins.update(before)
+            for name in [n for n in sys.modules if n.startswith("bench_plugin_")]:
+                if int(name.split("_")[2]) >= len(before):
+                    del sys.modules[name]
+
+
+def _registries() -> tuple[Registry[Any], ...]:
+    """What a plugin can add to; imported late, because torch comes with them."""
+    from bench.methods import METHODS
+    from bench.models import BACKBONES
+    from bench.runtimes import RUNTIMES
+
+    return METHODS, BACKBONES, RUNTIMES
 
 
 def _import_plugin(path: str, file: Path) -> tuple[str, BaseException | None]:

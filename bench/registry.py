@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import importlib
 import importlib.metadata
-import importlib.util
 import pkgutil
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from fnmatch import fnmatchcase
 from typing import Generic, TypeVar
 
-from bench.errors import InputError, nearest
+from bench.errors import InputError, nearest, quoted
 
 Entry = TypeVar("Entry")
 
@@ -42,13 +42,16 @@ class Registry(Generic[Entry]):
     def add_family(
         self, prefix: str, make: Callable[[str], Entry], names: Callable[[], Iterable[str]]
     ) -> None:
-        """Adds all names ``prefix/…``: ``make`` gets the part behind the slash, ``names`` lists them."""
+        """Adds all names ``prefix/…``: ``make`` gets the part behind the slash, ``names`` lists them.
+
+        ``make`` raises KeyError or ValueError for a part that is no name.
+        """
         self._families[prefix] = (make, names)
 
     def get(self, name: str) -> Entry:
         """The entry of that name. Raises InputError with the nearest valid word."""
         self.load()
-        if name not in self._entries and name in self._installed():
+        if name not in self._entries and name in installed(self._group):
             self._import_installed(name)
         if name in self._entries:
             return self._entries[name]
@@ -57,16 +60,16 @@ class Registry(Generic[Entry]):
             make, names = self._families[prefix]
             try:
                 return make(rest)
-            except KeyError:
+            except (KeyError, ValueError):
                 family = (f"{prefix}/{n}" for n in names())
-                raise InputError(f"unknown {self.kind} '{name}'{nearest(name, family)}") from None
-        known = [*self._entries, *self._installed(), *(f"{p}/…" for p in self._families)]
-        raise InputError(f"unknown {self.kind} '{name}'{nearest(name, known)}")
+                raise InputError(f"unknown {self.kind} {quoted(name)}{nearest(name, family)}") from None
+        known = [*self._entries, *installed(self._group), *(f"{p}/…" for p in self._families)]
+        raise InputError(f"unknown {self.kind} {quoted(name)}{nearest(name, known)}")
 
     def __contains__(self, name: str) -> bool:
         """Whether ``get`` knows that name; a broken entry point is known."""
         self.load()
-        if name in self._entries or name in self._installed():
+        if name in self._entries or name in installed(self._group):
             return True
         prefix, slash, rest = name.partition("/")
         return bool(slash) and prefix in self._families and rest in set(self._families[prefix][1]())
@@ -74,7 +77,7 @@ class Registry(Generic[Entry]):
     def names(self, pattern: str = "*") -> list[str]:
         """Sorted names that match a glob. A family is listed only when the glob begins with its prefix."""
         self.load()
-        found = [n for n in {*self._entries, *self._installed()} if fnmatchcase(n, pattern)]
+        found = [n for n in {*self._entries, *installed(self._group)} if fnmatchcase(n, pattern)]
         for prefix, (_, names) in self._families.items():
             if pattern.startswith(f"{prefix}/"):
                 full = [f"{prefix}/{rest}" for rest in names()]
@@ -95,13 +98,18 @@ class Registry(Generic[Entry]):
         for module in pkgutil.iter_modules(package.__path__):
             importlib.import_module(f"{self._package}.{module.name}")
 
-    def _installed(self) -> dict[str, importlib.metadata.EntryPoint]:
-        if not self._group:
-            return {}
-        return {point.name: point for point in importlib.metadata.entry_points(group=self._group)}
+    @contextmanager
+    def isolated(self) -> Iterator[None]:
+        """Takes back, at the end, every name that was added within: for tests of plugins."""
+        self.load()
+        entries, families = dict(self._entries), dict(self._families)
+        try:
+            yield
+        finally:
+            self._entries, self._families = entries, families
 
     def _import_installed(self, name: str) -> None:
-        point = self._installed()[name]
+        point = installed(self._group)[name]
         owner = f" of {point.dist.name}" if point.dist is not None else ""
         where = f"{self.kind} '{name}': entry point {point.value}{owner}"
         try:
@@ -110,6 +118,13 @@ class Registry(Generic[Entry]):
             raise InputError(f"{where} cannot be loaded: {in_one_line(error)}") from error
         if name not in self._entries:
             raise InputError(f"{where} was loaded but adds no {self.kind} of that name")
+
+
+def installed(group: str) -> dict[str, importlib.metadata.EntryPoint]:
+    """The entry points of that group by name, none of them imported; an empty group has none."""
+    if not group:
+        return {}
+    return {point.name: point for point in importlib.metadata.entry_points(group=group)}
 
 
 def in_one_line(error: BaseException) -> str:

@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bench.case import DENSE, Case, MethodCall
+from bench.case import DENSE, Case, MethodCall, parse_shape
+from bench.errors import InputError
 
 words = st.text("abcdefgXYZ0123456789_.*", min_size=1, max_size=8)
 numbers = st.integers(1, 1000)
@@ -115,3 +116,19 @@ def test_cases_with_the_same_network_share_their_counts() -> None:
 def test_what_is_no_case_is_refused(data: dict[str, Any]) -> None:
     with pytest.raises((KeyError, TypeError, ValueError)):
         Case.from_dict(data)
+
+
+@pytest.mark.parametrize(
+    ("text", "shape"),
+    [("3x32x32", (3, 32, 32)), ("1x1x1", (1, 1, 1)), ("8x9", (5, 8, 9))],
+)
+def test_a_shape_is_read(text: str, shape: tuple[int, int, int]) -> None:
+    assert parse_shape(text, channels=5) == shape
+
+
+@pytest.mark.parametrize(
+    "text", ["", "3", "3x", "9" * 5000 + "x1", "x3x3", "3x32x32x1", "3X32X32", "-3x4", "03x4", "3x4\n", "a"]
+)
+def test_what_is_no_shape_is_refused(text: str) -> None:
+    with pytest.raises(InputError, match="is no shape; 3x32x32 is one"):
+        parse_shape(text)

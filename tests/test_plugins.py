@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -13,7 +14,6 @@ from bench import plugins
 from bench.errors import InputError
 from bench.methods import METHODS
 from bench.methods.template.scaffold import write_method
-from bench.models import BACKBONES
 from bench.plugins import load_plugins
 
 RAISES = """
@@ -42,12 +42,10 @@ measure: {{rounds: 1, min_samples: 3, min_seconds: 0.001, max_seconds: 0.01, war
 
 
 @pytest.fixture(autouse=True)
-def names_as_before(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What a test's plugins add leaves the registries with it."""
-    for registry in (METHODS, BACKBONES):
-        registry.load()
-        monkeypatch.setattr(registry, "_entries", dict(registry._entries))
-    monkeypatch.setattr(plugins, "_plugins", {})
+def no_names_left_behind() -> Iterator[None]:
+    """A plugin's names are gone when its test is over."""
+    with plugins.isolated():
+        yield
 
 
 def bench(folder: Path, *words: str, path: Path | None = None) -> subprocess.CompletedProcess[str]:

@@ -3,16 +3,25 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from bench import plugins
 from bench.errors import InputError, nearest
 from bench.methods import METHODS
 from bench.models import BACKBONES
 from bench.plugins import load_plugins
 from bench.registry import Registry
 from bench.runtimes import RUNTIMES
+
+
+@pytest.fixture(autouse=True)
+def no_names_left_behind() -> Iterator[None]:
+    """A plugin's names are gone when its test is over."""
+    with plugins.isolated():
+        yield
 
 
 @pytest.fixture
@@ -65,6 +74,39 @@ def test_an_unknown_name_gets_the_nearest(colours: Registry[str], name: str, wor
 def test_a_name_cannot_be_taken_twice(colours: Registry[str]) -> None:
     with pytest.raises(ValueError, match="colour 'red' is registered twice"):
         colours.add("red", "#e00")
+
+
+def test_what_is_added_in_isolation_is_gone_afterwards(colours: Registry[str]) -> None:
+    with colours.isolated():
+        colours.add("blue", "#00f")
+        colours.add_family("teal", str, list)
+        assert "blue" in colours
+    assert colours.names() == ["green", "red"]
+    assert "teal" not in colours.families()
+    colours.add("blue", "#00f")
+
+
+def test_bug_plugins_of_tests_left_their_names_behind(tmp_path: Path) -> None:
+    file = tmp_path / "mine.py"
+    file.write_text(
+        "from bench.methods import Rewritten, method\n"
+        "@method('left_behind')\n"
+        "def left_behind(network, context):\n"
+        "    return Rewritten(network)\n"
+    )
+    for _ in range(2):
+        with plugins.isolated():
+            load_plugins([str(file)])
+            assert "left_behind" in METHODS
+        assert "left_behind" not in METHODS
+
+
+def test_bug_a_family_whose_part_is_no_number_ended_in_a_traceback(colours: Registry[str]) -> None:
+    colours.add_family("size", lambda rest: str(int(rest)), lambda: ["1"])
+    with pytest.raises(InputError, match="unknown colour 'size/x'"):
+        colours.get("size/x")
+    with pytest.raises(InputError, match="unknown backbone 'layer/999"):
+        BACKBONES.get(f"layer/{'9' * 5000}-1-k3")
 
 
 def test_nearest_says_nothing_where_nothing_is_near_and_too_much_is_known() -> None:

@@ -9,9 +9,8 @@ from typing import Any
 
 import yaml
 
-from bench.case import Shape
+from bench.case import Shape, parse_shape
 from bench.errors import InputError, nearest
-from bench.plan.suite import parse_shape
 
 TABLE = Path(__file__).with_name("published.csv")
 """The table that comes with the package."""

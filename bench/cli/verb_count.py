@@ -32,10 +32,9 @@ def count(
 
     Exit: 0 counted, 2 the input was wrong, 3 the method cannot be applied or the witnesses disagree.
     """
-    from bench.case import Case
+    from bench.case import Case, parse_shape
     from bench.models import BACKBONES
     from bench.plan.knobs import check_call
-    from bench.plan.suite import parse_shape
     from bench.plugins import load_plugins
     from bench.worker.counter import count_case
 

@@ -43,24 +43,24 @@ def list_(
 def _rows(kind: Kind, glob: str) -> list[tuple[str, str]]:
     from fnmatch import fnmatchcase
 
-    from bench.methods import METHODS
-    from bench.models import BACKBONES
+    from bench.plan.declared import DECLARED_BACKBONES, DECLARED_METHODS, DECLARED_RUNTIMES
     from bench.plan.targets import TARGETS
-    from bench.runtimes import RUNTIMES
 
     if kind is Kind.backbones:
-        return [(name, BACKBONES.get(name).summary) for name in BACKBONES.names(glob)]
+        return [(name, DECLARED_BACKBONES.get(name).summary) for name in DECLARED_BACKBONES.names(glob)]
     if kind is Kind.methods:
-        found = []
-        for name in METHODS.names(glob):
-            try:
-                method = METHODS.get(name)
-            except InputError as error:  # an installed distribution's own mistake
-                found.append((name, str(error)))
-                continue
-            knobs = ", ".join(method.knobs)
-            found.append((name, f"{method.summary} [{knobs}]" if knobs else method.summary))
-        return found
+        return [(name, _method_row(name)) for name in DECLARED_METHODS.names(glob)]
     if kind is Kind.runtimes:
-        return [(name, RUNTIMES.get(name).summary) for name in RUNTIMES.names(glob)]
+        return [(name, DECLARED_RUNTIMES.get(name).summary) for name in DECLARED_RUNTIMES.names(glob)]
     return [(t.name, t.summary) for t in TARGETS.all() if fnmatchcase(t.name, glob)]
+
+
+def _method_row(name: str) -> str:
+    """What a method does, with its knobs in brackets; or why an installed one cannot be used."""
+    from bench.plan.declared import DECLARED_METHODS
+
+    try:
+        method = DECLARED_METHODS.get(name)
+    except InputError as error:
+        return str(error)
+    return f"{method.summary} [{', '.join(method.knobs)}]" if method.knobs else method.summary

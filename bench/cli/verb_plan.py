@@ -21,13 +21,19 @@ def plan(
     only: Annotated[str | None, typer.Option(help="Glob on case ids, or a part of one.")] = None,
     quick: Annotated[bool, typer.Option("--quick", help="Two short rounds.")] = False,
     plugin: Annotated[list[Path] | None, typer.Option(help="Python file with methods of your own.")] = None,
+    trust: Annotated[bool, typer.Option("--trust", help="Import the plugins that the suite names.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="For machines.")] = False,
 ) -> None:
-    """Show what a run would do: its cases, trials and time. Nothing is measured or written."""
+    """Show what a run would do: its cases, trials and time. Nothing is measured or written.
+
+    Commands that the suite's own targets would start are shown first, and not started.
+    """
     from bench.plan.plan import make_plan
     from bench.plan.suite import load_suite
 
-    planned = make_plan(load_suite(suite, map(str, plugin or ())), rounds, only, quick)
+    planned = make_plan(load_suite(suite, map(str, plugin or ()), trust), rounds, only, quick)
+    for command in planned.untrusted:
+        typer.echo(f"would run: {command}", err=True)
     if as_json:
         typer.echo(json.dumps(planned.as_dict(), indent=1))
         return

@@ -4,15 +4,22 @@ from __future__ import annotations
 
 import hashlib
 import json
+import shlex
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from fnmatch import fnmatchcase
 from typing import Any
 
+from pydantic import ValidationError
+
 from bench.case import Case
-from bench.errors import InputError, nearest
-from bench.plan.solve import Solved
+from bench.errors import InputError, nearest, printable, quoted
+from bench.plan.declared import DECLARED_METHODS
+from bench.plan.expand import Draft, expand, globs_of
+from bench.plan.problems import Located, message_of
 from bench.plan.suite import LoadedSuite, Measure
 from bench.plan.targets import Target
+from bench.plan.wanted import Solved
 
 # Seconds, read off runs of suites/cifar.yaml on a two-core virtual machine. The estimate is for a
 # person's patience; the progress bar corrects it from the run's own trials.
@@ -22,7 +29,12 @@ COUNT_START, COUNT_EACH = 1.5, 0.5
 
 @dataclass(frozen=True)
 class Plan:
-    """The cases of a run with all that is needed to measure them."""
+    """The cases of a run with all that is needed to measure them.
+
+    ``solved`` are the knobs that were found for wanted budgets. ``times`` has the ``count_id`` of every
+    case whose recipe comes from timings of its own: nothing else may run while that is counted.
+    ``untrusted`` are the commands that the suite would start instead of the harness's own interpreter.
+    """
 
     suite: str
     description: str
@@ -32,6 +44,8 @@ class Plan:
     plugins: tuple[str, ...]
     quick: bool = False
     solved: tuple[Solved, ...] = ()
+    times: frozenset[str] = frozenset()
+    untrusted: tuple[str, ...] = ()
 
     @property
     def trials(self) -> int:
@@ -49,18 +63,19 @@ class Plan:
         sampling = self.measure.min_seconds + 0.3 * self.measure.warmup_max_seconds
         return self.trials * (TRIAL_START + sampling) + COUNT_START + self.networks * COUNT_EACH
 
-    @property
-    def times(self) -> frozenset[str]:
-        """Count ids of networks whose recipe comes from times that the method takes itself."""
-        from bench.methods import METHODS
-
-        return frozenset(c.count_id for c in self.cases if any(METHODS.get(m.name).times for m in c.methods))
-
     def digest(self) -> str:
         """Changes when anything changes that a resumed run must have in common with its beginning."""
         targets = [asdict(target) for target in self.targets.values()]
         data = [[case.id for case in self.cases], self.measure.protocol(), targets]
         return hashlib.sha256(json.dumps(data, sort_keys=True).encode()).hexdigest()[:16]
+
+    def require_trust(self, trust: bool) -> None:
+        """Raises InputError when the suite would start programs of its own and ``trust`` is False."""
+        if self.untrusted and not trust:
+            raise InputError(
+                f"suite {self.suite} would run: {'; '.join(self.untrusted)}. `--trust` allows the commands "
+                "that this suite names"
+            )
 
     def as_dict(self) -> dict[str, Any]:
         """Plain data for ``bench plan --json``."""
@@ -73,6 +88,7 @@ class Plan:
             "estimated_seconds": round(self.estimated_seconds, 1),
             "solved": [solved.as_dict() for solved in self.solved],
             "targets": [asdict(target) for target in self.targets.values()],
+            "would_run": list(self.untrusted),
         }
 
 
@@ -84,28 +100,84 @@ def make_plan(
     resolution: float | None = None,
     max_rounds: int | None = None,
 ) -> Plan:
-    """The plan of a suite. ``only`` is a glob on case ids, or a part of one.
+    """The plan of a suite: its cases, with wanted budgets solved. ``only`` is a glob on case ids, or a
+    part of one.
 
     A case's dense baseline stays although ``only`` leaves it out: a ratio needs it. Raises InputError
-    when nothing fits.
+    when nothing fits, when no knob reaches a wanted budget, and for numbers that a suite could not have.
     """
     measure = loaded.suite.measure.quickened() if quick else loaded.suite.measure
-    given = {"rounds": rounds, "resolution": resolution, "max_rounds": max_rounds}
-    measure = measure.model_copy(update={k: v for k, v in given.items() if v is not None})
-    cases = loaded.cases()
-    if only is not None:
-        fitting = [c for c in cases if only in c.id or fnmatchcase(c.id, f"*{only}*")]
-        if not fitting:
-            raise InputError(f"--only {only}: no case fits{nearest(only, (c.id for c in cases))}")
-        wanted = {c.id for c in fitting} | {c.baseline().id for c in fitting}
-        cases = [c for c in cases if c.id in wanted]
+    measure = _with_options(measure, {"rounds": rounds, "resolution": resolution, "max_rounds": max_rounds})
+    every, solved = settle(loaded, expand(loaded))
+    cases = every if only is None else _fitting(every, only)
+    counted = {case.count_id for case in cases}
     return Plan(
-        loaded.suite.name,
-        loaded.suite.description,
-        tuple(cases),
-        loaded.targets,
-        measure,
-        tuple(loaded.suite.plugins),
-        quick,
-        tuple(s for s in loaded.solved() if s.count_id in {c.count_id for c in cases}),
+        suite=loaded.suite.name,
+        description=loaded.suite.description,
+        cases=tuple(cases),
+        targets=dict(loaded.targets),
+        measure=measure,
+        plugins=loaded.plugins,
+        quick=quick,
+        solved=tuple(s for s in solved if s.count_id in counted),
+        times=frozenset(case.count_id for case in cases if _times(case)),
+        untrusted=_commands(loaded.targets[name] for name in dict.fromkeys(c.target for c in cases)),
     )
+
+
+def settle(loaded: LoadedSuite, drafts: Iterable[Draft]) -> tuple[list[Case], list[Solved]]:
+    """The cases of a suite, each once, and the knobs that were solved for on the way.
+
+    Raises InputError, with file and line, when nothing is left, when two different cases have one id,
+    and when no knob reaches a wanted budget.
+    """
+    globs = globs_of(loaded)
+    cases: dict[str, Case] = {}
+    solved: dict[tuple[str, str, float], Solved] = {}
+    solver = None
+    for draft in drafts:
+        case = draft.case
+        if draft.is_open:
+            if solver is None:
+                from bench.plan.solve import Solver  # torch comes with it
+
+                solver = Solver()
+            with Located(loaded.source, draft.place):
+                case, found = solver.solve(case)
+            if not globs.keep(case.id):
+                continue
+            solved[found.count_id, found.of, found.asked] = found
+        if cases.setdefault(case.id, case) != case:
+            raise InputError(f"{loaded.source.where(('methods',))}: two cases share the id {case.id}")
+    if not cases:
+        trimmed = "exclude" if loaded.suite.exclude else "include"
+        raise InputError(f"{loaded.source.where((trimmed,))}: include and exclude leave no case")
+    return list(cases.values()), list(solved.values())
+
+
+def _with_options(measure: Measure, options: Mapping[str, float | None]) -> Measure:
+    """The measure with the command line's numbers, within the bounds that a suite's have."""
+    given = {name: value for name, value in options.items() if value is not None}
+    for name, value in given.items():
+        try:
+            Measure.model_validate({name: value})
+        except ValidationError as error:
+            flag = f"--{name.replace('_', '-')}"
+            raise InputError(f"{flag} {quoted(value)}: {message_of(error.errors()[0])}") from None
+    return measure.model_copy(update=given)
+
+
+def _fitting(cases: list[Case], only: str) -> list[Case]:
+    fitting = [c for c in cases if only in c.id or fnmatchcase(c.id, f"*{only}*")]
+    if not fitting:
+        raise InputError(f"--only {only}: no case fits{nearest(only, (c.id for c in cases))}")
+    wanted = {c.id for c in fitting} | {c.baseline().id for c in fitting}
+    return [c for c in cases if c.id in wanted]
+
+
+def _times(case: Case) -> bool:
+    return any(DECLARED_METHODS.get(call.name).times for call in case.methods)
+
+
+def _commands(targets: Iterable[Target]) -> tuple[str, ...]:
+    return tuple(printable(shlex.join(t.command())) for t in targets if t.starts_a_program)

@@ -1,4 +1,4 @@
-"""Searching a knob's value for the share that comes nearest to a target: pure functions on a curve."""
+"""The search for the knob's value whose share comes nearest to a target: pure functions on a curve."""
 
 from __future__ import annotations
 
@@ -8,20 +8,20 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 AIM = 0.01
-"""Relative error at which a number is good enough: widths are whole channels, finer is rarely there."""
+"""Relative error at which a search ends: widths are whole channels, so a smaller error is rarely possible."""
 
 LIMIT = 4096
-"""The largest whole number that is tried."""
+"""The largest whole number that is tried where the suite gives no interval."""
 
 MOST = 24
-"""Values of a number that are tried at most: each costs a network."""
+"""The most values that are tried for a knob that is no whole number: each of them costs a network."""
 
 
 class Curve:
-    """A share as a function of a knob's value, asked for as seldom as possible.
+    """A share as a function of a knob's value; every value is computed once.
 
-    ``share(value)`` is a positive number, or words where the value cannot be taken; ``refusal`` keeps
-    the first of those.
+    ``share(value)`` is a positive number, or the reason why the value cannot be used; ``refusal`` keeps
+    the first such reason. ``to`` is the share that is wanted.
     """
 
     def __init__(self, share: Callable[[Any], float | str], to: float) -> None:
@@ -32,7 +32,7 @@ class Curve:
         self._refused: set[Any] = set()
 
     def __call__(self, value: Any) -> float | None:
-        """The share at that value; None where it cannot be taken."""
+        """The share at that value; None where the value cannot be used."""
         if value not in self.shares and value not in self._refused:
             answer = self._share(value)
             if isinstance(answer, str):
@@ -43,15 +43,15 @@ class Curve:
         return self.shares.get(value)
 
     def error(self, value: Any) -> float:
-        """Relative distance between the share at a value that was tried, and the target."""
+        """Relative distance of the share at a value, which was tried before, from the wanted one."""
         return abs(self.shares[value] / self.to - 1)
 
     def best(self) -> Any:
-        """The value with the smallest error, the first tried of several; None when none could be taken."""
+        """The value with the smallest error, the first tried of equals; None when no value could be used."""
         return min(self.shares, key=self.error, default=None)
 
     def brackets(self) -> list[tuple[Any, Any]]:
-        """Neighbouring values that were tried with the target between their shares, nearest first."""
+        """Pairs of neighbouring tried values whose shares enclose the wanted one, the nearest pair first."""
         tried = sorted(self.shares)
         pairs = [
             (low, high)
@@ -68,12 +68,12 @@ def search_among(curve: Curve, values: Iterable[Any]) -> None:
 
 
 def search_integer(curve: Curve, low: float = 1, high: float = LIMIT) -> None:
-    """Tries the powers of two up to the first that is refused, then the numbers between two of them.
+    """Tries the powers of two from ``low`` to ``high``, then halves the intervals that enclose the target.
 
-    ``low`` and ``high`` are tried too; nothing outside them is.
-
-    The share need not fall or rise all along (CSR-Conv's T=1 doubles a layer, and a T above a layer's
-    channels leaves it dense); between two neighbouring powers it is taken to do one of both.
+    ``low`` and ``high`` are tried too, and nothing outside them. The powers end at the first that is
+    refused after one that was not. The share need not be monotone over the whole range (CSR-Conv's T=1
+    doubles a layer, and a T above a layer's channels leaves it dense); between two neighbouring powers
+    it is taken to be.
     """
     first, last = math.ceil(low), math.floor(high)
     largest, beyond = 0, last + 1
@@ -107,10 +107,12 @@ def search_integer(curve: Curve, low: float = 1, high: float = LIMIT) -> None:
 
 
 def search_number(curve: Curve, within: float, low: float, high: float) -> None:
-    """Tries a density, then what a density means for channels, then between the two tries around the target.
+    """Tries the values that are exact for a linear or quadratic knob, then narrows the bracket around `to`.
 
-    Ends at a relative error of AIM (or ``within``, where that is less), when the interval is a
-    thousandth of the range, or after MOST tries.
+    A density is the share itself, and a share of channels counts twice, for inputs and for outputs: the
+    first tries are ``to``, ``1 - to``, their counterparts by square root, and the interval's ends. Ends
+    at a relative error of AIM (or ``within``, where that is less), when the bracket is a thousandth of
+    the interval, or after MOST tries.
     """
     enough = min(within, AIM)
     root = math.sqrt(curve.to)
@@ -136,7 +138,7 @@ def search_number(curve: Curve, within: float, low: float, high: float) -> None:
 
 
 def _interpolated(curve: Curve, below: float, above: float) -> float:
-    """Where between two values the target lies if the share's logarithm is a straight line there."""
+    """Where the target lies between two values, from 0 to 1, if the share's logarithm is linear there."""
     first, last = math.log(curve.shares[below]), math.log(curve.shares[above])
     part = (math.log(curve.to) - first) / (last - first) if first != last else 0.5
     return min(max(part, 0.05), 0.95)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import dataclass
 
-from bench.errors import InputError, nearest
+from bench.errors import InputError, nearest, quoted
 
 
 @dataclass(frozen=True)
@@ -20,6 +21,15 @@ class Target:
     python: str | None = None
     summary: str = ""
 
+    @property
+    def starts_a_program(self) -> bool:
+        """Whether it starts something else than the harness's own interpreter."""
+        return bool(self.prefix) or self.python is not None
+
+    def command(self, module: str = "bench.worker") -> list[str]:
+        """The argv that starts a module of the harness there."""
+        return [*self.prefix, self.python or sys.executable, "-m", module]
+
 
 class Targets:
     """The targets that need no description in a suite."""
@@ -30,7 +40,7 @@ class Targets:
     def get(self, name: str) -> Target:
         """The target of that name. Raises InputError with the nearest valid word."""
         if name not in self._targets:
-            raise InputError(f"unknown target '{name}'{nearest(name, self._targets)}")
+            raise InputError(f"unknown target {quoted(name)}{nearest(name, self._targets)}")
         return self._targets[name]
 
     def all(self) -> list[Target]:

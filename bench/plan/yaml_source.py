@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import stat
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import yaml
 
-from bench.errors import InputError
+from bench.errors import InputError, quoted
+
+MAX_BYTES = 2**18
+"""Shipped suites have less than 3 KB. A quarter of a megabyte of YAML is read within two seconds."""
 
 MAX_VALUES = 100_000
 """A suite needs hundreds of values; anchors that refer to anchors reach billions."""
@@ -16,7 +20,11 @@ MAX_VALUES = 100_000
 MAX_NUMBER = 2**63 - 1
 """Seeds and sizes end up in torch, which counts in 64 bits."""
 
-Path_ = tuple[str | int, ...]
+_ODD_SCALARS = (ArithmeticError, AttributeError, LookupError, TypeError, ValueError)
+"""What PyYAML lets through for ``!!timestamp x``, ``!!bool x``, ``!!int ""`` and numbers out of range."""
+
+Place = tuple[str | int, ...]
+"""Where a value stands in a document: keys of mappings, numbers of list items."""
 
 
 @dataclass
@@ -25,9 +33,9 @@ class YamlSource:
 
     file: str
     data: Any = None
-    lines: dict[Path_, int] = field(default_factory=dict)
+    lines: dict[Place, int] = field(default_factory=dict)
 
-    def where(self, path: Path_) -> str:
+    def where(self, path: Place) -> str:
         """``file:line`` of the value at that path, or of the nearest one that encloses it."""
         while path and path not in self.lines:
             path = path[:-1]
@@ -37,18 +45,39 @@ class YamlSource:
 def read_yaml(file: Path) -> YamlSource:
     """Reads one YAML document.
 
-    Raises InputError, with file and line, for a file that is not there, a syntax error, a key twice
-    in a mapping, and anchors that expand to more than MAX_VALUES values.
+    Raises InputError, with file and line, for a file that is not there, is no regular one or has more
+    than MAX_BYTES, a syntax error, a key twice in a mapping, and anchors that expand to more than
+    MAX_VALUES values.
     """
     try:
-        text = file.read_text(encoding="utf-8")
+        mode = file.stat().st_mode
+        # A pipe or a device may have no end, and opening one may wait for ever.
+        if not stat.S_ISREG(mode) and not stat.S_ISDIR(mode):
+            raise InputError(f"{file}: not a regular file")
+        with file.open("rb") as stream:
+            data = stream.read(MAX_BYTES + 1)
+        if len(data) > MAX_BYTES:
+            raise InputError(f"{file}: larger than {MAX_BYTES // 1024} KiB, which no suite needs")
+        text = data.decode("utf-8")
     except FileNotFoundError:
         raise InputError(f"{file}: no such file") from None
     except UnicodeDecodeError:
         raise InputError(f"{file}: not a UTF-8 text file") from None
-    except OSError as error:
-        raise InputError(f"{file}: {error.strerror}") from None
+    except (OSError, ValueError) as error:
+        raise InputError(f"{file}: {getattr(error, 'strerror', None) or error}") from None
     return parse_yaml(text, str(file))
+
+
+def read_value(text: str, where: str) -> Any:
+    """One value in YAML, as a command line gives it; ``where`` names it in messages.
+
+    Raises InputError for text that is no YAML, and for values that ``read_yaml`` refuses.
+    """
+    try:
+        return parse_yaml(text, "value").data
+    except InputError as error:
+        problem = str(error).partition(": ")[2]  # without the place: the text is one line
+        raise InputError(f"{where}: {quoted(text)} is no YAML value: {problem}") from None
 
 
 def parse_yaml(text: str, file: str) -> YamlSource:
@@ -64,6 +93,8 @@ def parse_yaml(text: str, file: str) -> YamlSource:
         raise InputError(f"{file}:{line}: YAML syntax error: character {error.character:#x}") from None
     except RecursionError:
         raise InputError(f"{file}:1: nesting is too deep") from None
+    except (ArithmeticError, ValueError) as error:  # escapes and directives with numbers that are none
+        raise InputError(f"{file}:1: YAML syntax error: {_problem(error)}") from None
     source = YamlSource(file)
     if node is not None:
         source.data = _Builder(source).build(node, (), frozenset())
@@ -82,7 +113,7 @@ class _Builder:
         self._scalars = yaml.SafeLoader("")
         self._values = 0
 
-    def build(self, node: yaml.Node, path: Path_, around: frozenset[int]) -> Any:
+    def build(self, node: yaml.Node, path: Place, around: frozenset[int]) -> Any:
         line = node.start_mark.line + 1
         self._values += 1
         if self._values > MAX_VALUES:
@@ -99,13 +130,13 @@ class _Builder:
             return self._mapping(node, path, around)
         try:
             value = self._scalars.construct_object(node)
-        except (yaml.YAMLError, ValueError) as error:
+        except (yaml.YAMLError, *_ODD_SCALARS) as error:
             raise InputError(f"{self._source.file}:{line}: {_problem(error)}") from None
         if isinstance(value, int) and abs(value) > MAX_NUMBER:
             raise InputError(f"{self._source.file}:{line}: a number above {MAX_NUMBER}")
         return value
 
-    def _mapping(self, node: yaml.MappingNode, path: Path_, around: frozenset[int]) -> dict[str, Any]:
+    def _mapping(self, node: yaml.MappingNode, path: Place, around: frozenset[int]) -> dict[str, Any]:
         result: dict[str, Any] = {}
         for key_node, value_node in node.value:
             line = key_node.start_mark.line + 1

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+
+from bench import plugins
 
 SUITE = "name: s\nbackbones: [resnet20, resnet32]\nmethods: [dense, csr_conv: {T: [2, 4]}]\n"
 
@@ -40,6 +42,14 @@ def test_only_that_fits_nothing_is_code_2(bench: Callable[..., Any]) -> None:
     assert said.err.startswith("bench: --only vgg: no case fits")
 
 
+@pytest.fixture
+def isolated() -> Iterator[None]:
+    """A plugin's names are gone when its test is over."""
+    with plugins.isolated():
+        yield
+
+
+@pytest.mark.usefixtures("isolated")
 def test_a_plugin_adds_a_method(bench: Callable[..., Any], tmp_path: Path) -> None:
     (tmp_path / "own.py").write_text(
         "from bench.methods.parts.method import Rewritten, method\n"
@@ -51,3 +61,38 @@ def test_a_plugin_adds_a_method(bench: Callable[..., Any], tmp_path: Path) -> No
     (tmp_path / "s.yaml").write_text("name: s\nbackbones: [resnet20]\nmethods: [own_for_plan]\n")
     assert bench("plan", "s.yaml").code == 2
     assert bench("plan", "s.yaml", "--plugin", "own.py").out == "resnet20/own_for_plan/eager/cpu/b1/3x32x32\n"
+
+
+@pytest.mark.usefixtures("isolated")
+def test_bug_plan_ran_what_a_suite_names(bench: Callable[..., Any], tmp_path: Path) -> None:
+    (tmp_path / "spy.py").write_text("open('ran', 'w')")
+    (tmp_path / "s.yaml").write_text(SUITE + "plugins: [spy.py]\n")
+    said = bench("plan", "s.yaml")
+    assert (said.code, said.out) == (2, "")
+    assert said.err == (
+        "bench: s.yaml:4: the suite names the plugin spy.py, a program that would run here: "
+        "`--plugin spy.py` allows this file, `--trust` all that the suite names\n"
+    )
+    assert not (tmp_path / "ran").exists()
+    assert bench("plan", "s.yaml", "--plugin", "spy.py").code == 0
+    assert bench("plan", "s.yaml", "--trust").code == 0
+    assert (tmp_path / "ran").exists()
+
+
+OWN = "targets:\n  - cpu\n  - {name: board, prefix: [ssh, pi], python: python3}\n"
+
+
+def test_commands_of_a_suites_own_are_shown_first(bench: Callable[..., Any], tmp_path: Path) -> None:
+    (tmp_path / "s.yaml").write_text(SUITE + OWN)
+    said = bench("plan", "s.yaml")
+    assert said.code == 0
+    assert said.err.splitlines()[0] == "would run: ssh pi python3 -m bench.worker"
+    said = bench("plan", "s.yaml", "--json")
+    assert json.loads(said.out)["would_run"] == ["ssh pi python3 -m bench.worker"]
+    assert said.err.splitlines() == ["would run: ssh pi python3 -m bench.worker"]
+
+
+def test_bug_rounds_beyond_what_a_suite_may_have(bench: Callable[..., Any]) -> None:
+    said = bench("plan", "s.yaml", "--rounds", "1001")
+    assert said.code == 2
+    assert said.err == "bench: --rounds 1001: must be less than or equal to 1000\n"

@@ -8,7 +8,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
+from jsonschema import Draft202012Validator
 
+from bench.plan.expand import expand
 from bench.plan.suite import Measure, Suite, load_suite
 
 SUITES = Path(__file__).parents[2] / "suites"
@@ -36,6 +39,71 @@ def test_there_are_suites() -> None:
 def test_a_shipped_suite_loads_and_names_its_schema(file: Path) -> None:
     assert file.read_text().startswith("# yaml-language-server: $schema=schema.json\n")
     loaded = load_suite(file)
-    assert loaded.cases()
+    assert expand(loaded)
     assert loaded.suite.name == file.stem
     assert loaded.suite.description
+
+
+def problems(text: str) -> list[str]:
+    """What a validator says of a suite, the one in the repository as its schema."""
+    schema = json.loads((SUITES / "schema.json").read_text())
+    Draft202012Validator.check_schema(schema)
+    return [error.message for error in Draft202012Validator(schema).iter_errors(yaml.safe_load(text))]
+
+
+@pytest.mark.parametrize("file", SHIPPED, ids=lambda file: file.stem)
+def test_a_shipped_suite_follows_the_schema(file: Path) -> None:
+    assert problems(file.read_text()) == []
+
+
+RIGHT = """\
+name: s
+backbones: [resnet20, "vgg*", timm/ghostnetv2_100, layer/64-64-k3]
+methods:
+  - dense
+  - psconv: {variant: [pSC4, PSD2_P8], skip: [[conv1], [fc, conv1]]}
+  - csr_conv: {T: [2, {expand: 3, project: 4}, {solve: params, to: [0.25, 0.125]}], order: literal}
+  - lean_conv:
+  - chain: [csr_conv: {T: 4}, int8]
+targets: [cpu, {name: board, prefix: [ssh, pi]}]
+runtimes: [eager]
+"""
+
+
+def test_what_a_suite_can_say_follows_the_schema() -> None:
+    assert problems(RIGHT) == []
+
+
+@pytest.mark.parametrize(
+    ("right", "wrong"),
+    [
+        ("order: literal", "ordr: literal"),
+        ("T: 4", "T: four"),
+        ("{T: 4}", "{}"),
+        ("- dense", "- densee"),
+        ("- dense", "- csr_conv"),
+        ("resnet20", "resnet21"),
+        ("[eager]", "[eagr]"),
+        ("solve: params", "solve: parms"),
+        ("variant: [", "variant: [4, "),
+        ("targets: [cpu", "targets: [cdua"),
+        ("chain: [", "chain: [dense: {T: 1}, "),
+    ],
+)
+def test_what_a_suite_cannot_say_breaks_the_schema(right: str, wrong: str) -> None:
+    assert right in RIGHT
+    assert problems(RIGHT.replace(right, wrong, 1))
+
+
+def test_a_suite_with_plugins_may_use_names_that_the_schema_cannot_know() -> None:
+    own = RIGHT.replace("- dense", "- mine: {x: 3}").replace("resnet20", "my_net")
+    assert problems(own)
+    assert problems(own + "plugins: [mine.py]\n") == []
+
+
+def test_a_knob_is_described_with_its_default() -> None:
+    schema = json.loads((SUITES / "schema.json").read_text())
+    _, with_knobs = schema["$defs"]["Step"]["anyOf"]
+    order = with_knobs["properties"]["csr_conv"]["properties"]["order"]
+    assert order["default"] == "batched"
+    assert order["description"] == "`order`: `batched` or `literal`."

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
+
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from bench.case import Case, MethodCall
 from bench.errors import InputError
@@ -21,6 +25,8 @@ CSR = MethodCall("csr_conv", {"T": 4})
         Case("resnet20", (CSR, MethodCall("psconv", {"variant": "pSC4"})), "compile", "cuda"),
         Case("resnet20", (MethodCall("csr_conv", {"T": 2, "skip": ("layer1*", "fc")}),)),
         Case("layer/64-128-k3-s2", (CSR,), input=(64, 16, 16)),
+        Case("resnet56", (MethodCall("csr_conv", {"T": 2, "blocks": "5"}),)),
+        Case("resnet56", (MethodCall("magnitude", {"density": 1e-05}),)),
     ],
     ids=lambda case: case.id,
 )
@@ -41,8 +47,29 @@ def test_the_beginning_is_enough() -> None:
         ("resnet56/csr_conv", "needs the knob T"),
         ("resnet56/csr_conv(T=0)", "at least 1"),
         ("resnet56/dense/eagr", "no part of a case id"),
+        ("resnet56/dense/b1/b2", "gives batch twice"),
+        ("resnet56/dense/b0", "no part of a case id"),
+        ("resnet56/dense/b" + "9" * 3000, "no part of a case id"),
+        ("resnet56/dense/3x0x3", "is no shape"),
+        ("resnet56/csr_conv(T=", "is no method|needs the knob"),
+        ("resnet56/csr_conv(T=2,T=4)", "knob 'T' is given twice"),
+        ("resnet56/csr_conv(T=[)", "knob T: '\\[' is no YAML value"),
+        (f"resnet56/csr_conv(T={'[' * 3000})", "nesting is too deep"),
+        (f"resnet56/csr_conv(T={'9' * 3000})", "a number above"),
+        (f"resnet56/csr_conv(T={'9' * 5000})", "too long for a case id"),
+        ("resnet56/csr_conv(T=2026-13-45)", "month must be in 1..12"),
+        ("resnet56/csr_conv(T=!!timestamp x)", "is no YAML value"),
+        ("resnet56/csr_conv(T=a:[)", "is no YAML value"),
     ],
 )
 def test_what_names_no_case_is_refused_in_words(text: str, word: str) -> None:
-    with pytest.raises(InputError, match=word):
+    with pytest.raises(InputError, match=word) as caught:
         parse_case_id(text)
+    assert len(str(caught.value)) < 500
+
+
+@given(st.text(alphabet="T=,+()[]{}:/.-!&*|>'\"0123456789eabx_", max_size=40))
+def test_any_text_behind_a_backbone_is_read_or_refused_in_words(text: str) -> None:
+    for whole in (f"resnet56/csr_conv({text})", f"resnet56/dense/{text}", text):
+        with contextlib.suppress(InputError):
+            parse_case_id(whole)

@@ -10,7 +10,7 @@ import pytest
 from bench.errors import InputError
 from bench.methods import METHODS, Method
 from bench.methods.parts.method import Rewritten
-from bench.plan.knobs import check_call, example, expand_knobs
+from bench.plan.knobs import MAX_CALLS, check_call, example, expand_knobs, parse_knob_words
 
 
 def test_a_call_keeps_its_knobs() -> None:
@@ -107,3 +107,50 @@ def test_a_knob_annotated_as_list_takes_a_list(monkeypatch: pytest.MonkeyPatch) 
     assert check_call("listed", {"sizes": [1, 2]}).label == "listed(sizes=1+2)"
     with pytest.raises(InputError, match="knob sizes takes a list of whole numbers"):
         check_call("listed", {"sizes": ["a"]})
+
+
+def test_words_of_a_command_line_are_yaml() -> None:
+    words = ["T={expand: 3, project: 4}", "skip=[fc, 'a=b']", "order=literal", "n="]
+    assert parse_knob_words(words) == {
+        "T": {"expand": 3, "project": 4},
+        "skip": ["fc", "a=b"],
+        "order": "literal",
+        "n": None,
+    }
+
+
+@pytest.mark.parametrize(
+    ("words", "problem"),
+    [
+        (["T"], "'T' is no knob; write KNOB=VALUE, for example T=4"),
+        (["=4"], "'=4' is no knob"),
+        (["T=2", "T=4"], "knob 'T' is given twice"),
+        (["T=["], "knob T: '[' is no YAML value: YAML syntax error: "),
+        (["T=" + "[" * 5000], "is no YAML value: nesting is too deep"),
+        (["T=" + "9" * 5000], "is no YAML value: Exceeds the limit"),
+        (["T=99999999999999999999"], "is no YAML value: a number above"),
+        (["T=2026-13-45"], "is no YAML value: month must be in 1..12"),
+        (["T=!!bool x"], "is no YAML value: "),
+        (["T=!!int ''"], "is no YAML value: "),
+        (["T=!!timestamp x"], "is no YAML value: "),
+        (['T="\\UFFFFFFFF"'], "is no YAML value: "),
+        (["T={a: 1, a: 2}"], "is no YAML value: key 'a' stands twice in one mapping"),
+    ],
+)
+def test_bug_odd_words_ended_in_a_traceback(words: list[str], problem: str) -> None:
+    with pytest.raises(InputError) as caught:
+        parse_knob_words(words)
+    assert problem in str(caught.value)
+    assert len(str(caught.value)) < 500
+
+
+def test_lists_that_multiply_too_far_are_refused_before_they_do() -> None:
+    many = list(range(1000))
+    with pytest.raises(InputError, match=f"multiply to more than {MAX_CALLS:,} settings"):
+        next(expand_knobs("ghost", {"ratio": many, "dw": many}))
+
+
+def test_a_long_value_is_cut_in_the_message() -> None:
+    with pytest.raises(InputError) as caught:
+        check_call("csr_conv", {"T": "x" * 100_000})
+    assert len(str(caught.value)) < 300

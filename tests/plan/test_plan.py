@@ -109,3 +109,50 @@ def test_a_hundred_thousand_cases_can_be_planned(planned: Callable[..., Plan]) -
     assert len({case.id for case in plan.cases}) == 100_000
     assert plan.networks == 40
     assert len(plan.digest()) == 16
+
+
+def test_a_plan_knows_which_recipes_come_from_their_own_timings(planned: Callable[..., Plan]) -> None:
+    text = "name: s\nbackbones: [layer/8-8-k3]\nmethods: [dense, haloc: {budget: 0.5}]\nbatches: [1, 2]\n"
+    plan = planned(text)
+    (timed,) = plan.times
+    assert {case.method for case in plan.cases if case.count_id == timed} == {"haloc(budget=0.5)"}
+    assert planned().times == frozenset()
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"rounds": 1001}, "--rounds 1001: must be less than or equal to 1000"),
+        ({"rounds": 0}, "--rounds 0: must be greater than or equal to 1"),
+        ({"max_rounds": 10**30}, "--max-rounds 1000000000000000000000000000000: "),
+        ({"resolution": 1.5}, "--resolution 1.5: must be less than 1"),
+    ],
+)
+def test_bug_the_command_line_had_other_bounds_than_a_suite(
+    planned: Callable[..., Plan], options: dict[str, Any], words: str
+) -> None:
+    with pytest.raises(InputError) as caught:
+        planned(**options)
+    assert str(caught.value).startswith(words)
+
+
+BOARD = "targets: [cpu, {name: board, prefix: [ssh, 'pi; rm'], python: python3}, {name: own, device: cuda}]\n"
+
+
+def test_bug_a_suite_started_what_it_liked(planned: Callable[..., Plan]) -> None:
+    plan = planned(SUITE + BOARD)
+    assert plan.untrusted == ("ssh 'pi; rm' python3 -m bench.worker",)
+    with pytest.raises(InputError) as caught:
+        plan.require_trust(False)
+    assert str(caught.value) == (
+        "suite s would run: ssh 'pi; rm' python3 -m bench.worker. `--trust` allows the commands that "
+        "this suite names"
+    )
+    plan.require_trust(True)
+
+
+def test_what_no_case_starts_needs_no_trust(planned: Callable[..., Plan]) -> None:
+    planned().require_trust(False)
+    plan = planned(SUITE + BOARD, only="*/cpu/*")
+    assert plan.untrusted == ()
+    plan.require_trust(False)

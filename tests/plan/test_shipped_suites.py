@@ -1,42 +1,70 @@
 """The suites that put the families side by side: every name known, every budget met."""
 
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from bench.network import prepare
+from bench.plan.plan import Plan, make_plan
 from bench.plan.suite import load_suite
 
 SUITES = Path(__file__).parents[2] / "suites"
+WITHOUT_TORCH = sorted(
+    file
+    for file in SUITES.glob("*.yaml")
+    if not any(word in file.read_text() for word in ("solve:", "torchvision/", "timm/"))
+)
+
+
+def planned(name: str, **changes: Any) -> Plan:
+    """The plan of a shipped suite, some of its keys changed."""
+    loaded = load_suite(SUITES / name)
+    return make_plan(replace(loaded, suite=loaded.suite.model_copy(update=changes)))
+
+
+@pytest.mark.parametrize("file", WITHOUT_TORCH, ids=lambda file: file.stem)
+def test_a_suite_is_planned_without_torch(file: Path) -> None:
+    script = (
+        "import sys\nfrom pathlib import Path\n"
+        "from bench.plan.plan import make_plan\nfrom bench.plan.suite import load_suite\n"
+        f"assert make_plan(load_suite(Path({str(file)!r}))).cases\n"
+        "heavy = {'torch', 'numpy', 'pandas'} & set(sys.modules)\n"
+        "assert not heavy, heavy\n"
+    )
+    answer = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
+    assert answer.returncode == 0, answer.stderr
+
+
+def test_most_shipped_suites_need_no_torch() -> None:
+    assert {file.stem for file in WITHOUT_TORCH} >= {"smoke", "cifar", "layers", "baselines", "asv"}
 
 
 def test_every_method_of_the_baselines_is_planned_beside_dense() -> None:
-    cases = load_suite(SUITES / "baselines.yaml").cases()
+    cases = planned("baselines.yaml").cases
     networks = {case.backbone for case in cases}
     assert {case.backbone for case in cases if case.method == "dense"} == networks
     assert {call.name for case in cases for call in case.methods} >= {"csr_conv", "psconv", "filter_l1"}
 
 
 def test_budgets_are_met_and_shared_by_all_families() -> None:
-    loaded = load_suite(SUITES / "budget.yaml")
-    loaded.suite.backbones = ["resnet20"]  # the smallest network of the kind that the suite names
-    cases = loaded.cases()
+    plan = planned("budget.yaml", backbones=["resnet20"])  # the smallest network of the kind that it names
     budgets: dict[tuple[str, float], set[str]] = {}
-    for solved in loaded.solved():
+    for solved in plan.solved:
         budgets.setdefault((solved.of, solved.asked), set()).add(solved.method)
         assert abs(solved.achieved / solved.asked - 1) <= 0.15, solved.in_words()
     assert set(budgets) == {("params", 0.25), ("params", 0.125), ("macs", 0.45)}
     for budget, methods in budgets.items():
         assert methods >= {"csr_conv", "filter_l1", "psconv"}, budget
-    assert "dense" in {case.method for case in cases}
+    assert "dense" in {case.method for case in plan.cases}
 
 
 def test_no_baseline_is_measured_where_it_has_nothing_to_replace() -> None:
     """Kernels of 1×1 alone, or of 3×3 alone: what is excluded is what the methods refuse themselves."""
-    loaded = load_suite(SUITES / "baselines.yaml")
-    kept = {(case.backbone, case.method) for case in loaded.cases()}
-    loaded.suite.exclude = []
+    kept = {(case.backbone, case.method) for case in planned("baselines.yaml").cases}
     quick = (
         "psconv",
         "lean_conv",
@@ -48,7 +76,7 @@ def test_no_baseline_is_measured_where_it_has_nothing_to_replace() -> None:
         "pf_pool",
     )
     refused = set()
-    for case in loaded.cases():
+    for case in planned("baselines.yaml", exclude=[]).cases:
         small = replace(case, backbone="resnet20") if case.backbone == "resnet56" else case
         if case.methods[0].name not in quick or (case.backbone, case.method) in kept:
             continue

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -11,11 +11,19 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
+from bench import plugins
 from bench.case import Case
 from bench.errors import InputError
-from bench.plan.suite import Measure, Suite, load_suite, parse_shape
+from bench.plan.plan import make_plan
+from bench.plan.suite import Measure, Suite, load_suite
 
 Write = Callable[[str], Path]
+
+
+def cases_of(file: Path, **options: Any) -> list[Case]:
+    return list(make_plan(load_suite(file, **options)).cases)
+
+
 OK = "name: s\nbackbones: [resnet20]\nmethods: [dense]\n"
 LIST = "name: s\nbackbones: [resnet20]\nmethods:\n"
 LAUGHS = "a: &a [x, x, x, x, x, x, x, x, x]\n" + "".join(
@@ -155,10 +163,30 @@ MISTAKES: dict[str, tuple[str, int, str]] = {
         5,
         "include and exclude leave no case",
     ),
-    "missing plugin": (
+    "plugin that is not allowed": (
         OK + "plugins:\n  - nothere.py\n",
         5,
-        "nothere.py' is not a Python file that can be read",
+        "nothere.py` allows this file, `--trust` all that the suite names",
+    ),
+    "name of 300 characters": (
+        f"name: {'x' * 300}\nbackbones: [resnet20]\nmethods: [dense]\n",
+        1,
+        "name: must have at most 100 characters, not 'xxx",
+    ),
+    "lists that multiply to millions": (
+        OK + f"seeds: {list(range(1000))}\nbatches: {list(range(1, 1001))}\n",
+        1,
+        "the lists multiply to 1,000,000 cases; shorten them to at most 100,000",
+    ),
+    "knobs that multiply to millions": (
+        LIST + f"  - ghost: {{ratio: {list(range(2, 1003))}, dw: {list(range(1, 1003, 2))}}}\n",
+        4,
+        "the lists of its knobs multiply to more than 100,000 settings",
+    ),
+    "chain that multiplies to millions": (
+        LIST + f"  - chain: [ghost: {{ratio: &r {list(range(2, 400))}}}, ghost: {{ratio: *r}}]\n",
+        4,
+        "the lists of this chain multiply to more than 100,000 settings",
     ),
     "word with a line end": (
         'name: s\nbackbones: ["a\\nb"]\nmethods: [dense]\n',
@@ -173,7 +201,7 @@ def test_a_mistake_is_one_line_with_its_place(suite_file: Write, mistake: str) -
     text, line, words = MISTAKES[mistake]
     file = suite_file(text)
     with pytest.raises(InputError) as caught:
-        load_suite(file).cases()
+        cases_of(file)
     message = str(caught.value)
     assert len(message.splitlines()) == 1
     assert message.startswith(f"{file}:{line}: ")
@@ -185,6 +213,14 @@ def test_a_file_that_is_not_there(tmp_path: Path) -> None:
         load_suite(tmp_path / "no.yaml")
 
 
+@pytest.fixture
+def isolated() -> Iterator[None]:
+    """A plugin's names are gone when its test is over."""
+    with plugins.isolated():
+        yield
+
+
+@pytest.mark.usefixtures("isolated")
 def test_a_plugin_stands_beside_the_suite(suite_file: Write, tmp_path: Path) -> None:
     (tmp_path / "beside_the_suite.py").write_text(
         "from bench.methods.parts.method import Rewritten, method\n"
@@ -194,8 +230,29 @@ def test_a_plugin_stands_beside_the_suite(suite_file: Write, tmp_path: Path) -> 
         "    return Rewritten(network)\n"
     )
     text = LIST + "  - beside_the_suite: {n: 2}\nplugins: [beside_the_suite.py]\n"
-    (case,) = load_suite(suite_file(text)).cases()
+    (case,) = cases_of(suite_file(text), trust=True)
     assert case.method == "beside_the_suite(n=2)"
+
+
+@pytest.mark.usefixtures("isolated")
+def test_a_trusted_plugin_that_is_missing_is_named(suite_file: Write) -> None:
+    file = suite_file(OK + "plugins:\n  - nothere.py\n")
+    with pytest.raises(InputError, match=r"s\.yaml:5: plugin '.*nothere.py' is not a Python file"):
+        load_suite(file, trust=True)
+
+
+@pytest.mark.usefixtures("isolated")
+def test_bug_planning_a_suite_ran_the_files_that_it_names(suite_file: Write, tmp_path: Path) -> None:
+    (tmp_path / "spy.py").write_text(f"open({str(tmp_path / 'ran')!r}, 'w')")
+    (tmp_path / "other.py").write_text("")
+    file = suite_file(OK + "plugins: [spy.py]\n")
+    for allowed in ([], [str(tmp_path / "other.py")]):
+        with pytest.raises(InputError) as caught:
+            load_suite(file, allowed)
+        assert f"{file}:4: the suite names the plugin {tmp_path / 'spy.py'}" in str(caught.value)
+        assert not (tmp_path / "ran").exists()
+    assert load_suite(file, [str(tmp_path / "spy.py")]).plugins == (str(tmp_path / "spy.py"),)
+    assert (tmp_path / "ran").exists()
 
 
 words = st.text("abcdefghijk-_.*?[!/ é\n", max_size=6)
@@ -241,7 +298,7 @@ def test_any_data_is_a_suite_or_refused_in_one_line(tmp_path_factory: Any, data:
     file.write_text(yaml.safe_dump(data, allow_unicode=True), encoding="utf-8")
     message = ""
     try:
-        assert load_suite(file).cases()
+        assert cases_of(file)
     except InputError as error:
         message = str(error)
     assert not message or message.startswith(str(file))
@@ -249,7 +306,7 @@ def test_any_data_is_a_suite_or_refused_in_one_line(tmp_path_factory: Any, data:
 
 
 def ids(file: Path) -> list[str]:
-    return [case.id for case in load_suite(file).cases()]
+    return [case.id for case in cases_of(file)]
 
 
 GOLDEN = """\
@@ -306,7 +363,7 @@ def test_duplicates_collapse(suite_file: Write) -> None:
         "methods: [dense, dense, csr_conv: {T: [2, 2]}, csr_conv: {order: literal, T: 2},"
         " csr_conv: {T: 2, order: literal}]\n"
     )
-    assert [case.method for case in load_suite(suite_file(text)).cases()] == [
+    assert [case.method for case in cases_of(suite_file(text))] == [
         "dense",
         "csr_conv(T=2)",
         "csr_conv(T=2,order=literal)",
@@ -316,17 +373,17 @@ def test_duplicates_collapse(suite_file: Write) -> None:
 def test_different_cases_of_one_id_are_refused(suite_file: Write) -> None:
     text = LIST + "  - psconv: {variant: pSC4, skip: [[a, b], [a+b]]}\n"
     with pytest.raises(InputError, match=r"s.yaml:3: two cases share the id resnet20/psconv.*skip=a\+b"):
-        load_suite(suite_file(text)).cases()
+        cases_of(suite_file(text))
 
 
 def test_a_glob_stands_for_all_backbones_that_fit(suite_file: Write) -> None:
-    cases = load_suite(suite_file("name: s\nbackbones: ['resnet[235]*']\nmethods: [dense]\n")).cases()
+    cases = cases_of(suite_file("name: s\nbackbones: ['resnet[235]*']\nmethods: [dense]\n"))
     assert [case.backbone for case in cases] == ["resnet20", "resnet32", "resnet50", "resnet56"]
 
 
 def test_inputs_default_to_the_backbones_own(suite_file: Write) -> None:
     text = "name: s\nbackbones: [resnet20, torchvision/resnet18, layer/7-7-k3]\nmethods: [dense]\n"
-    assert [case.input for case in load_suite(suite_file(text)).cases()] == [
+    assert [case.input for case in cases_of(suite_file(text))] == [
         (3, 32, 32),
         (3, 224, 224),
         (7, 32, 32),
@@ -335,7 +392,7 @@ def test_inputs_default_to_the_backbones_own(suite_file: Write) -> None:
 
 def test_a_height_and_width_take_the_backbones_channels(suite_file: Write) -> None:
     text = "name: s\nbackbones: [resnet20, layer/7-7-k3]\nmethods: [dense]\ninputs: [16x8, 4x5x6]\n"
-    assert [case.input for case in load_suite(suite_file(text)).cases()] == [
+    assert [case.input for case in cases_of(suite_file(text))] == [
         (3, 16, 8),
         (4, 5, 6),
         (7, 16, 8),
@@ -345,18 +402,18 @@ def test_a_height_and_width_take_the_backbones_channels(suite_file: Write) -> No
 
 def test_include_keeps_what_fits_and_its_later_globs_decide(suite_file: Write) -> None:
     text = OK + "batches: [1, 2, 4]\ninclude: ['*/b?/*', '!*/b2/*']\n"
-    assert [case.batch for case in load_suite(suite_file(text)).cases()] == [1, 4]
+    assert [case.batch for case in cases_of(suite_file(text))] == [1, 4]
 
 
 def test_exclude_can_take_a_case_back_in(suite_file: Write) -> None:
     text = OK + "batches: [1, 2, 4]\nexclude: ['*', '!*/b2/*']\n"
-    assert [case.batch for case in load_suite(suite_file(text)).cases()] == [2]
+    assert [case.batch for case in cases_of(suite_file(text))] == [2]
 
 
 def test_a_target_of_ones_own(suite_file: Write) -> None:
     text = OK + 'targets: [{name: pinned, prefix: [taskset, -c, "0"], python: /bin/python}]\n'
     loaded = load_suite(suite_file(text))
-    (case,) = loaded.cases()
+    (case,) = make_plan(loaded).cases
     target = loaded.targets[case.target]
     assert (target.name, target.device, target.prefix, target.python) == (
         "pinned",
@@ -374,26 +431,8 @@ def test_quick_shortens_and_never_lengthens() -> None:
     assert short.quickened().model_dump() == short.model_dump()
 
 
-@pytest.mark.parametrize(
-    ("text", "shape"),
-    [("3x32x32", (3, 32, 32)), ("1x1x1", (1, 1, 1)), ("8x9", (5, 8, 9))],
-)
-def test_a_shape_is_read(text: str, shape: tuple[int, int, int]) -> None:
-    assert parse_shape(text, channels=5) == shape
-
-
-@pytest.mark.parametrize(
-    "text", ["", "3", "3x", "x3x3", "3x32x32x1", "3X32X32", "-3x4", "03x4", "3x4\n", "a"]
-)
-def test_what_is_no_shape_is_refused(text: str) -> None:
-    with pytest.raises(InputError, match="is no shape; 3x32x32 is one"):
-        parse_shape(text)
-
-
 def test_cases_are_cases(suite_file: Write) -> None:
-    assert load_suite(suite_file(OK)).cases() == [
-        Case("resnet20", load_suite(suite_file(OK)).cases()[0].methods)
-    ]
+    assert cases_of(suite_file(OK)) == [Case("resnet20", cases_of(suite_file(OK))[0].methods)]
 
 
 def test_bug_quick_in_a_suite_set_the_mark_and_shortened_nothing(suite_file: Callable[[str], Path]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -9,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bench.errors import InputError
-from bench.plan.yaml_source import MAX_NUMBER, parse_yaml, read_yaml
+from bench.plan.yaml_source import MAX_BYTES, MAX_NUMBER, parse_yaml, read_yaml
 
 LAUGHS = "a: &a [x, x, x, x, x, x, x, x, x]\n" + "".join(
     f"{new}: &{new} [{', '.join([f'*{old}'] * 9)}]\n" for old, new in zip("abcdefgh", "bcdefghi", strict=True)
@@ -120,3 +121,34 @@ def test_any_text_is_read_or_refused_in_words(text: str) -> None:
     except InputError as error:
         message = str(error)
     assert not message or message.startswith("s.yaml:")
+
+
+def test_bug_a_file_without_end_was_read_to_its_end() -> None:
+    with pytest.raises(InputError, match=r"^/dev/zero: not a regular file$"):
+        read_yaml(Path("/dev/zero"))
+
+
+def test_bug_a_pipe_that_nobody_writes_to_was_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(InputError, match="not a regular file"):
+        read_yaml(tmp_path / "pipe")
+
+
+def test_bug_ten_megabytes_of_line_ends_took_seconds(tmp_path: Path) -> None:
+    file = tmp_path / "s.yaml"
+    file.write_bytes(b"\n" * 10_000_000)
+    with pytest.raises(InputError, match=r"s\.yaml: larger than 256 KiB, which no suite needs$"):
+        read_yaml(file)
+    file.write_bytes(b"#" * MAX_BYTES)
+    assert read_yaml(file).data is None
+
+
+@pytest.mark.parametrize("value", ["!!timestamp x", "!!bool x", '!!int ""', '"\\UFFFFFFFF"'])
+def test_bug_scalars_that_pyyaml_cannot_make_ended_in_a_traceback(value: str) -> None:
+    with pytest.raises(InputError, match=r"^s\.yaml:1: "):
+        parse_yaml(f"a: {value}\n", "s.yaml")
+
+
+def test_bug_a_version_of_thousands_of_digits_ended_in_a_traceback() -> None:
+    with pytest.raises(InputError, match=r"^s\.yaml:1: "):
+        parse_yaml(f"%YAML 1.{'9' * 5000}\n---\na: 1\n", "s.yaml")

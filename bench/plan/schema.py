@@ -1,0 +1,181 @@
+"""The JSON Schema of suite files, by which editors complete and check them.
+
+What pydantic knows of the keys, with what the package declares put in: the names of methods, backbones
+and runtimes, and each method's knobs.
+"""
+
+from __future__ import annotations
+
+import inspect
+import re
+from typing import Any
+
+from pydantic import TypeAdapter
+
+from bench.plan.declared import DECLARED_BACKBONES, DECLARED_METHODS, DECLARED_RUNTIMES, DeclaredMethod
+from bench.plan.knobs import takes_list
+from bench.plan.suite import Suite
+from bench.plan.targets import TARGETS
+from bench.plan.wanted import BUDGETS, FARTHEST, LARGEST_SHARE, WITHIN
+
+Json = dict[str, Any]
+
+DIALECT = "https://json-schema.org/draft/2020-12/schema"
+OF_YOUR_OWN = ("methods", "backbones", "runtimes")
+"""Lists in which a plugin's names may stand."""
+
+
+def suite_schema() -> Json:
+    """The schema, plain data for JSON. A suite that names plugins may use names that nobody knows here."""
+    schema: Json = {"$schema": DIALECT, **Suite.model_json_schema()}
+    schema["$defs"] |= {
+        "Backbone": _backbone(),
+        "Runtime": _names(DECLARED_RUNTIMES.shipped()),
+        "Step": {"anyOf": [_plain_method(), _method_with_knobs()]},
+        "Method": {"anyOf": [{"$ref": "#/$defs/Step"}, _chain()]},
+        "Wanted": _wanted(),
+    }
+    known: Json = {}
+    for key in OF_YOUR_OWN:
+        written = schema["properties"][key]
+        known[key] = {"items": {"$ref": f"#/$defs/{key.removesuffix('s').capitalize()}"}}
+        written["items"] = {"type": ["string", "object"]} if key == "methods" else {"type": "string"}
+    named, *own = schema["properties"]["targets"]["items"]["anyOf"]
+    targets = {target.name: target.summary for target in TARGETS.all()}
+    schema["properties"]["targets"]["items"]["anyOf"] = [
+        {**named, "anyOf": [{"const": name, "description": words} for name, words in targets.items()]},
+        *own,
+    ]
+    schema["if"] = {"required": ["plugins"]}
+    schema["else"] = {"properties": known}
+    return schema
+
+
+def _backbone() -> Json:
+    families = "|".join(map(re.escape, DECLARED_BACKBONES.families()))
+    return {
+        "anyOf": [
+            _names(DECLARED_BACKBONES.shipped()),
+            {
+                "type": "string",
+                "pattern": rf"^({families})/",
+                "description": "one of a family, by its full name",
+            },
+            {"type": "string", "pattern": r"[*?\[]", "description": "a glob: every backbone that fits"},
+        ]
+    }
+
+
+def _names(names: list[str]) -> Json:
+    return {"type": "string", "enum": names}
+
+
+def _plain_method() -> Json:
+    """A method by its name alone: it has no knob that must be given."""
+    methods = [DECLARED_METHODS.get(name) for name in DECLARED_METHODS.shipped()]
+    names = [method.name for method in methods if not _required(method)]
+    return {"type": "string", "enum": names, "description": "a method with its usual knobs"}
+
+
+def _method_with_knobs() -> Json:
+    return {
+        "type": "object",
+        "properties": {name: _knobs(DECLARED_METHODS.get(name)) for name in DECLARED_METHODS.shipped()},
+        "additionalProperties": False,
+        "minProperties": 1,
+        "maxProperties": 1,
+    }
+
+
+def _knobs(method: DeclaredMethod) -> Json:
+    required = _required(method)
+    return {
+        "description": method.summary,
+        "type": "object" if required else ["object", "null"],
+        "properties": {knob: _knob(method, parameter) for knob, parameter in method.knobs.items()},
+        "required": required,
+        "additionalProperties": False,
+    }
+
+
+def _required(method: DeclaredMethod) -> list[str]:
+    return [knob for knob, p in method.knobs.items() if p.default is inspect.Parameter.empty]
+
+
+def _knob(method: DeclaredMethod, parameter: inspect.Parameter) -> Json:
+    """A knob takes its value, a list of values that multiply, or a wanted budget."""
+    value = TypeAdapter(parameter.annotation).json_schema()
+    if takes_list(parameter.annotation):
+        schema = _any_of(value, {"type": "array", "items": value, "minItems": 1})
+    else:
+        wanted = {"$ref": "#/$defs/Wanted"}
+        several = {"type": "array", "items": _any_of(value, wanted), "minItems": 1}
+        schema = _any_of(value, several, wanted)
+    if description := _described(method.doc, parameter.name):
+        schema["description"] = description
+    if parameter.default is not inspect.Parameter.empty:
+        usual = parameter.default
+        schema["default"] = list(usual) if isinstance(usual, tuple) else usual
+    return schema
+
+
+def _any_of(*schemas: Json) -> Json:
+    """Any of these; of one that is a choice itself, the alternatives."""
+    return {"anyOf": [one for schema in schemas for one in schema.get("anyOf", [schema])]}
+
+
+def _described(doc: str, knob: str) -> str:
+    """The sentence of a method's docstring that tells of the knob, in Markdown's back-quotes."""
+    sentences = re.split(r"(?<=\.)\s+(?=[A-Z`])", " ".join(doc.split()))
+    named = [sentence for sentence in sentences if f"``{knob}``" in sentence]
+    leading = [sentence for sentence in named if sentence.startswith(f"``{knob}``")]
+    return (leading or named or [""])[0].replace("``", "`")
+
+
+def _chain() -> Json:
+    return {
+        "type": "object",
+        "properties": {
+            "chain": {
+                "type": "array",
+                "items": {"$ref": "#/$defs/Step"},
+                "minItems": 1,
+                "description": "methods applied one after the other",
+            }
+        },
+        "required": ["chain"],
+        "additionalProperties": False,
+    }
+
+
+def _wanted() -> Json:
+    share = {"type": "number", "exclusiveMinimum": 0, "maximum": LARGEST_SHARE}
+    end = {"type": "number", "minimum": -FARTHEST, "maximum": FARTHEST}
+    return {
+        "type": "object",
+        "description": "the knob is solved for while the plan is made",
+        "properties": {
+            "solve": {"enum": list(BUDGETS), "description": "what the budget limits"},
+            "to": {
+                "anyOf": [share, {"type": "array", "items": share, "minItems": 1}],
+                "description": "share of the dense network; a list multiplies",
+            },
+            "within": {
+                "type": "number",
+                "exclusiveMinimum": 0,
+                "exclusiveMaximum": 1,
+                "default": WITHIN,
+                "description": "relative error that is allowed",
+            },
+            "among": {"type": "array", "minItems": 1, "description": "the values to choose from"},
+            "between": {
+                "type": "array",
+                "items": end,
+                "minItems": 2,
+                "maxItems": 2,
+                "description": "the interval to search",
+            },
+        },
+        "required": ["solve", "to"],
+        "additionalProperties": False,
+    }
