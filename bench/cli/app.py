@@ -12,7 +12,7 @@ import typer
 
 import bench
 from bench.cli.ending import INTERRUPTED, internal_error
-from bench.cli.screen import ReaderGone, one_line, say
+from bench.cli.screen import ReaderGone, one_line, reader_gone, say
 from bench.errors import InputError
 
 app = typer.Typer(
@@ -60,9 +60,9 @@ def main() -> None:
     except SystemExit as end:
         if _came_from(end, KeyboardInterrupt):
             _interrupted()
-        # The reader (head, less) has gone: typer ends with 1, but nothing went wrong.
-        if isinstance(end.__context__, BrokenPipeError):
-            sys.exit(0)
+        if isinstance(broken := end.__context__, BrokenPipeError):
+            # typer ends with 1; but either the reader (head, less) has had enough, or a worker's pipe broke.
+            sys.exit(0 if reader_gone() else internal_error(broken))
         raise
     except KeyboardInterrupt:
         _interrupted()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import select
 import sys
 import unicodedata
 from collections.abc import Callable, Iterator
@@ -72,6 +73,16 @@ def say_waiting(pid: str) -> None:
 def one_line(text: str) -> str:
     """The text with line ends, control characters and lone surrogates spelled out, as ``\\x1b``."""
     return "".join(map(_harmless, text))
+
+
+def reader_gone() -> bool:
+    """True when standard output is a pipe that nobody reads any more."""
+    poller = select.poll()
+    try:
+        poller.register(sys.stdout.fileno(), 0)
+    except (OSError, ValueError):
+        return False
+    return bool(poller.poll(0))
 
 
 @contextmanager
