@@ -15,7 +15,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from bench.analysis.disk import write_whole
 from bench.counting.counts import LayerCounts
+from bench.errors import InputError
 
 FLOAT32 = 4
 FILE = "peaks.json"
@@ -64,18 +66,58 @@ def peak_for(peaks: Mapping[str, Any] | None, host: str, threads: int) -> Peak |
 
 
 def read_peaks(folder: Path) -> dict[str, Any] | None:
-    """What ``bench doctor --peaks`` stored in a results folder; None where it did not."""
+    """What ``bench doctor --peaks`` stored in a results folder; None where it did not.
+
+    Raises InputError for a file that cannot be read or holds anything else.
+    """
+    file = folder / FILE
     try:
-        data = json.loads((folder / FILE).read_text(encoding="utf-8"))
-    except (FileNotFoundError, json.JSONDecodeError):
+        data = json.loads(file.read_text(encoding="utf-8"))
+    except FileNotFoundError:
         return None
-    return data if isinstance(data, dict) and "peaks" in data else None
+    except NotADirectoryError:
+        raise InputError(f"{folder}: is a file, not a folder") from None
+    except OSError as error:
+        raise InputError(f"{file}: {error.strerror}") from None
+    except (ValueError, RecursionError):
+        raise InputError(f"{file}: not JSON; {_MEND}") from None
+    problem = _problem(data)
+    if problem:
+        raise InputError(f"{file}: {problem}; {_MEND}")
+    found: dict[str, Any] = data
+    return found
 
 
 def write_peaks(folder: Path, host: Mapping[str, Any], rows: Sequence[Mapping[str, Any]]) -> Path:
-    """Stores the peaks with the fingerprint of their host."""
-    folder.mkdir(parents=True, exist_ok=True)
+    """Stores the peaks with the fingerprint of their host. Raises InputError when that cannot be done."""
     file = folder / FILE
     text = json.dumps({"host": dict(host), "peaks": [dict(row) for row in rows]}, indent=1)
-    file.write_text(text + "\n", encoding="utf-8")
+    write_whole(file, text + "\n")
     return file
+
+
+_MEND = "remove it, or `bench doctor --peaks` writes it anew"
+
+
+def _problem(data: Any) -> str:
+    """Why these are no peaks, in words; nothing where they are."""
+    if not isinstance(data, dict) or not isinstance(data.get("host"), dict):
+        return "no peaks: 'host' is missing"
+    rows = data.get("peaks")
+    if not isinstance(rows, list):
+        return "no peaks: 'peaks' is not a list"
+    for row in rows:
+        flops = row.get("flops") if isinstance(row, dict) else None
+        if (
+            not isinstance(flops, dict)
+            or not isinstance(row.get("threads"), int)
+            or not _is_rate(flops.get("float32"))
+            or not _is_rate(row.get("bandwidth"))
+        ):
+            return "no peaks: a row needs threads, flops with float32, and bandwidth, all above 0"
+    return ""
+
+
+def _is_rate(value: Any) -> bool:
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    return is_number and math.isfinite(value) and value > 0

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
+import select
 import sys
+import unicodedata
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import IO, TYPE_CHECKING
 
 import typer
+from rich.cells import cell_len
 from rich.console import Console
 from rich.progress import (
     BarColumn,
@@ -18,27 +24,104 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 from rich.table import Table
+from rich.text import Text
 
-from bench.analysis.records import Trial
+if TYPE_CHECKING:
+    from bench.analysis.records import Trial
+
+_NARROW = 12
+"""A column that may fold gets at least so many characters, or what it needs."""
+
+
+class ReaderGone(Exception):  # noqa: N818 - no error: the reader had enough
+    """Whoever read standard output has closed it, as ``head`` does."""
+
+
+class _Screen(Console):
+    """A console that leaves it to its caller what a closed output means."""
+
+    def on_broken_pipe(self) -> None:
+        self.quiet = True
+        _silence(self.file)
+        if not self.stderr:
+            raise ReaderGone from None
 
 
 def console(stderr: bool = False) -> Console:
     """A console; rich leaves colours and control codes out where the output is no terminal."""
-    return Console(stderr=stderr, highlight=False)
+    return _Screen(stderr=stderr, highlight=False)
 
 
-def print_table(columns: list[str], rows: list[list[str]], right: tuple[int, ...] = ()) -> None:
-    """A table on a terminal, tab-separated lines where the output is piped."""
-    if not sys.stdout.isatty():
-        for row in rows:
-            typer.echo("\t".join(row))
+def say(text: str = "", err: bool = False) -> None:
+    """Prints text: line ends and tabs as they are, other control characters and lone surrogates spelled out.
+
+    Raises ReaderGone when standard output is closed; a closed standard error stops nobody.
+    """
+    try:
+        typer.echo("".join(c if c in "\n\t" else _harmless(c) for c in text), err=err)
+    except BrokenPipeError:
+        _silence(sys.stderr if err else sys.stdout)
+        if not err:
+            raise ReaderGone from None
+
+
+def say_waiting(pid: str) -> None:
+    """Tells whom this process waits for."""
+    say(f"waiting: another run (pid {pid}) is measuring on this host", err=True)
+
+
+def one_line(text: str) -> str:
+    """The text with line ends, control characters and lone surrogates spelled out, as ``\\x1b``."""
+    return "".join(map(_harmless, text))
+
+
+def reader_gone() -> bool:
+    """True when standard output is a pipe that nobody reads any more."""
+    poller = select.poll()
+    try:
+        poller.register(sys.stdout.fileno(), 0)
+    except (OSError, ValueError):
+        return False
+    return bool(poller.poll(0))
+
+
+@contextmanager
+def leaving(code: int) -> Iterator[None]:
+    """Leaves with ``code`` after the printing inside, also when the reader has gone meanwhile."""
+    with contextlib.suppress(ReaderGone):
+        yield
+    raise typer.Exit(code)
+
+
+def print_table(
+    columns: list[str], rows: list[list[str]], right: tuple[int, ...] = (), whole: tuple[int, ...] = (0,)
+) -> None:
+    """A table on a terminal, tab-separated lines where the output is piped.
+
+    Cells are text, never markup. Those of the columns ``whole`` are names that a person copies: they are
+    not folded, however narrow the terminal is.
+    """
+    lines = [[one_line(cell) for cell in row] for row in rows]
+    if sys.stdout is None or not sys.stdout.isatty():
+        for line in lines:
+            say("\t".join(line))
         return
     table = Table(box=None, pad_edge=False)
+    needed = 0
     for at, name in enumerate(columns):
-        table.add_column(name, justify="right" if at in right else "left", overflow="fold")
-    for row in rows:
-        table.add_row(*row)
-    console().print(table)
+        widest = max(map(cell_len, (name, *(line[at] for line in lines))))
+        needed += 2 + (widest if at in whole else min(widest, _NARROW))
+        table.add_column(
+            Text(name),
+            justify="right" if at in right else "left",
+            overflow="fold",
+            no_wrap=at in whole,
+        )
+    for line in lines:
+        table.add_row(*map(Text, line))
+    screen = console()
+    screen.width = max(screen.width, needed)
+    screen.print(table)
 
 
 def duration(seconds: float) -> str:
@@ -66,7 +149,8 @@ class RunProgress:
         """Shows how many trials are done, and names those that failed."""
         self.show("measuring trials", done, total)
         if trial is not None and trial.error is not None:
-            self._progress.console.print(f"failed: {trial.case}: {trial.error.first_line()}", markup=False)
+            failed = Text(one_line(f"failed: {trial.case}: {trial.error.first_line()}"))
+            self._progress.console.print(failed, soft_wrap=True)
 
     def show(self, what: str, done: int, total: int) -> None:
         """Moves the bar, or begins a new one when ``what`` changed."""
@@ -89,12 +173,30 @@ def run_progress() -> Iterator[RunProgress]:
     """The progress of a run on stderr."""
     screen = console(stderr=True)
     columns = (
-        TextColumn("{task.description}"),
+        TextColumn("{task.description}", markup=False),
         BarColumn(),
         MofNCompleteColumn(),
         TimeElapsedColumn(),
-        TextColumn("left"),
+        TextColumn("left", markup=False),
         TimeRemainingColumn(),
     )
     with Progress(*columns, console=screen, transient=True, disable=not screen.is_terminal) as progress:
         yield RunProgress(progress)
+
+
+_STEERING = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})
+"""Unicode's categories of what moves a cursor, turns a line around or has no bytes."""
+
+
+def _harmless(character: str) -> str:
+    if unicodedata.category(character) not in _STEERING:
+        return character
+    return character.encode("unicode_escape").decode("ascii")
+
+
+def _silence(stream: IO[str]) -> None:
+    """Sends what is still to be written nowhere, so that the flush at the interpreter's end is quiet."""
+    with contextlib.suppress(OSError, ValueError):
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, stream.fileno())
+        os.close(nowhere)

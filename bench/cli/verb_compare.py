@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from bench.cli.app import app
-from bench.cli.screen import print_table
+from bench.cli.options import AsJson, FailOn, SameWithin
+from bench.cli.screen import leaving, one_line, print_table, say
 from bench.errors import InputError, nearest
 
 if TYPE_CHECKING:
@@ -20,14 +21,12 @@ if TYPE_CHECKING:
 def compare(
     base: Annotated[Path, typer.Argument(help="Results file of before.")],
     head: Annotated[Path, typer.Argument(help="Results file of after.")],
-    fail_on: Annotated[
-        str, typer.Option(help="What counts as worse: slower, bigger, or both.")
-    ] = "slower,bigger",
-    resolution: Annotated[str, typer.Option(help="Differences up to this are called the same.")] = "3%",
+    fail_on: FailOn = "slower,bigger",
+    resolution: SameWithin = "3%",
     across_hosts: Annotated[
         bool, typer.Option("--across-hosts", help="Compare although the hosts' fingerprints differ.")
     ] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="For machines.")] = False,
+    as_json: AsJson = False,
 ) -> None:
     """Compare two results files, case by case: times by intervals, counts exactly.
 
@@ -57,13 +56,24 @@ def parse_fail_on(text: str) -> tuple[str, ...]:
 
 
 def show(comparison: Comparison, as_json: bool) -> None:
-    """Prints a comparison and leaves with its exit code."""
-    if as_json:
-        typer.echo(json.dumps(comparison.as_dict(), indent=1))
-        raise typer.Exit(comparison.exit_code)
-    if comparison.refused:
-        typer.echo(f"bench: {comparison.refused}", err=True)
-        raise typer.Exit(comparison.exit_code)
+    """Prints a comparison and leaves with its exit code, also when its reader has gone."""
+    code = comparison.exit_code
+    with leaving(code):
+        if as_json:
+            say(json.dumps(comparison.as_dict(), indent=1))
+        elif comparison.refused:
+            say(one_line(f"bench: {comparison.refused}"), err=True)
+        else:
+            _print(comparison)
+            meanings = {
+                0: "nothing got worse",
+                1: "something got worse",
+                4: "cannot tell for at least one case",
+            }
+            say(meanings[code], err=True)
+
+
+def _print(comparison: Comparison) -> None:
     rows = []
     for c in comparison.cases:
         known = c.ratio.known
@@ -79,7 +89,4 @@ def show(comparison: Comparison, as_json: bool) -> None:
         )
     print_table(["case", "time", "head/base", "interval", "counts", "note"], rows, right=(2, 3))
     for note in comparison.notes:
-        typer.echo(note, err=True)
-    meanings = {0: "nothing got worse", 1: "something got worse", 4: "cannot tell for at least one case"}
-    typer.echo(meanings[comparison.exit_code], err=True)
-    raise typer.Exit(comparison.exit_code)
+        say(one_line(note), err=True)

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from bench.cli.app import app
+from bench.cli.options import AsJson, Plugins
+from bench.cli.screen import leaving, one_line, say
 from bench.errors import InputError, nearest
 
 if TYPE_CHECKING:
@@ -21,8 +23,8 @@ if TYPE_CHECKING:
 def conform(
     only: Annotated[str | None, typer.Option(help="Glob on system or 'system network'.")] = None,
     table: Annotated[Path | None, typer.Option(help="Another table of figures (CSV).")] = None,
-    plugin: Annotated[list[Path] | None, typer.Option(help="Python file with methods of your own.")] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="For machines.")] = False,
+    plugin: Plugins = None,
+    as_json: AsJson = False,
 ) -> None:
     """Compare published figures with what this code computes, one line each.
 
@@ -36,13 +38,13 @@ def conform(
     load_plugins(map(str, plugin or ()))
     findings = compare(_chosen(read_published(table or TABLE), only))
     counts = tally(findings)
-    if as_json:
-        rows = [finding.as_dict() for finding in findings]
-        typer.echo(json.dumps({"summary": counts, "rows": rows}, indent=1))
-    else:
-        _print(findings)
-        typer.echo(", ".join(f"{number} {status}" for status, number in counts.items()))
-    raise typer.Exit(1 if counts[Status.OFF] else 0)
+    with leaving(1 if counts[Status.OFF] else 0):
+        if as_json:
+            rows = [finding.as_dict() for finding in findings]
+            say(json.dumps({"summary": counts, "rows": rows}, indent=1))
+        else:
+            _print(findings)
+            say(", ".join(f"{number} {status}" for status, number in counts.items()))
 
 
 def _chosen(rows: list[Published], glob: str | None) -> list[Published]:
@@ -62,14 +64,15 @@ def _print(findings: list[Finding]) -> None:
         words = (finding.status.value, row.system, _what(row), row.metric)
         computed = "" if finding.computed is None else _number(finding.computed)
         margin = f"±{_number(row.tolerance)}" if row.tolerance else ""
-        lines.append((*words, _number(row.value), margin, computed, finding.note or row.source))
+        cells = (*words, _number(row.value), margin, computed, finding.note or row.source)
+        lines.append([one_line(cell) for cell in cells])
     widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
     for line in lines:
-        cells = [
+        aligned = [
             cell.rjust(width) if 4 <= at <= 6 else cell.ljust(width)
             for at, (cell, width) in enumerate(zip(line, widths, strict=True))
         ]
-        typer.echo("  ".join(cells).rstrip())
+        say("  ".join(aligned).rstrip())
 
 
 def _what(row: Published) -> str:

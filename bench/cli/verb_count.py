@@ -9,7 +9,11 @@ from typing import Annotated, Any
 import typer
 
 from bench.cli.app import app
-from bench.errors import InputError
+from bench.cli.options import AsJson, Plugins
+from bench.cli.screen import leaving, one_line, say
+
+_LONGEST = 40
+"""Characters of a wrong value that a message quotes."""
 
 
 @app.command(
@@ -25,8 +29,8 @@ def count(
     input: Annotated[str | None, typer.Option(help="CxHxW; the backbone's own by default.")] = None,
     classes: Annotated[int | None, typer.Option(min=1, help="Classes of the classifier.")] = None,
     seed: Annotated[int, typer.Option(min=0, help="Seed of the weights.")] = 0,
-    plugin: Annotated[list[str] | None, typer.Option(help="Python file with methods of your own.")] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="For machines, with every layer.")] = False,
+    plugin: Plugins = None,
+    as_json: AsJson = False,
 ) -> None:
     """Count parameters and MACs of a backbone with a method, by three witnesses.
 
@@ -34,43 +38,32 @@ def count(
     """
     from bench.case import Case, parse_shape
     from bench.models import BACKBONES
-    from bench.plan.knobs import check_call
+    from bench.plan.knobs import check_call, parse_knob_words
     from bench.plugins import load_plugins
     from bench.worker.counter import count_case
 
-    load_plugins(plugin or ())
+    load_plugins(map(str, plugin or ()))
     own = BACKBONES.get(backbone).input
-    call = check_call(method, dict(_knob(text) for text in knobs or ()))
+    call = check_call(method, parse_knob_words(knobs or ()))
     shape = parse_shape(input, own[0]) if input else own
     counted = count_case(Case(backbone, (call,), input=shape, classes=classes, seed=seed))
     if counted.error is not None or counted.counts is None:
-        typer.echo(f"bench: {backbone} {call.label}: {counted.error and counted.error.message}", err=True)
+        message = counted.error.message if counted.error else "no counts"
+        say(one_line(f"bench: {backbone} {call.label}: {message}"), err=True)
         raise typer.Exit(3)
     answer = asdict(counted)
     counts: dict[str, Any] = answer["counts"]
-    if as_json:
-        typer.echo(json.dumps({**counts, "replaced": answer["replaced"], "left": answer["left"]}, indent=1))
-    else:
-        _print(f"{backbone} {call.label} {'x'.join(map(str, shape))}", counts, answer)
-    for line in counts["disagreements"]:
-        typer.echo(f"witnesses disagree: {line}", err=True)
-    raise typer.Exit(3 if counts["disagreements"] else 0)
-
-
-def _knob(text: str) -> tuple[str, Any]:
-    import yaml
-
-    name, equals, value = text.partition("=")
-    if not equals or not name:
-        raise InputError(f"'{text}' is no knob; write KNOB=VALUE, for example T=4")
-    try:
-        return name, yaml.safe_load(value)
-    except yaml.YAMLError:
-        raise InputError(f"knob {name}: '{value}' is no YAML value") from None
+    with leaving(3 if counts["disagreements"] else 0):
+        for line in counts["disagreements"]:
+            say(one_line(f"witnesses disagree: {line}"), err=True)
+        if as_json:
+            say(json.dumps({**counts, "replaced": answer["replaced"], "left": answer["left"]}, indent=1))
+        else:
+            _print(f"{backbone} {call.label} {'x'.join(map(str, shape))}", counts, answer)
 
 
 def _print(title: str, counts: dict[str, Any], answer: dict[str, Any]) -> None:
-    typer.echo(title)
+    say(title)
     names = {
         "params": "parameters, stored",
         "logical_params": "parameters, logical",
@@ -81,13 +74,13 @@ def _print(title: str, counts: dict[str, Any], answer: dict[str, Any]) -> None:
         "weight_bytes": "weight bytes",
     }
     for key, words in names.items():
-        typer.echo(f"  {words:<30}{counts[key]:>16,}")
+        say(f"  {words:<30}{counts[key]:>16,}")
     for witness, macs in counts["witnesses"].items():
-        typer.echo(f"  {'witness ' + witness:<30}{macs:>16,}")
-    typer.echo(f"  layers replaced {len(answer['replaced'])}, left {len(answer['left'])}")
+        say(f"  {'witness ' + witness:<30}{macs:>16,}")
+    say(f"  layers replaced {len(answer['replaced'])}, left {len(answer['left'])}")
     reasons: dict[str, list[str]] = {}
     for layer in answer["left"]:
         reasons.setdefault(layer["reason"], []).append(layer["name"])
     for reason, layers in reasons.items():
         shown = ", ".join(layers[:4]) + (f" … ({len(layers)})" if len(layers) > 4 else "")
-        typer.echo(f"    left: {reason}: {shown}")
+        say(f"    left: {reason}: {shown}")

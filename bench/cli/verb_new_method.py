@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from bench.cli.app import app
+from bench.cli.screen import say
 
 
 @app.command(name="new-method", epilog="Example: bench new-method my_conv")
@@ -22,9 +23,9 @@ def new_method(
     from bench.methods.template.scaffold import write_method
 
     method, test = write_method(name, folder)
-    typer.echo(f"method: {method}")
-    typer.echo(f"test:   {test}")
-    typer.echo(
+    say(f"method: {method}")
+    say(f"test:   {test}")
+    say(
         f"try it: python -m pytest {test}\n"
         f"        bench count resnet20 {name} ratio=0.25 --plugin {method}\n"
         f"        bench run SUITE.yaml --plugin {method}   (methods: [{name}: {{ratio: 0.25}}])",

@@ -3,26 +3,24 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from bench.cli.app import app
-from bench.cli.screen import duration
+from bench.cli.options import AsJson, Only, Plugins, Rounds, SuiteFile, Trust
+from bench.cli.screen import duration, say
 
 
 @app.command(epilog="Example: bench plan suites/cifar.yaml --only 'resnet56*'")
 def plan(
-    suite: Annotated[Path, typer.Argument(help="Suite file (YAML).")],
-    rounds: Annotated[
-        int | None, typer.Option(min=1, help="Trials per case, instead of the suite's.")
-    ] = None,
-    only: Annotated[str | None, typer.Option(help="Glob on case ids, or a part of one.")] = None,
+    suite: SuiteFile,
+    rounds: Rounds = None,
+    only: Only = None,
     quick: Annotated[bool, typer.Option("--quick", help="Two short rounds.")] = False,
-    plugin: Annotated[list[Path] | None, typer.Option(help="Python file with methods of your own.")] = None,
-    trust: Annotated[bool, typer.Option("--trust", help="Import the plugins that the suite names.")] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="For machines.")] = False,
+    plugin: Plugins = None,
+    trust: Trust = False,
+    as_json: AsJson = False,
 ) -> None:
     """Show what a run would do: its cases, trials and time. Nothing is measured or written.
 
@@ -33,15 +31,15 @@ def plan(
 
     planned = make_plan(load_suite(suite, map(str, plugin or ()), trust), rounds, only, quick)
     for command in planned.untrusted:
-        typer.echo(f"would run: {command}", err=True)
+        say(f"would run: {command}", err=True)
     if as_json:
-        typer.echo(json.dumps(planned.as_dict(), indent=1))
+        say(json.dumps(planned.as_dict(), indent=1))
         return
     for case in planned.cases:
-        typer.echo(case.id)
+        say(case.id)
     for solved in planned.solved:
-        typer.echo(f"solved: {solved.in_words()}", err=True)
-    typer.echo(
+        say(f"solved: {solved.in_words()}", err=True)
+    say(
         f"{len(planned.cases)} cases, {planned.measure.rounds} rounds, {planned.trials} trials, "
         f"about {duration(planned.estimated_seconds)}",
         err=True,

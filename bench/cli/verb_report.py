@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from bench.cli.app import app
+from bench.cli.screen import say
 
 
 @app.command(epilog="Example: bench report results/*.jsonl -o reports/all.html")
@@ -20,4 +21,4 @@ def report(
     from bench.report import write_report
 
     write_report([read_results(file) for file in results], output)
-    typer.echo(f"report: {output}")
+    say(f"report: {output}")

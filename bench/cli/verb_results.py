@@ -3,49 +3,80 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from bench.cli.app import app
-from bench.cli.screen import print_table
+from bench.cli.options import AsJson
+from bench.cli.screen import one_line, print_table, say
 from bench.errors import InputError
+
+if TYPE_CHECKING:
+    from bench.analysis.store import Results
+
+COLUMNS = ("file", "suite", "started", "cases", "trials", "failed", "state", "revision")
 
 
 @app.command(epilog="Example: bench results --json")
 def results(
     folder: Annotated[Path, typer.Argument(help="Folder with results files.")] = Path("results"),
-    as_json: Annotated[bool, typer.Option("--json", help="For machines.")] = False,
+    as_json: AsJson = False,
 ) -> None:
-    """List the runs of a folder, oldest first."""
-    from bench.analysis.store import list_results, read_results
+    """List the runs of a folder, oldest first; a file that holds none is named on stderr and left out."""
+    from bench.analysis.store import list_results
 
-    if not folder.is_dir():
-        raise InputError(f"{folder}: no such folder; `bench run` makes it")
+    _check(folder)
     rows = []
     for file in list_results(folder):
-        try:
-            run = read_results(file)
-        except InputError as error:
-            typer.echo(f"left out: {error}", err=True)
-            continue
-        failed = len({t.case for t in run.trials if t.status != "ok"})
-        failed += sum(1 for count in run.counts.values() if count.status != "ok")
-        rows.append(
-            {
-                "file": str(file),
-                "suite": run.start.suite,
-                "started": run.start.started,
-                "cases": len(run.start.cases),
-                "trials": len(run.trials),
-                "failed": failed,
-                "state": "complete" if run.complete else "unfinished",
-                "revision": run.start.revision,
-            }
-        )
+        row, problem = _row_or_problem(file)
+        if problem:
+            say(one_line(f"left out: {problem}"), err=True)
+        else:
+            rows.append(row)
     if as_json:
-        typer.echo(json.dumps(rows, indent=1))
-        return
-    columns = ["file", "suite", "started", "cases", "trials", "failed", "state", "revision"]
-    print_table(columns, [[str(row[c]) for c in columns] for row in rows], right=(3, 4, 5))
+        say(json.dumps(rows, indent=1))
+    else:
+        print_table(list(COLUMNS), [[str(row[c]) for c in COLUMNS] for row in rows], right=(3, 4, 5))
+
+
+def _check(folder: Path) -> None:
+    try:
+        os.scandir(folder).close()
+    except FileNotFoundError:
+        raise InputError(f"{folder}: no such folder; `bench run` makes it") from None
+    except NotADirectoryError:
+        raise InputError(f"{folder}: is a file; name the folder that it is in") from None
+    except OSError as error:
+        raise InputError(f"{folder}: {error.strerror}") from None
+
+
+def _row_or_problem(file: Path) -> tuple[dict[str, Any], str]:
+    """What the listing says of a file, or why it says nothing."""
+    from bench.analysis.store import read_results
+
+    try:
+        if not file.is_file():
+            return {}, f"{file}: not a regular file"
+        return _row(file, read_results(file)), ""
+    except InputError as error:
+        return {}, str(error)
+    except Exception as error:  # noqa: BLE001 - any file may lie in the folder; the others are still to be listed
+        return {}, f"{file}: not a csr-bench result ({type(error).__name__}: {error})"
+
+
+def _row(file: Path, run: Results) -> dict[str, Any]:
+    failed = len({t.case for t in run.trials if t.status != "ok"})
+    failed += sum(1 for count in run.counts.values() if count.status != "ok")
+    return {
+        "file": str(file),
+        "suite": run.start.suite,
+        "started": run.start.started,
+        "cases": len(run.start.cases),
+        "trials": len(run.trials),
+        "failed": failed,
+        "state": "complete" if run.complete else "unfinished",
+        "revision": run.start.revision,
+    }

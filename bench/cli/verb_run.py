@@ -2,99 +2,138 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
-import signal
 from pathlib import Path
-from types import FrameType
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from bench.cli.app import app
-from bench.cli.screen import duration, run_progress
+from bench.cli.ending import INTERRUPTED, interrupt_when_asked_to_end
+from bench.cli.options import (
+    AsJson,
+    MaxRounds,
+    NoWait,
+    Only,
+    OrderSeed,
+    Plugins,
+    ResultsFolder,
+    Rounds,
+    SuiteFile,
+    Trust,
+)
+from bench.cli.screen import ReaderGone, duration, leaving, one_line, run_progress, say, say_waiting
+from bench.errors import InputError
+
+if TYPE_CHECKING:
+    from bench.run.session import Outcome
 
 
 @app.command(epilog="Example: bench run suites/cifar.yaml --only 'resnet56*' --rounds 3")
 def run(
-    suite: Annotated[Path, typer.Argument(help="Suite file (YAML).")],
-    results: Annotated[Path, typer.Option(help="Folder for measured data.")] = Path("results"),
+    suite: SuiteFile,
+    results: ResultsFolder = Path("results"),
     report: Annotated[Path | None, typer.Option(help="HTML report; reports/RUN.html by default.")] = None,
-    rounds: Annotated[
-        int | None, typer.Option(min=1, help="Trials per case, instead of the suite's.")
-    ] = None,
-    only: Annotated[str | None, typer.Option(help="Glob on case ids, or a part of one.")] = None,
+    rounds: Rounds = None,
+    only: Only = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with the newest unfinished run.")] = False,
     quick: Annotated[bool, typer.Option("--quick", help="Two short rounds, for a first look.")] = False,
     resolution: Annotated[
         str | None, typer.Option(help="Go on until each ratio to dense is known that well: 2%.")
     ] = None,
-    max_rounds: Annotated[int | None, typer.Option(min=1, help="Rounds that a resolution may take.")] = None,
-    no_wait: Annotated[
-        bool, typer.Option("--no-wait", help="Refuse instead of waiting while another run measures here.")
-    ] = False,
-    seed: Annotated[int | None, typer.Option(min=0, help="Seed of the rounds' order.")] = None,
-    plugin: Annotated[list[Path] | None, typer.Option(help="Python file with methods of your own.")] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="One JSON object on stdout at the end.")] = False,
+    max_rounds: MaxRounds = None,
+    no_wait: NoWait = False,
+    seed: OrderSeed = None,
+    plugin: Plugins = None,
+    trust: Trust = False,
+    as_json: AsJson = False,
 ) -> None:
     """Measure every case of a suite, in rounds, one fresh process per trial, and write a report.
 
-    Exit: 0 all measured, 3 some cases failed, 2 the input was wrong, 130 interrupted.
+    A suite's own plugins and programs run only with --trust; `bench plan` shows them.
+
+    Exit: 0 all measured, 3 some cases failed, 2 the input was wrong or the report cannot be written,
+    130 interrupted.
     """
+    from bench.analysis.disk import check_writable, naming
     from bench.analysis.resolution import parse_percent
-    from bench.analysis.store import read_results
     from bench.plan.plan import make_plan
     from bench.plan.suite import load_suite
-    from bench.report import write_report
     from bench.run import run as runs
     from bench.run.lock import HostLock
 
     wanted = None if resolution is None else parse_percent(resolution)
-    plan = make_plan(load_suite(suite, map(str, plugin or ())), rounds, only, quick, wanted, max_rounds)
-    resumed = runs.unfinished(plan, results) if resume else None
-    file, start = (resumed.file, resumed.start) if resumed else runs.begin(plan, results, seed)
-    typer.echo(
+    loaded = load_suite(suite, map(str, plugin or ()), trust)
+    plan = make_plan(loaded, rounds, only, quick, wanted, max_rounds)
+    plan.require_trust(trust)
+    file, start = runs.begin(plan, results, seed)
+    check_writable(file)
+    check_writable(report or Path("reports") / file.name)
+    say(
         f"{plan.suite}: {len(plan.cases)} cases, {plan.measure.rounds} rounds, {plan.trials} trials, "
         f"about {duration(plan.estimated_seconds)}",
         err=True,
     )
     for solved in plan.solved:
-        typer.echo(f"solved: {solved.in_words()}", err=True)
-    signal.signal(signal.SIGTERM, _as_interrupt)
-    with HostLock(not no_wait, _say_waiting), run_progress() as progress:
-        outcome = runs.execute(plan, file, start, progress, resumed)
+        say(f"solved: {solved.in_words()}", err=True)
+    for command in plan.untrusted:
+        say(one_line(f"runs: {command}"), err=True)
+    interrupt_when_asked_to_end()
+    with HostLock(not no_wait, say_waiting), run_progress() as progress:
+        # Only now: a run that is still alive would look unfinished.
+        resumed = runs.unfinished(plan, results) if resume else None
+        if resumed is not None:
+            file, start = resumed.file, resumed.start
+        with naming(file, "what was measured before is in it, and `--resume` goes on"):
+            outcome = runs.execute(plan, file, start, progress, resumed)
     page = report or Path("reports") / f"{start.run}.html"
+    with contextlib.suppress(ReaderGone):  # nobody may read it, but the report is still to be written
+        say(f"results: {file}", err=as_json)
+    problem, written = "", False
+    try:
+        written = _write_page(file, page, outcome)
+    except InputError as error:
+        problem = f"{error}; the measured data are in {file}: `bench report {file} -o PAGE` makes the report"
+    with leaving(_exit_code(outcome, problem)):
+        _tell(outcome, problem)
+        if as_json:
+            answer = {
+                "results": str(file),
+                "report": str(page) if written else None,
+                "cases": len(plan.cases),
+                "failed": outcome.failed,
+                "interrupted": outcome.interrupted,
+            }
+            say(json.dumps(answer))
+        elif written:
+            say(f"report:  {page}")
+
+
+def _write_page(file: Path, page: Path, outcome: Outcome) -> bool:
+    """False where there is nothing to show: interrupted before the first trial."""
+    from bench.analysis.store import read_results
+    from bench.report import write_report
+
     measured = read_results(file)
-    if measured.trials or not outcome.interrupted:
-        write_report([measured], page)
-    code = 130 if outcome.interrupted else 3 if outcome.failed else 0
-    for case_id, why in outcome.failed.items():
-        typer.echo(f"failed: {case_id}: {why}", err=True)
+    if outcome.interrupted and not measured.trials:
+        return False
+    write_report([measured], page)
+    return True
+
+
+def _exit_code(outcome: Outcome, problem: str) -> int:
     if outcome.interrupted:
-        typer.echo("interrupted; `--resume` goes on where it stopped", err=True)
-    if as_json:
-        typer.echo(
-            json.dumps(
-                {
-                    "results": str(file),
-                    "report": str(page) if page.exists() else None,
-                    "cases": len(plan.cases),
-                    "failed": outcome.failed,
-                    "interrupted": outcome.interrupted,
-                }
-            )
-        )
-    else:
-        typer.echo(f"results: {file}")
-        if page.exists():
-            typer.echo(f"report:  {page}")
-    raise typer.Exit(code)
+        return INTERRUPTED
+    if problem:
+        return 2
+    return 3 if outcome.failed else 0
 
 
-def _say_waiting(pid: str) -> None:
-    typer.echo(f"waiting: another run (pid {pid}) is measuring on this host", err=True)
-
-
-def _as_interrupt(signum: int, frame: FrameType | None) -> None:
-    """A request to end is answered like Ctrl-C: cleanly."""
-    del signum, frame
-    raise KeyboardInterrupt
+def _tell(outcome: Outcome, problem: str) -> None:
+    for case_id, why in outcome.failed.items():
+        say(one_line(f"failed: {case_id}: {why}"), err=True)
+    if outcome.interrupted:
+        say("interrupted; `--resume` goes on where it stopped", err=True)
+    if problem:
+        say(one_line(f"bench: {problem}"), err=True)

@@ -11,8 +11,8 @@ from bench.analysis.quality import OTHERS_SHARE, STOLEN_SHARE
 from bench.analysis.records import Trial
 from bench.analysis.store import Results
 from bench.report.digits import known
-from bench.report.rows import Row
-from bench.report.words import plural
+from bench.report.prose import plural, shortened
+from bench.report.rows import Row, case_name
 
 FEW_ROUNDS = 5
 """Rounds below which a run is called short: intervals over fewer trials are wide and easily misled."""
@@ -56,9 +56,9 @@ def loaded(trial: Trial) -> bool:
 
 def _runs(results: Sequence[Results]) -> Iterable[Caution]:
     if quick := [one for one in results if one.start.measure.get("quick")]:
+        which = _which(quick, results)
         yield Caution(
-            f"--quick was used in {_which(quick, results)} (few rounds, short sampling): "
-            "for a first look, not for a claim.",
+            f"--quick was used in {which} (few rounds, short sampling): for a first look, not for a claim.",
             True,
         )
     if unfinished := [one for one in results if not one.complete]:
@@ -69,9 +69,9 @@ def _runs(results: Sequence[Results]) -> Iterable[Caution]:
             True,
         )
     if few := [one for one in results if _few(one.start.measure.get("rounds"))]:
+        which = _which(few, results)
         yield Caution(
-            f"Fewer than {FEW_ROUNDS} rounds were planned in {_which(few, results)}: "
-            "such intervals are wide and rest on little."
+            f"Fewer than {FEW_ROUNDS} rounds were planned in {which}: intervals are wide and rest on little."
         )
     if dirty := [one for one in results if str(one.start.revision).endswith("-dirty")]:
         yield Caution(f"The checkout had uncommitted changes in {_which(dirty, results)}.")
@@ -93,17 +93,17 @@ def _trials(trials: Sequence[Trial]) -> Iterable[Caution]:
     if overloaded := [trial for trial in trials if loaded(trial)]:
         highest = max(float((trial.conditions_before or {})["load_1m"]) for trial in overloaded)
         yield Caution(
-            f"{len(overloaded)} of {plural(len(trials), 'trial')} began on a loaded host "
-            f"(rule: 1-minute load above the number of logical CPUs; the highest was {highest:g}). "
+            f"{len(overloaded)} of {plural(len(trials), 'trial')} began on a loaded host. "
+            f"The rule: a 1-minute load above the number of logical CPUs; the highest was {highest:g}. "
             f"Cases: {_names(trial.case for trial in overloaded)}."
         )
     if emulated := [trial for trial in trials if (trial.host or {}).get("emulated") is True]:
         yield Caution(
-            f"{plural(len(emulated), 'trial')} ran on an emulated processor, whose clock means nothing: "
-            "no latency was taken there."
+            f"{plural(len(emulated), 'trial')} ran on an emulated processor. "
+            "Its clock means nothing, so no latency was taken there."
         )
     if refused := [trial for trial in trials if trial.latency_refused]:
-        reasons = sorted({str(trial.latency_refused) for trial in refused})
+        reasons = sorted({shortened(str(trial.latency_refused)) for trial in refused})
         yield Caution(f"Latency was refused in {plural(len(refused), 'trial')}: {'; '.join(reasons)}.")
 
 
@@ -117,8 +117,8 @@ def _hosts(results: Sequence[Results]) -> Iterable[Caution]:
     hosts = sorted({str(t.host.get("id")) for one in results for t in one.trials if t.host})
     if len(hosts) > 1:
         yield Caution(
-            f"{len(hosts)} hosts are mixed in this report ({', '.join(hosts)}): latencies compare within one "
-            "host only; ratios are formed within a run."
+            f"{len(hosts)} hosts are mixed in this report ({', '.join(hosts)}). "
+            "Latencies compare within one host only; ratios are formed within a run."
         )
 
 
@@ -134,29 +134,29 @@ def _versions(results: Sequence[Results]) -> Iterable[Caution]:
 
 def _outputs(rows: Sequence[Row]) -> Iterable[Caution]:
     done = [row for row in rows if row["status"] == "ok"]
-    if differing := [row["case"] for row in done if row["same_output"] is False]:
+    if differing := [case_name(row) for row in done if row["same_output"] is False]:
         yield Caution(
-            f"The network's output differs between trials of {plural(len(differing), 'case')}: the "
-            "trials may not "
-            f"have computed the same thing. Cases: {_names(differing)}.",
+            f"The network's output differs between trials of {plural(len(differing), 'case')}: "
+            "the trials may not have computed the same thing. "
+            f"Cases: {_names(differing)}.",
             True,
         )
-    if broken := [row["case"] for row in done if row["finite_output"] is False]:
+    if broken := [case_name(row) for row in done if row["finite_output"] is False]:
         yield Caution(
-            f"The output is not finite in {plural(len(broken), 'case')}: infinite or undefined numbers "
-            "can be "
-            f"slower or faster to compute with. Cases: {_names(broken)}.",
+            f"The output is not finite in {plural(len(broken), 'case')}: "
+            "infinite or undefined numbers can be slower or faster to compute with. "
+            f"Cases: {_names(broken)}.",
             True,
         )
 
 
 def _partial(rows: Sequence[Row]) -> Iterable[Caution]:
-    partial = [row["case"] for row in rows if row["status"] == "ok" and row["failed_trials"]]
+    partial = [case_name(row) for row in rows if row["status"] == "ok" and row["failed_trials"]]
     if partial:
         yield Caution(
-            f"Some trials failed in {plural(len(partial), 'case')} that others finished; the numbers "
-            "are from those "
-            f"that finished. Cases: {_names(partial)}."
+            f"Some trials failed in {plural(len(partial), 'case')} that others finished; "
+            "the numbers are from those that finished. "
+            f"Cases: {_names(partial)}."
         )
 
 
@@ -171,7 +171,7 @@ def _marked(rows: Sequence[Row]) -> Iterable[Caution]:
         trials = sum(row["left_out_trials"] for row in left_out)
         yield Caution(
             f"{plural(trials, 'trial')} left out of the latencies: far from the others, and a mark says why. "
-            f"{_where(left_out)}"
+            + _where(left_out)
         )
 
 
@@ -180,12 +180,12 @@ def _unresolved(rows: Sequence[Row]) -> Iterable[Caution]:
     if coarse:
         yield Caution(
             f"{plural(len(coarse), 'case')} did not reach the resolution that the suite asked for. "
-            f"{_where(coarse)}"
+            + _where(coarse)
         )
 
 
 def _where(rows: Sequence[Row]) -> str:
-    return f"Cases: {_names(row['case'] for row in rows)}."
+    return f"Cases: {_names(map(case_name, rows))}."
 
 
 def _names(cases: Iterable[Any]) -> str:

@@ -12,6 +12,7 @@ from bench.analysis.records import Json, Trial
 from bench.analysis.store import Results
 from bench.report import digits
 from bench.report.cautions import loaded
+from bench.report.prose import shortened
 
 UNKNOWN = "unknown"
 
@@ -81,15 +82,16 @@ def protocol(measure: Json) -> str:
 
     tight = digits.percent(measure.get("tight"), 1) if digits.known(measure.get("tight")) else UNKNOWN
     return (
-        f"Warm-up until two successive windows agree, {word('warmup_max_seconds')} s at most; then at least "
-        f"{word('min_samples')} samples and {word('min_seconds')} s, or until the interval of the median is "
-        f"within ±{tight}, {word('max_seconds')} s at most. A trial gives one median."
+        f"Warm-up until two successive windows agree, {word('warmup_max_seconds')} s at most; "
+        f"then at least {word('min_samples')} samples and {word('min_seconds')} s, "
+        f"or until the interval of the median is within ±{tight}, {word('max_seconds')} s at most. "
+        "A trial gives one median."
     )
 
 
 def _run(results: Results) -> Iterable[Fact]:
     start, trials = results.start, results.trials
-    yield Fact("suite", start.suite + (f": {start.description}" if start.description else ""))
+    yield Fact("suite", start.suite + (f": {shortened(start.description)}" if start.description else ""))
     yield Fact("file", results.file.name)
     yield Fact("started", start.started)
     yield Fact("ended", "; ".join(f"{end.ended} ({end.status})" for end in results.ends) or UNKNOWN)
@@ -140,7 +142,7 @@ def _host_word(key: str, value: Any) -> str:
         return "yes" if value else "no"
     if key.endswith("_bytes") and digits.known(value):
         return digits.size(value)
-    return UNKNOWN if value is None or value == "" else str(value)
+    return UNKNOWN if value is None or value == "" else shortened(str(value))
 
 
 def _target(target: Json) -> str:

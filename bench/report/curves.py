@@ -1,4 +1,4 @@
-"""CSR-Conv over its number of steps T: the promised saving beside the delivered one."""
+"""Methods over their knob T: the promised saving beside the delivered one."""
 
 from __future__ import annotations
 
@@ -19,18 +19,23 @@ from bench.report.figures import (
     layout,
     log_axis,
 )
-from bench.report.rows import SETTING, Row, arm, grouped, setting, varying
+from bench.report.prose import paragraph
+from bench.report.rows import SETTING, Row, case_name, grouped, setting, varying
 
-METHOD = "csr_conv"
+KNOB = "T"
+"""The knob that the lines run over; a method takes part by having a whole number for it."""
 
-TITLE = "CSR-Conv over T: promised and delivered"
+TITLE = f"Over the knob {KNOB}: promised and delivered"
 
-INTRODUCTION = (
-    "Solid lines: latency over dense, delivered, with intervals. Dashed, in the same colour: "
-    "logical MACs over "
-    "dense, promised. Below the line at 1 is less than dense; the gap between solid and dashed is what "
-    "did not arrive."
-)
+INTRODUCTION = paragraph("""
+    Solid lines show the latency that was delivered, as a ratio to dense, with its intervals. Dashed lines of
+    the same colour show the logical MACs that were promised, as a ratio to dense. Below the line at 1 is
+    less than dense; the gap between solid and dashed is what did not arrive.
+""")
+
+MISSING = paragraph(f"""
+    No method with a whole number for {KNOB} has a latency ratio to dense: there is nothing to plot.
+""")
 
 
 def curve_plots(rows: Sequence[Row]) -> Plots:
@@ -40,27 +45,24 @@ def curve_plots(rows: Sequence[Row]) -> Plots:
     figures = []
     for number, group in enumerate(grouped(usable, SETTING)):
         figures.append(_figure(f"curve-{number + 1}", setting(group[0], columns), group))
-    missing = (
-        ""
-        if figures
-        else f"No case of {METHOD} with one number T has a latency ratio to dense: nothing to plot."
-    )
-    return Plots(TITLE, INTRODUCTION, tuple(figures), missing)
+    return Plots(TITLE, INTRODUCTION, tuple(figures), "" if figures else MISSING)
 
 
 def steps(row: Row) -> int | None:
-    """T of a case that is CSR-Conv alone with one T for all layers; None for any other."""
-    T = row["knobs"].get("T") if row["method"] == METHOD else None
+    """T of a case whose one method has a whole number for it; None for any other."""
+    T = row["knobs"].get(KNOB)
     return T if isinstance(T, int) and not isinstance(T, bool) else None
 
 
 def _figure(identity: str, title: str, rows: Sequence[Row]) -> Figure:
-    lines: dict[tuple[str, str], list[Row]] = {}
+    methods = sorted({str(row["method"]) for row in rows})
+    lines: dict[tuple[str, str, str], list[Row]] = {}
     for row in rows:
-        lines.setdefault((row["backbone"], _other_knobs(row)), []).append(row)
+        method = row["method"] if len(methods) > 1 else ""
+        lines.setdefault((row["backbone"], method, _other_knobs(row)), []).append(row)
     data: list[Json] = []
-    for place, ((backbone, others), members) in enumerate(lines.items()):
-        name = f"{backbone} {others}".strip()
+    for place, (words, members) in enumerate(lines.items()):
+        name = " ".join(word for word in words if word)
         data += _pair(place, name, sorted(members, key=lambda row: steps(row) or 0))
     seen = [row[key] for row in rows for key in ("ratio", "ratio_low", "ratio_high", "macs_ratio")]
     y = log_axis(
@@ -68,13 +70,13 @@ def _figure(identity: str, title: str, rows: Sequence[Row]) -> Figure:
     )
     at = sorted({T for row in rows if (T := steps(row)) is not None})
     x = {
-        **axis("T, steps of CSR-Conv"),
+        **axis(f"{KNOB} of {', '.join(methods)}"),
         "tickmode": "array",
         "tickvals": at,
         "ticktext": [str(T) for T in at],
     }
     x["range"] = [at[0] - 0.06 * _width(at), at[-1] + 0.06 * _width(at)]
-    description = f"{TITLE}: {len(lines)} lines, T from {at[0]} to {at[-1]}."
+    description = f"{TITLE}: {len(lines)} lines, {KNOB} from {at[0]} to {at[-1]}."
     return Figure(identity, title, description, data, {**layout(x, y), "shapes": [_ONE]})
 
 
@@ -125,7 +127,7 @@ def _pair(place: int, name: str, rows: Sequence[Row]) -> list[Json]:
             "line": {"color": colour, "width": 1.5, "dash": "dash"},
             "opacity": 0.6,
             "hovertext": [
-                f"{label(row['case'])}<br>MACs {digits.times(row['macs_ratio'])}" for row in promised
+                f"{label(case_name(row))}<br>MACs {digits.times(row['macs_ratio'])}" for row in promised
             ],
         },
     ]
@@ -135,7 +137,7 @@ def _hover(row: Row) -> str:
     text, interval = digits.with_interval(row["ratio"], row["ratio_low"], row["ratio_high"], watch=1)
     return "<br>".join(
         [
-            f"<b>{label(row['case'])}</b>",
+            f"<b>{label(case_name(row))}</b>",
             f"latency ÷ dense {text}" + (f" ({interval})" if interval else " (no interval)"),
             f"MACs ÷ dense {digits.times(row['macs_ratio'])}",
             f"delivered share {digits.percent(row['delivered_share'])}",
@@ -145,8 +147,8 @@ def _hover(row: Row) -> str:
 
 def _other_knobs(row: Row) -> str:
     """The knobs beside T and the arm, as text; cases that differ in them belong on different lines."""
-    words = [f"{knob}={value}" for knob, value in sorted(row["knobs"].items()) if knob != "T"]
-    return ", ".join([*words, f"@{arm(row)}"] if arm(row) else words)
+    words = [f"{knob}={value}" for knob, value in sorted(row["knobs"].items()) if knob != KNOB]
+    return ", ".join([*words, f"@{row['arm']}"] if row["arm"] else words)
 
 
 def _width(at: Sequence[int]) -> float:

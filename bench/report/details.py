@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from bench.report import digits, verdict
-from bench.report.rows import Row, name, varying
+from bench.report import digits, outcome
+from bench.report.rows import Row, case_name, name, varying
 from bench.report.table import anchor
 
 
@@ -52,7 +52,7 @@ def _one(number: int, row: Row, columns: Sequence[str]) -> Details:
     return Details(
         anchor=anchor(number),
         title=name(row, columns),
-        verdict=verdict.verdict(row),
+        verdict=outcome.outcome(row),
         facts=tuple(_facts(row)),
         replaced=_together(
             (f"{layer['before']} became {layer['after']}", layer["name"]) for layer in row["replaced"]
@@ -65,12 +65,12 @@ def _one(number: int, row: Row, columns: Sequence[str]) -> Details:
 
 def _facts(row: Row) -> list[tuple[str, str]]:
     facts = [
-        ("case", row["case"]),
+        ("case", case_name(row)),
         ("run", row["run"]),
         ("host", row["host"] or "unknown"),
         ("trials", f"{row['trials']} finished, {row['failed_trials']} failed"),
         ("rounds shared with dense", "—" if row["is_baseline"] else str(row["ratio_rounds"])),
-        ("first call", digits.duration(row["first_call"])),
+        ("first call", digits.time(row["first_call"])),
         ("parameters, stored", digits.exact(row["params"])),
         ("parameters, logical", digits.exact(row["logical_params"])),
         ("MACs, logical", digits.exact(row["macs"])),
@@ -81,14 +81,14 @@ def _facts(row: Row) -> list[tuple[str, str]]:
     if digits.known(row["intensity"]):
         facts.append(("arithmetic intensity, FLOPs per compulsory byte", f"{row['intensity']:.1f}"))
     if digits.known(row["attainable"]):
-        reached = f"{digits.duration(row['attainable'])}, {digits.percent(row['attained'])} of it reached"
+        reached = f"{digits.time(row['attainable'])}, {digits.percent(row['attained'])} of it reached"
         facts.append(("attainable time by the host's peaks", reached))
     for order, peak in row["live_peak_by_order"].items():
         facts.append((f"live tensor peak in {order} order, bytes", digits.exact(peak)))
     if digits.known(row["p90"]):
-        facts.insert(6, ("90th percentile of all calls", digits.duration(row["p90"])))
+        facts.insert(6, ("90th percentile of all calls", digits.time(row["p90"])))
     if digits.known(row["compile_seconds"]):
-        facts.insert(5, ("compiling, before the first call", digits.duration(row["compile_seconds"])))
+        facts.insert(5, ("compiling, before the first call", digits.time(row["compile_seconds"])))
     if row["marks"]:
         facts.insert(4, ("trials marked", ", ".join(f"{mark} {n}" for mark, n in row["marks"].items())))
     if row["left_out_trials"]:

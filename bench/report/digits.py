@@ -80,7 +80,7 @@ def resolution(half_width: float) -> str:
     return f"±{_significant(change, 2) if change >= 0.01 else '0.01 or less'}{_SPACE}%"
 
 
-def duration(seconds: Any) -> str:
+def time(seconds: Any) -> str:
     """A time in its own unit, three significant digits: ``4.02 ms``."""
     if not known(seconds):
         return MISSING

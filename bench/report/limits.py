@@ -5,47 +5,62 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from bench.analysis.store import Results
-from bench.report import verdict
+from bench.report.outcome import COMPARED, outcome
+from bench.report.prose import paragraph
 from bench.report.rows import Row
+
+ACCURACY = paragraph("""
+    Nothing about accuracy: the weights are random. A network that is fast here may be useless.
+""")
+MACHINES = paragraph("""
+    Nothing about other machines: every time belongs to the host and the versions named above. Another
+    processor, runtime or number of threads can turn a verdict around.
+""")
+LATENCY = paragraph("""
+    Latency is the time of one call with the batch as stated (here: {batches}). It is not throughput under
+    load, and it leaves out reading and preparing the input.
+""")
+MACS = paragraph("""
+    Logical MACs are what a perfect kernel would compute; executed MACs are what this runtime computes.
+    Masked or pruned weights that are stored as zeros are multiplied like any others: their logical saving
+    is a promise, not a measurement.
+""")
+OTHER_WORK = paragraph("""
+    MACs cover convolution and linear layers. Normalisation, pooling and element-wise work cost time too;
+    they are counted apart, as elements, in the details.
+""")
+MEMORY = paragraph("""
+    Resident growth is noisy: the allocator and the system decide when memory is taken and given back. The
+    live tensor peak is the exact number of the two, but leaves out what libraries allocate for themselves.
+""")
+INTERVALS = paragraph("""
+    An interval covers variation between processes on this host during this run: not other days, other
+    hosts, other random weights or another order of memory in another build.
+""")
+TOGETHER = paragraph("""
+    An interval is about one case, a verdict about all of them: among {number} equal cases some intervals
+    would miss 1 by chance. So faster and slower also have to survive Holm's correction, which keeps the
+    chance of any false alarm on this page at 5 %.
+""")
+SAME = paragraph("""
+    “Cannot tell” is not “the same”: a change smaller than the resolution may well be there.
+""")
+VIRTUAL = paragraph("""
+    A virtual machine shares its processor with neighbours that nobody here can see.
+""")
 
 
 def limits(rows: Sequence[Row], results: Sequence[Results]) -> tuple[str, ...]:
     """The list, in plain sentences."""
-    rounds = [row["ratio_rounds"] for row in rows if verdict.verdict(row) in verdict.COMPARED]
+    judged = sum(outcome(row) in COMPARED for row in rows)
     batches = ", ".join(str(batch) for batch in sorted({row["batch"] for row in rows}))
-    found = [
-        "Nothing about accuracy: the weights are random. A network that is fast here may be useless.",
-        "Nothing about other machines: every time belongs to the host and the versions named above. Another "
-        "processor, runtime or thread count can turn a verdict around.",
-    ]
+    found = [ACCURACY, MACHINES]
     if batches:
-        found.append(
-            f"Latency is the time of one call with the batch as stated (here: {batches}). It is not "
-            "throughput "
-            "under load, and it leaves out reading and preparing the input."
-        )
-    found += [
-        "Logical MACs are what a perfect kernel would compute, executed MACs what this runtime "
-        "computes. Masked or "
-        "pruned weights that are stored as zeros run dense: their logical saving is a promise, not a "
-        "measurement.",
-        "MACs cover convolution and linear layers. Normalisation, pooling and element-wise work cost "
-        "time too; "
-        "they are counted apart, as elements, in the details.",
-        "Resident growth is noisy: the allocator and the system decide when pages come and go. The live "
-        "tensor peak "
-        "is the exact number of the two, but leaves out what libraries allocate for themselves.",
-        "An interval covers variation between processes on this host during this run: "
-        "not other days, "
-        "other hosts, other random weights or another order of memory in another build.",
-    ]
-    if len(rounds) > 1:
-        found.append(
-            f"An interval stands for itself, a verdict for all: among {len(rounds)} equal cases some "
-            "intervals would miss 1 by chance, so faster and slower also need to survive Holm's correction, "
-            "which keeps false alarms of the whole page at 5 %."
-        )
-    found.append("“Cannot tell” is not “the same”: a change smaller than the resolution may well be there.")
+        found.append(LATENCY.format(batches=batches))
+    found += [MACS, OTHER_WORK, MEMORY, INTERVALS]
+    if judged > 1:
+        found.append(TOGETHER.format(number=judged))
+    found.append(SAME)
     if any(trial.host and trial.host.get("virtual") is True for one in results for trial in one.trials):
-        found.append("A virtual machine shares its processor with neighbours that nobody here can see.")
+        found.append(VIRTUAL)
     return tuple(found)

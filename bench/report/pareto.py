@@ -7,18 +7,21 @@ from collections.abc import Sequence
 from bench.analysis.records import Json
 from bench.report import digits
 from bench.report.figures import COLOURS, QUIET, SYMBOLS, Figure, Plots, error_bars, label, layout, log_axis
-from bench.report.rows import SETTING, Row, grouped, setting, varying
+from bench.report.prose import paragraph
+from bench.report.rows import SETTING, Row, case_name, grouped, setting, varying
 
 TITLE = "Parameters against latency"
 
-INTRODUCTION = (
-    "Each point is a case, each colour and shape a method; bars are intervals. Parameters are "
-    "stored ones, what "
-    "the file holds. The dotted line is the Pareto front of the estimates: no other case of the plot "
-    "has fewer "
-    "parameters and a lower latency. Accuracy is no part of it, and neighbours whose intervals overlap "
-    "may swap."
-)
+INTRODUCTION = paragraph("""
+    Each point is a case, each colour and shape a method; bars are intervals. Parameters are the stored ones:
+    what the file holds. The dotted line is the Pareto front of the estimates: no other case of the plot has
+    both fewer parameters and a lower latency. Accuracy is no part of it, and neighbours whose intervals
+    overlap may change places.
+""")
+
+MISSING = paragraph("""
+    No case has both a parameter count and a latency: there is nothing to plot.
+""")
 
 
 def pareto_plots(rows: Sequence[Row]) -> Plots:
@@ -29,11 +32,10 @@ def pareto_plots(rows: Sequence[Row]) -> Plots:
     figures = []
     for number, group in enumerate(grouped(usable, SETTING)):
         figures.append(_figure(f"pareto-{number + 1}", setting(group[0], columns), group, methods))
-    missing = "" if figures else "No case has both a parameter count and a latency: there is nothing to plot."
-    return Plots(TITLE, INTRODUCTION, tuple(figures), missing)
+    return Plots(TITLE, INTRODUCTION, tuple(figures), "" if figures else MISSING)
 
 
-def front(points: Sequence[tuple[float, float]]) -> list[tuple[float, float]]:
+def pareto_front(points: Sequence[tuple[float, float]]) -> list[tuple[float, float]]:
     """The points that no other beats in both coordinates, from left to right; smaller is better."""
     found: list[tuple[float, float]] = []
     for point in sorted(set(points)):
@@ -45,7 +47,7 @@ def front(points: Sequence[tuple[float, float]]) -> list[tuple[float, float]]:
 def _figure(identity: str, title: str, rows: Sequence[Row], methods: Sequence[str]) -> Figure:
     unit = digits.unit_for(row["latency"] for row in rows)
     traces = [_trace(methods.index(group[0]["method"]), group, unit) for group in grouped(rows, ("method",))]
-    best = front([(row["params"], row["latency"] / unit.seconds) for row in rows])
+    best = pareto_front([(row["params"], row["latency"] / unit.seconds) for row in rows])
     data = [*([_front(best)] if len(best) > 1 else []), *traces]
     bounds = [row[key] / unit.seconds for row in rows for key in ("latency", "latency_low", "latency_high")]
     axes = (
@@ -93,7 +95,7 @@ def _hover(row: Row, unit: digits.Unit) -> str:
     keys = ("latency", "latency_low", "latency_high")
     text, interval = digits.with_interval(*(row[key] / unit.seconds for key in keys))
     lines = [
-        f"<b>{label(row['case'])}</b>",
+        f"<b>{label(case_name(row))}</b>",
         f"latency {text} {unit.name}" + (f" ({interval})" if interval else " (no interval)"),
         f"parameters {digits.exact(row['params'])} stored, {digits.exact(row['logical_params'])} logical",
         f"MACs {digits.short(row['macs'])} logical, {digits.short(row['executed_macs'])} executed",

@@ -9,6 +9,7 @@ import pandas as pd
 
 from bench.analysis.stats import Interval
 from bench.report.digits import known
+from bench.report.prose import shortened
 
 Row = Mapping[str, Any]
 
@@ -32,8 +33,31 @@ _SELF_EXPLAINING = ("target", "runtime", "input", "memory_format")
 
 
 def records(frame: pd.DataFrame) -> list[Row]:
-    """The frame's rows in order."""
-    return [{str(key): value for key, value in row.items()} for row in frame.to_dict("records")]
+    """The frame's rows in order, with their ``arm`` ("" but in a run of two revisions) and messages cut."""
+    return [_row({str(key): value for key, value in row.items()}) for row in frame.to_dict("records")]
+
+
+def _row(row: dict[str, Any]) -> Row:
+    if "arm" not in row:
+        row |= _without_arm(row)
+    replaced = [{**layer, **_short(layer, "before", "after")} for layer in row["replaced"]]
+    left = [{**layer, **_short(layer, "reason")} for layer in row["left"]]
+    disagreements = [shortened(str(line)) for line in row["disagreements"]]
+    cut = {"replaced": replaced, "left": left, "disagreements": disagreements}
+    return {**row, **cut, "error": shortened(row["error"])}
+
+
+def _short(layer: Mapping[str, Any], *keys: str) -> dict[str, str]:
+    return {key: shortened(str(layer[key])) for key in keys}
+
+
+def _without_arm(row: Row) -> dict[str, str]:
+    """Case, label and arm of a frame that has the arm behind an ``@`` in the first two."""
+    case, at, arm = str(row["case"]).rpartition("@")
+    label = str(row["label"])
+    if not at or not label.endswith(f" @{arm}"):
+        return {"arm": ""}
+    return {"case": case, "label": label.removesuffix(f" @{arm}"), "arm": arm}
 
 
 def varying(rows: Sequence[Row]) -> tuple[str, ...]:
@@ -64,7 +88,17 @@ def setting(row: Row, columns: Iterable[str]) -> str:
 def name(row: Row, columns: Iterable[str]) -> str:
     """Backbone, method and the setting: ``vgg16, csr_conv(T=4) (batch 8)``."""
     words = setting(row, columns)
-    return f"{row['backbone']}, {row['label']}" + (f" ({words})" if words else "")
+    return f"{row['backbone']}, {method_label(row)}" + (f" ({words})" if words else "")
+
+
+def method_label(row: Row) -> str:
+    """The methods with their knobs, and the arm where there are two: ``csr_conv(T=4) @head``."""
+    return f"{row['label']} @{row['arm']}" if row["arm"] else str(row["label"])
+
+
+def case_name(row: Row) -> str:
+    """The case's id, and the arm where there are two."""
+    return f"{row['case']}@{row['arm']}" if row["arm"] else str(row["case"])
 
 
 def grouped(rows: Sequence[Row], columns: Sequence[str]) -> list[list[Row]]:
@@ -75,26 +109,18 @@ def grouped(rows: Sequence[Row], columns: Sequence[str]) -> list[list[Row]]:
     return list(groups.values())
 
 
-def arm(row: Row) -> str:
-    """The arm of a run that measures two revisions, which ends the row's case id; empty for other runs."""
-    _, at, tail = str(row["case"]).rpartition("@")
-    return tail if at and str(row["label"]).endswith(f"@{tail}") else ""
+Index = Mapping[tuple[str, str, str], Row]
+"""Run, arm and case id to the row."""
 
 
-def baselines(rows: Iterable[Row]) -> dict[tuple[str, str], Row]:
-    """(run, case id) -> row, to find a row's baseline."""
-    return {(row["run"], row["case"]): row for row in rows}
+def baselines(rows: Iterable[Row]) -> Index:
+    """The rows by what names them, to find a row's baseline."""
+    return {(row["run"], row["arm"], row["case"]): row for row in rows}
 
 
-def _baseline(row: Row, index: Mapping[tuple[str, str], Row]) -> Row | None:
-    """The row's own dense baseline: of the same arm, where the run has arms."""
-    own = f"{row['baseline']}@{arm(row)}" if arm(row) else row["baseline"]
-    return index.get((row["run"], own))
-
-
-def to_dense(row: Row, column: str, index: Mapping[tuple[str, str], Row]) -> float:
-    """The row's value over its dense baseline's; nan where either is not known."""
-    base = _baseline(row, index)
+def to_dense(row: Row, column: str, index: Index) -> float:
+    """The row's value over that of its dense baseline, of the same run and arm; nan where unknown."""
+    base = index.get((row["run"], row["arm"], row["baseline"]))
     if base is None or not known(row[column]) or not known(base[column]) or base[column] == 0:
         return float("nan")
     return float(row[column]) / float(base[column])

@@ -2,41 +2,71 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from bench.report import digits, verdict
-from bench.report.rows import NAMES, Row, baselines, ratio_of, setting_word, to_dense, varying
-
-Index = Mapping[tuple[str, str], Row]
+from bench.report import digits, outcome
+from bench.report.prose import paragraph
+from bench.report.rows import (
+    NAMES,
+    Index,
+    Row,
+    baselines,
+    case_name,
+    method_label,
+    ratio_of,
+    setting_word,
+    to_dense,
+    varying,
+)
 
 CUDA = (("cuda_allocated_peak", "CUDA allocated peak"), ("cuda_reserved_peak", "CUDA reserved peak"))
 
 MEANINGS = {
-    "backbone": "The network before compression.",
-    "method": "What compresses the backbone, with its knobs; leads to the case's details.",
-    "parameters": "Numbers that the stored model holds, and their ratio to dense; below, where it differs, "
-    "the logical number: distinct non-zero weights.",
-    "MACs": "Multiply-accumulates of convolution and linear layers for one image if zeros cost nothing "
-    "(logical), and their ratio to dense; below, where it differs, what the runtime executes.",
-    "latency": "Time of one forward call on a whole batch: centre of the trials' medians, with its "
-    "interval over trials.",
-    "latency ÷ dense": "Latency over the dense baseline's, formed within each round, with its interval "
-    "over rounds; below 1 is faster.",
-    "verdict": "Same where the whole interval lies within the resolution asked for (3 % unless the run says "
-    "otherwise); else faster or slower where it lies on one side of 1 and the difference survives Holm's "
-    "correction for all cases of the run; else it cannot be told, and half the interval stands below.",
-    "delivered share": "log(dense latency ÷ latency) over log(dense MACs ÷ logical MACs): how much of the "
-    "promised saving arrived; undefined where no MACs are saved.",
-    "weight bytes": "Bytes of everything that the model's state holds: parameters and buffers.",
-    "live tensor peak": "Highest sum of bytes of tensors alive during one forward, as the allocator saw it; "
-    "weights and input excluded.",
-    "resident growth": "How far the process's resident high-water mark rose while it ran: median over "
-    "trials, "
-    "noisy.",
-    "CUDA allocated peak": "Highest sum of bytes that torch allocated on the GPU during one forward beyond "
-    "what it held before.",
-    "CUDA reserved peak": "Highest sum of bytes that torch's allocator had reserved on the GPU.",
+    header: paragraph(meaning)
+    for header, meaning in {
+        "backbone": "The network before compression.",
+        "method": "What compresses the backbone, with its knobs; leads to the case's details.",
+        "parameters": """
+            Numbers that the stored model holds, and their ratio to dense; below, where it differs, the
+            logical number: distinct non-zero weights.
+        """,
+        "MACs": """
+            Multiply-accumulates of convolution and linear layers for one image if zeros cost nothing
+            (logical), and their ratio to dense; below, where it differs, what the runtime executes.
+        """,
+        "latency": """
+            Time of one forward call on a whole batch: centre of the trials' medians, with its interval over
+            trials.
+        """,
+        "latency ÷ dense": """
+            Latency over the dense baseline's, formed within each round, with its interval over rounds;
+            below 1 is faster.
+        """,
+        "verdict": """
+            Same where the whole interval lies within the resolution asked for (3 % unless the run says
+            otherwise); else faster or slower where it lies on one side of 1 and the difference survives
+            Holm's correction for all cases of the run; else it cannot be told, and half the interval
+            stands below.
+        """,
+        "delivered share": """
+            log(dense latency ÷ latency) over log(dense MACs ÷ logical MACs): how much of the promised saving
+            arrived; undefined where no MACs are saved.
+        """,
+        "weight bytes": "Bytes of everything that the model's state holds: parameters and buffers.",
+        "live tensor peak": """
+            Highest sum of bytes of tensors alive during one forward, as the allocator saw it; weights and
+            input excluded.
+        """,
+        "resident growth": """
+            How far the process's resident high-water mark rose while it ran: median over trials, noisy.
+        """,
+        "CUDA allocated peak": """
+            Highest sum of bytes that torch allocated on the GPU during one forward beyond what it held
+            before.
+        """,
+        "CUDA reserved peak": "Highest sum of bytes that torch's allocator had reserved on the GPU.",
+    }.items()
 }
 """What each column's number is, in one sentence."""
 
@@ -83,10 +113,10 @@ def table(rows: Sequence[Row]) -> Table:
     """The table of all rows."""
     columns = _columns(rows)
     lines = tuple(
-        Line(tuple(column.cell(number, row) for column in columns), verdict.verdict(row))
+        Line(tuple(column.cell(number, row) for column in columns), outcome.outcome(row))
         for number, row in enumerate(rows)
     )
-    disputes = tuple((row["case"], tuple(row["disagreements"])) for row in rows if row["disagreements"])
+    disputes = tuple((case_name(row), tuple(row["disagreements"])) for row in rows if row["disagreements"])
     return Table(columns, lines, disputes)
 
 
@@ -126,11 +156,11 @@ def anchor(number: int) -> str:
 
 def _method(number: int, row: Row) -> Cell:
     small = [error_line(row["error"])] if row["status"] != "ok" and row["error"] else []
-    return Cell(row["label"], tuple(small), link=anchor(number))
+    return Cell(method_label(row), tuple(small), link=anchor(number))
 
 
 def error_line(error: str, longest: int = 160) -> str:
-    """The first line of an error, cut where it is long; the details have all of it."""
+    """The first line of an error, cut where it is long; the details have more of it."""
     first = error.strip().partition("\n")[0]
     return first if len(first) <= longest else first[: longest - 1] + "…"
 
@@ -187,9 +217,9 @@ def _narrow(interval: str) -> tuple[str, ...]:
 
 
 def _verdict(_: int, row: Row) -> Cell:
-    word = verdict.verdict(row)
+    word = outcome.outcome(row)
     small = []
-    if word == verdict.CANNOT_TELL:
+    if word == outcome.CANNOT_TELL:
         small.append(digits.resolution(ratio_of(row).half_width))
     if row["status"] == "ok" and row["failed_trials"]:
         small.append(f"{row['failed_trials']} of {row['trials'] + row['failed_trials']} trials failed")

@@ -6,8 +6,19 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from bench.report import digits, verdict
-from bench.report.rows import Row, baselines, grouped, name, ratio_of, setting, to_dense, varying
+from bench.report import digits, outcome
+from bench.report.prose import plural
+from bench.report.rows import (
+    Row,
+    baselines,
+    grouped,
+    method_label,
+    name,
+    ratio_of,
+    setting,
+    to_dense,
+    varying,
+)
 
 
 @dataclass(frozen=True)
@@ -39,7 +50,7 @@ def summarise(rows: Sequence[Row]) -> Summary:
     """The finding. Nothing is said about speed where there is no interval."""
     columns = varying(rows)
     compressed = [row for row in rows if not row["is_baseline"]]
-    judged = [row for row in compressed if verdict.verdict(row) in verdict.COMPARED]
+    judged = [row for row in compressed if outcome.outcome(row) in outcome.COMPARED]
     sentences = [
         *_tally(judged),
         *_on_paper(judged, rows),
@@ -49,11 +60,6 @@ def summarise(rows: Sequence[Row]) -> Summary:
         *_witnesses(rows),
     ]
     return Summary(_headline(rows, compressed, judged), tuple(sentences), _groups(rows, columns))
-
-
-def plural(number: int, noun: str) -> str:
-    """``1 case``, ``3 cases``."""
-    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
 def _headline(rows: Sequence[Row], compressed: Sequence[Row], judged: Sequence[Row]) -> str:
@@ -67,28 +73,43 @@ def _headline(rows: Sequence[Row], compressed: Sequence[Row], judged: Sequence[R
         return "Only dense networks were measured: there is nothing to compare them with."
     if not judged:
         return "Nothing is claimed about speed: no compressed case has an interval for its ratio to dense."
+    return _promises(judged, "" if len(judged) == len(compressed) else " with an interval")
+
+
+def _promises(judged: Sequence[Row], which: str) -> str:
+    """What became of the promise of fewer MACs. ``which``: words that tell these cases from the others."""
     saving = _saving(judged)
-    slow = [row for row in saving if verdict.verdict(row) == verdict.SLOWER]
-    everything = f"{plural(len(judged), 'compressed case')}{_with_interval(compressed, judged)}"
+    alone = f"The one compressed case{which}" if len(judged) == 1 else ""
+    everything = f"{plural(len(judged), 'compressed case')}{which}"
     if not saving:
-        return f"Not one of {everything} is known to have fewer MACs than dense."
-    if slow:
-        verbs = (
-            "promises fewer MACs than dense and is"
-            if len(slow) == 1
-            else "promise fewer MACs than dense and are"
-        )
-        return f"{len(slow)} of {everything} {verbs} still slower."
-    fast = sum(verdict.verdict(row) == verdict.FASTER for row in saving)
+        all_known = all(digits.known(row["macs_ratio"]) for row in judged)
+        if alone:
+            verb = "has no fewer MACs" if all_known else "is not known to have fewer MACs"
+            return f"{alone} {verb} than dense."
+        verb = "has" if all_known else "is known to have"
+        return f"None of the {everything} {verb} fewer MACs than dense."
+    found = Counter(outcome.outcome(row) for row in saving)
+    if alone:
+        return f"{alone} promises fewer MACs than dense {_KEPT[outcome.outcome(saving[0])]}."
+    if slow := found[outcome.SLOWER]:
+        verbs = ("promises", "is") if slow == 1 else ("promise", "are")
+        return f"{slow} of {everything} {verbs[0]} fewer MACs than dense and {verbs[1]} still slower."
+    promise = "promises" if len(saving) == 1 else "promise"
+    fast = found[outcome.FASTER]
+    rest = len(saving) - fast
     return (
-        f"{len(saving)} of {everything} {'promises' if len(saving) == 1 else 'promise'} fewer MACs than "
-        "dense: "
-        f"{fast} faster, {len(saving) - fast} the same or not to be told apart, none slower."
+        f"{len(saving)} of {everything} {promise} fewer MACs than dense: "
+        f"{fast} faster, {rest} the same or not to be told apart, none slower."
     )
 
 
-def _with_interval(compressed: Sequence[Row], judged: Sequence[Row]) -> str:
-    return "" if len(judged) == len(compressed) else " with an interval"
+_KEPT = {
+    outcome.FASTER: "and is faster",
+    outcome.SLOWER: "and is still slower",
+    outcome.SAME: "and takes the same time",
+    outcome.CANNOT_TELL: "but cannot be told apart from it in time",
+}
+"""What became of the promise of a single case."""
 
 
 def _saving(judged: Sequence[Row]) -> list[Row]:
@@ -98,11 +119,11 @@ def _saving(judged: Sequence[Row]) -> list[Row]:
 def _tally(judged: Sequence[Row]) -> list[str]:
     if not judged:
         return []
-    found = Counter(verdict.verdict(row) for row in judged)
-    text = f"Against dense in the same rounds: {found[verdict.FASTER]} faster, {found[verdict.SLOWER]} slower"
-    if same := found[verdict.SAME]:
+    found = Counter(outcome.outcome(row) for row in judged)
+    text = f"Against dense in the same rounds: {found[outcome.FASTER]} faster, {found[outcome.SLOWER]} slower"
+    if same := found[outcome.SAME]:
         text += f", {same} the same"
-    unsure = sorted(ratio_of(r).half_width for r in judged if verdict.verdict(r) == verdict.CANNOT_TELL)
+    unsure = sorted(ratio_of(r).half_width for r in judged if outcome.outcome(r) == outcome.CANNOT_TELL)
     text += f", {len(unsure)} that cannot be told apart"
     if unsure:
         low, high = digits.resolution(unsure[0]), digits.resolution(unsure[-1])
@@ -116,15 +137,18 @@ def _on_paper(judged: Sequence[Row], rows: Sequence[Row]) -> list[str]:
     paper = [row for row in saving if to_dense(row, "executed_macs", index) >= 1]
     if not paper:
         return []
-    return [
-        f"In {len(paper)} of the {plural(len(saving), 'case')} with fewer MACs the saving is on paper only: "
-        "the runtime executes at least as many MACs as for dense."
-    ]
+    if len(saving) == 1:
+        return [f"The one case with fewer MACs saves them on paper only: {_EXECUTED}."]
+    which = f"In {len(paper)} of the {len(saving)} cases with fewer MACs"
+    return [f"{which} the saving is on paper only: {_EXECUTED}."]
+
+
+_EXECUTED = "the runtime executes at least as many MACs as for dense"
 
 
 def _extremes(judged: Sequence[Row], columns: Sequence[str]) -> list[str]:
     """The best and the worst of those that differ from dense: an estimate that may be 1 is neither."""
-    decided = [row for row in judged if verdict.verdict(row) in (verdict.FASTER, verdict.SLOWER)]
+    decided = [row for row in judged if outcome.outcome(row) in (outcome.FASTER, outcome.SLOWER)]
     order = sorted(decided, key=lambda row: float(row["ratio"]))
     if not order:
         return []
@@ -137,7 +161,7 @@ def _extremes(judged: Sequence[Row], columns: Sequence[str]) -> list[str]:
 
 
 def _described(row: Row, columns: Sequence[str]) -> str:
-    return f"{name(row, columns)}: {_ratio(row)}, {verdict.verdict(row)}"
+    return f"{name(row, columns)}: {_ratio(row)}, {outcome.outcome(row)}"
 
 
 def _ratio(row: Row) -> str:
@@ -146,19 +170,18 @@ def _ratio(row: Row) -> str:
 
 
 def _unjudged(compressed: Sequence[Row], others_judged: bool) -> list[str]:
-    found = Counter(verdict.verdict(row) for row in compressed)
+    found = Counter(outcome.outcome(row) for row in compressed)
     lines = []
-    further = "further " if others_judged else ""
-    if alone := found[verdict.NO_INTERVAL]:
+    noun = "further compressed case" if others_judged else "compressed case"
+    if alone := found[outcome.NO_INTERVAL]:
+        cases = plural(alone, noun)
         lines.append(
-            f"{plural(alone, f'{further}compressed case')} shared one round only with dense: "
-            "one round gives no interval, so no verdict."
+            f"{cases} shared one round only with dense: one round gives no interval, so there is no verdict."
         )
-    if without := found[verdict.NOT_COMPARED]:
+    if without := found[outcome.NOT_COMPARED]:
+        cases = plural(without, noun)
         lines.append(
-            f"{plural(without, f'{further}compressed case')} had no dense baseline measured in the same "
-            "round: "
-            "no ratio, so no verdict."
+            f"{cases} had no dense baseline measured in the same round: no ratio, so there is no verdict."
         )
     return lines
 
@@ -178,10 +201,8 @@ def _witnesses(rows: Sequence[Row]) -> list[str]:
     counted = [row for row in rows if digits.known(row["macs"])]
     disputed = sum(bool(row["disagreements"]) for row in counted)
     if disputed:
-        return [
-            f"The three witnesses for MACs disagree in {disputed} of {plural(len(counted), 'counted case')}, "
-            "marked ⚠ in the table."
-        ]
+        cases = plural(len(counted), "counted case")
+        return [f"The three witnesses for MACs disagree in {disputed} of {cases}, marked ⚠ in the table."]
     return [f"The three witnesses for MACs agree in every counted case ({len(counted)})."] if counted else []
 
 
@@ -189,9 +210,9 @@ def _groups(rows: Sequence[Row], columns: Sequence[str]) -> tuple[Group, ...]:
     groups = []
     for group in grouped(rows, ("backbone", *columns)):
         parts = []
-        for word in (verdict.FASTER, verdict.SLOWER, verdict.SAME, verdict.CANNOT_TELL, verdict.NO_INTERVAL,
-                     verdict.NOT_COMPARED, verdict.FAILED, verdict.NOT_RUN):  # fmt: skip
-            cases = [_entry(row, word) for row in group if verdict.verdict(row) == word]
+        for word in (outcome.FASTER, outcome.SLOWER, outcome.SAME, outcome.CANNOT_TELL, outcome.NO_INTERVAL,
+                     outcome.NOT_COMPARED, outcome.FAILED, outcome.NOT_RUN):  # fmt: skip
+            cases = [_entry(row, word) for row in group if outcome.outcome(row) == word]
             if cases:
                 parts.append(Part(word, tuple(cases)))
         if parts:
@@ -201,7 +222,7 @@ def _groups(rows: Sequence[Row], columns: Sequence[str]) -> tuple[Group, ...]:
 
 
 def _entry(row: Row, word: str) -> str:
-    if word == verdict.CANNOT_TELL:
-        return f"{row['label']} {_ratio(row)}, resolution {digits.resolution(ratio_of(row).half_width)}"
-    told = word in (verdict.FASTER, verdict.SLOWER, verdict.SAME)
-    return f"{row['label']} {_ratio(row)}" if told else str(row["label"])
+    if word == outcome.CANNOT_TELL:
+        return f"{method_label(row)} {_ratio(row)}, resolution {digits.resolution(ratio_of(row).half_width)}"
+    told = word in (outcome.FASTER, outcome.SLOWER, outcome.SAME)
+    return f"{method_label(row)} {_ratio(row)}" if told else method_label(row)

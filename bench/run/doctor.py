@@ -2,33 +2,47 @@
 
 from __future__ import annotations
 
+import os
 import random
 import shutil
 import statistics
 import subprocess
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Any
 
+import psutil
+
 from bench.analysis import stats
-from bench.analysis.quality import medians
+from bench.analysis.disk import check_writable
+from bench.analysis.quality import marks, medians
 from bench.analysis.records import Trial
+from bench.analysis.roofline import FILE, write_peaks
 from bench.analysis.verdict import FASTER, SLOWER, verdict
 from bench.case import DENSE, Case
 from bench.plan.suite import Measure
 from bench.plan.targets import TARGETS
 from bench.run.launch import run_worker
 from bench.run.rounds import trial_of
-from bench.worker.protocol import Job, Measured
+from bench.worker import host
+from bench.worker.protocol import Job, Measured, Peaks
 
 UNKNOWN = "unknown"
+PEAKS_TIMEOUT = 300.0
+SHOWN_FROM, MOST_SHOWN = 0.02, 5
+"""Other processes are named from this share of a core on, and so many of them at most."""
 GATES = (0.01, 0.02, 0.05, 0.10)
 ROUNDS = 5
 """Rounds of the comparison that the self-test imitates: a suite's default."""
 DRAWS = 2000
 WRONG_AT_MOST = 0.10
 """Twice the 5 % that the verdict promises: twenty pairs tell the rate only roughly."""
+
+
+class NothingMeasuredError(RuntimeError):
+    """Too few pairs could be measured to say anything; ``str(error)`` has the first reason."""
 
 
 @dataclass(frozen=True)
@@ -62,7 +76,7 @@ def self_test(
     """Measures one case as two arms, ``pairs`` times, next to each other in random order.
 
     ``worker`` turns a job into an answer (a fresh process by default); ``done`` is told the progress.
-    Raises RuntimeError when no pair could be measured.
+    Raises NothingMeasuredError when there are fewer than ROUNDS pairs.
     """
     measure = measure or Measure()
     case = Case("resnet20", DENSE)
@@ -90,8 +104,9 @@ def self_test(
     a, b = (medians([t for t in trials if t.arm == arm]) for arm in ("a", "b"))
     common = sorted(a.keys() & b.keys())
     if len(common) < ROUNDS:
-        errors = [t.error.message for t in trials if t.error]
-        raise RuntimeError(f"only {len(common)} pairs could be measured: {errors[:1] or 'no error given'}")
+        errors = [t.error.first_line() for t in trials if t.error]
+        reason = errors[0] if errors else "no error was given"
+        raise NothingMeasuredError(f"only {len(common)} of {pairs} pairs could be measured: {reason}")
     logs = [stats.log_ratio(a[r], b[r]) for r in common]
     return judge(logs, pairs, seed, _marks(trials)), trials
 
@@ -148,20 +163,134 @@ def library_builds() -> list[str]:
     return [line.strip(" -\t") for line in torch.__config__.show().splitlines() if line.strip()]
 
 
-def as_dict(test: SelfTest, facts: Mapping[str, Any], gate: float) -> dict[str, Any]:
-    """Plain data for ``bench doctor --json``."""
-    return {
-        "can_gate": {f"{at:.0%}": test.gates(at) for at in GATES},
-        "gate": gate,
-        "fit": test.gates(gate),
-        "self_test": asdict(test),
-        **facts,
-    }
+@dataclass(frozen=True)
+class Neighbours:
+    """What else this host is doing. ``busiest``: name and cores used of the processes that use most.
+
+    ``load``: load averages over 1, 5 and 15 minutes; memory in bytes. None is unknown.
+    """
+
+    load: tuple[float, ...] | None
+    memory_bytes: int | None
+    memory_available_bytes: int | None
+    busiest: tuple[tuple[str, float], ...]
+
+
+def neighbours(
+    seconds: float = 1.0,
+    processes: Callable[[], Iterable[psutil.Process]] = psutil.process_iter,
+    wait: Callable[[float], None] = time.sleep,
+) -> Neighbours:
+    """Load, memory, and the processor time of all processes but this one over so many seconds."""
+    watched = [process for process in processes() if process.pid != os.getpid()]
+    for process in watched:
+        _cores_used(process)  # the first look starts psutil's clock
+    wait(seconds)
+    used = [(name, cores) for process in watched for name, cores in [_cores_used(process)]]
+    busiest = sorted((entry for entry in used if entry[1] >= SHOWN_FROM), key=lambda entry: -entry[1])
+    memory = _or_none(psutil.virtual_memory)
+    load = _or_none(psutil.getloadavg)
+    return Neighbours(
+        load=None if load is None else tuple(round(value, 2) for value in load),
+        memory_bytes=None if memory is None else int(memory.total),
+        memory_available_bytes=None if memory is None else int(memory.available),
+        busiest=tuple(busiest[:MOST_SHOWN]),
+    )
+
+
+def _cores_used(process: psutil.Process) -> tuple[str, float]:
+    try:
+        return process.name(), round(process.cpu_percent(None) / 100, 3)
+    except psutil.Error:  # it has ended, or belongs to somebody else
+        return "", 0.0
+
+
+def _or_none(look: Callable[[], Any]) -> Any:
+    try:
+        return look()
+    except (OSError, psutil.Error):
+        return None
+
+
+@dataclass(frozen=True)
+class Examination:
+    """All that was found out about the host.
+
+    ``peaks`` is None where they were not asked for; ``problems`` are those that could not be measured.
+    """
+
+    test: SelfTest
+    host: Mapping[str, Any]
+    conditions: Mapping[str, Any]
+    neighbours: Neighbours
+    gpu_users: list[str] | str
+    builds: Sequence[str]
+    peaks: Sequence[Mapping[str, Any]] | None = None
+    peaks_file: Path | None = None
+    problems: tuple[str, ...] = ()
+
+    def as_dict(self, gate: float) -> dict[str, Any]:
+        """Plain data for ``bench doctor --json``."""
+        data = {
+            "can_gate": {f"{at:.0%}": self.test.gates(at) for at in GATES},
+            "gate": gate,
+            "fit": self.test.gates(gate),
+            "self_test": asdict(self.test),
+            "host": dict(self.host),
+            "conditions": dict(self.conditions),
+            "neighbours": asdict(self.neighbours),
+            "gpu_users": self.gpu_users,
+            "builds": list(self.builds),
+        }
+        if self.peaks is not None:
+            data["peaks"] = [dict(row) for row in self.peaks]
+            data["peaks_file"] = None if self.peaks_file is None else str(self.peaks_file)
+        return data
+
+
+def examine(
+    pairs: int, seed: int, done: Callable[[int, int], None], peaks_in: Path | None = None
+) -> Examination:
+    """Looks around, measures the peaks and stores them where a folder is given, then makes the self-test.
+
+    The caller holds the host's lock. Raises InputError when the peaks cannot be stored, before anything
+    is measured, and NothingMeasuredError when there are too few pairs.
+    """
+    if peaks_in is not None:
+        check_writable(peaks_in / FILE)
+    fingerprint = host.fingerprint("cpu")
+    conditions, around = host.conditions(), neighbours()  # before the test makes its own load
+    rows, problems = (None, ()) if peaks_in is None else measure_peaks()
+    file = write_peaks(peaks_in, fingerprint, rows) if peaks_in is not None and rows else None
+    test, _ = self_test(pairs, seed, done)
+    return Examination(
+        test=test,
+        host=fingerprint,
+        conditions=conditions,
+        neighbours=around,
+        gpu_users=gpu_users(),
+        builds=library_builds(),
+        peaks=rows,
+        peaks_file=file,
+        problems=problems,
+    )
+
+
+def measure_peaks() -> tuple[list[dict[str, Any]], tuple[str, ...]]:
+    """The peaks with one thread and with all cores, and what went wrong, in words."""
+    rows: list[dict[str, Any]] = []
+    problems: list[str] = []
+    for threads in sorted({1, len(os.sched_getaffinity(0))}):
+        job = Job(Case("none", (), threads=threads))
+        answer = run_worker(TARGETS.get("cpu"), job, PEAKS_TIMEOUT, Peaks, module="bench.worker.peaks")
+        if answer.error is None:
+            rows.append({"threads": threads, "flops": answer.flops, "bandwidth": answer.bandwidth})
+        else:
+            problems.append(f"peaks with {threads} threads: {answer.error.message}")
+    return rows, tuple(problems)
 
 
 def _marks(trials: Sequence[Trial]) -> dict[str, int]:
-    from bench.analysis.quality import marks
-
     found: dict[str, int] = {}
     for arm in ("a", "b"):
         for marked in marks([t for t in trials if t.arm == arm]):

@@ -12,16 +12,13 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
 
-from bench.analysis.frame import make_frame
-from bench.analysis.records import Trial
-from bench.analysis.store import read_results
-from bench.plan.plan import Plan, make_plan
-from bench.plan.suite import load_suite
-from bench.run.lock import HostLock
-from bench.run.run import begin, execute
+try:
+    from bench import api
+except ImportError:  # a commit from before the façade
+    from . import older as api  # type: ignore[no-redef]
 
 SUITE = Path(__file__).resolve().parents[2] / "suites" / "asv.yaml"
-PLAN = make_plan(load_suite(SUITE))
+PLAN = api.make_plan(api.load_suite(SUITE))
 
 COLUMNS = (
     "params", "logical_params", "macs", "executed_macs", "weight_bytes", "live_peak", "latency", "ratio",
@@ -36,27 +33,14 @@ Rows = dict[str, Row]
 AnyFunction = TypeVar("AnyFunction", bound=Callable[..., Any])
 
 
-class Silent:
-    """A listener that tells nobody: asv shows its own progress."""
-
-    def counting(self, done: int, total: int) -> None:
-        """Counted, and not told."""
-
-    def trial(self, done: int, total: int, trial: Trial | None) -> None:
-        """Measured, and not told."""
-
-
-def measure(plan: Plan) -> Rows:
+def measure(plan: Any) -> Rows:
     """Runs the plan through the harness and returns case id -> tracked columns, status and error.
 
     A case that failed has its row too. Waits for another run on this host to end. Raises
     KeyboardInterrupt when the run was interrupted, so that asv keeps nothing of half a run.
     """
-    with tempfile.TemporaryDirectory() as folder, HostLock(wait=True):
-        file, start = begin(plan, Path(folder), seed=None)
-        if execute(plan, file, start, Silent()).interrupted:
-            raise KeyboardInterrupt
-        frame = make_frame([read_results(file)])
+    with tempfile.TemporaryDirectory() as folder:
+        frame = api.make_frame([api.run(plan, Path(folder))])
     kept = frame[["case", *COLUMNS, "status", "error"]].to_dict("records")
     return {str(row.pop("case")): {str(k): v for k, v in row.items()} for row in kept}
 

@@ -17,6 +17,7 @@ from bench.analysis.roofline import (
     write_peaks,
 )
 from bench.counting.counts import LayerCounts
+from bench.errors import InputError
 
 CONV = LayerCounts("conv", "Conv2d", (2, 4, 4), (3, 4, 4), 54, 54, 864, 864, 864, 864)
 PEAK = Peak(flops=1000.0, bandwidth=100.0)
@@ -52,20 +53,40 @@ def test_peaks_are_kept_with_their_host_and_used_for_no_other(tmp_path: Path) ->
     assert peak_for(None, "h", 1) is None
 
 
-def test_a_broken_or_missing_file_is_no_peaks(tmp_path: Path) -> None:
+def test_a_missing_file_is_no_peaks(tmp_path: Path) -> None:
     assert read_peaks(tmp_path) is None
-    (tmp_path / "peaks.json").write_text("{")
-    assert read_peaks(tmp_path) is None
+    assert read_peaks(tmp_path / "no folder") is None
 
 
-@pytest.mark.parametrize(
-    "odd",
-    [
-        {"host": 3, "peaks": []},
-        {"host": {"id": "h"}, "peaks": 3},
-        {"host": {"id": "h"}, "peaks": [{"threads": 1}]},
-        {"host": {"id": "h"}, "peaks": [{"threads": 1, "flops": {"float32": "fast"}, "bandwidth": 1}]},
-    ],
-)
-def test_bug_odd_peaks_ended_in_a_traceback(odd: dict[str, object]) -> None:
-    assert peak_for(odd, "h", 1) is None
+ODD = {
+    "a torn line": "{",
+    "a list": "[]",
+    "a number for peaks": '{"host": {"id": "h"}, "peaks": 3}',
+    "no host": '{"peaks": []}',
+    "a row of words": '{"host": {"id": "h"}, "peaks": ["x"]}',
+    "no float32": '{"host": {}, "peaks": [{"threads": 1, "flops": {}, "bandwidth": 1}]}',
+    "a rate of nothing": '{"host": {}, "peaks": [{"threads": 1, "flops": {"float32": 0}, "bandwidth": 1}]}',
+    "an infinite rate": (
+        '{"host": {}, "peaks": [{"threads": 1, "flops": {"float32": 1}, "bandwidth": Infinity}]}'
+    ),
+    "a deep nest": "[" * 100_000,
+}
+
+
+@pytest.mark.parametrize("kind", ODD)
+def test_an_odd_file_is_named_with_its_mend(tmp_path: Path, kind: str) -> None:
+    (tmp_path / "peaks.json").write_text(ODD[kind])
+    with pytest.raises(InputError, match=r"peaks\.json: .*`bench doctor --peaks` writes it anew"):
+        read_peaks(tmp_path)
+
+
+def test_a_folder_in_its_place_and_a_file_in_its_folders_place_are_named(tmp_path: Path) -> None:
+    (tmp_path / "peaks.json").mkdir()
+    with pytest.raises(InputError, match=r"peaks\.json: Is a directory"):
+        read_peaks(tmp_path)
+    (tmp_path / "file").touch()
+    with pytest.raises(InputError, match="file: is a file, not a folder"):
+        read_peaks(tmp_path / "file")
+    with pytest.raises(InputError, match=r"peaks\.json: cannot be written: Is a directory"):
+        write_peaks(tmp_path, {}, [])
+    assert {path.name for path in tmp_path.iterdir()} == {"peaks.json", "file"}

@@ -11,6 +11,8 @@ from typing import Any
 import pytest
 
 import bench.cli
+from bench.cli.options import MOST_ROUNDS
+from bench.plan.suite import Measure
 
 VERBS = sorted(
     file.stem.removeprefix("verb_").replace("_", "-")
@@ -77,7 +79,14 @@ def test_the_version(bench: Callable[..., Any]) -> None:
 
 
 @pytest.mark.parametrize(
-    "words", [("rnu",), ("run",), ("run", "s.yaml", "--rounds", "0"), ("list", "colours")]
+    "words",
+    [
+        ("rnu",),
+        ("run",),
+        ("run", "s.yaml", "--rounds", "0"),
+        ("run", "s.yaml", "--rounds", "1001"),
+        ("list", "colours"),
+    ],
 )
 def test_a_wrong_command_line_is_code_2(bench: Callable[..., Any], words: tuple[str, ...]) -> None:
     said = bench(*words)
@@ -155,3 +164,16 @@ def test_a_reader_that_has_gone_is_no_error(tmp_path: Path) -> None:
     )
     assert done.stdout == "resnet20/dense/eager/cpu/b1/3x32x32\n"
     assert done.stderr == ""
+
+
+def test_help_is_quick_because_no_verb_imports_what_it_may_not_need() -> None:
+    heavy = {"torch", "pandas", "pydantic", "numpy", "plotly", "scipy", "yaml"}
+    asked = "import sys, runpy; sys.argv = ['bench', '--help']; import bench.cli.app as a, atexit; "
+    asked += f"atexit.register(lambda: print('heavy:', sorted({heavy} & set(sys.modules)))); a.main()"
+    done = subprocess.run([sys.executable, "-c", asked], capture_output=True, text=True, check=False)
+    assert done.stdout.endswith("heavy: []\n"), done.stdout + done.stderr
+
+
+def test_the_most_rounds_are_those_of_a_suite() -> None:
+    fields = Measure.model_json_schema()["properties"]
+    assert fields["rounds"]["maximum"] == fields["max_rounds"]["maximum"] == MOST_ROUNDS

@@ -2,9 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
+import os
+import pty
+import subprocess
+import sys
+from collections.abc import Callable
 
 import pytest
+import typer
 from made_trials import made_trial
 from rich.console import Console
 from rich.progress import Progress
@@ -43,3 +50,81 @@ def test_a_failure_is_named_while_the_run_goes_on() -> None:
         progress.trial(1, 4, made_trial("case[1]", error="no [bold]memory[/bold]\nmore"))
     assert "failed: case[1]: no [bold]memory[/bold]" in text.getvalue()
     assert "more" not in text.getvalue()
+
+
+@pytest.fixture
+def terminal(monkeypatch: pytest.MonkeyPatch) -> Callable[[int], io.StringIO]:
+    """Makes ``print_table`` believe in a terminal of that width; returns what it gets."""
+
+    def make(width: int) -> io.StringIO:
+        text = io.StringIO()
+        monkeypatch.setattr(sys.stdout, "isatty", lambda: True, raising=False)
+        monkeypatch.setattr(
+            screen, "console", lambda: Console(file=text, force_terminal=True, width=width, highlight=False)
+        )
+        return text
+
+    return make
+
+
+def test_a_table_on_a_terminal_prints_text_not_markup(terminal: Callable[[int], io.StringIO]) -> None:
+    text = terminal(80)
+    screen.print_table(["[name]", "summary"], [["x[/b]", "[ratio] :smile: [bold]b[/bold]"]])
+    assert "[name]" in text.getvalue()
+    assert "x[/b]   [ratio] :smile: [bold]b[/bold]" in text.getvalue()
+
+
+def test_a_name_is_never_folded_however_narrow_the_terminal(terminal: Callable[[int], io.StringIO]) -> None:
+    text = terminal(30)
+    name = "resnet56/csr_conv(T=4)/eager/cpu/b1/3x32x32"
+    screen.print_table(["case", "note", "n"], [[name, "some words that may fold", "123,456"]], right=(2,))
+    assert name in text.getvalue()
+    assert "123,456" in text.getvalue()
+
+
+def test_what_could_steer_a_terminal_is_spelled_out(
+    terminal: Callable[[int], io.StringIO], capsys: pytest.CaptureFixture[str]
+) -> None:
+    text = terminal(120)
+    screen.print_table(["a"], [["\x1b[2Jcleared\r\u202eturned\n\udc80"]])
+    assert "\\x1b[2Jcleared\\r\\u202eturned\\n\\udc80" in text.getvalue()
+    screen.say("a\x1b]0;title\x07\nb\tc\udc80")
+    assert capsys.readouterr().out == "a\\x1b]0;title\\x07\nb\tc\\udc80\n"
+
+
+def test_a_cell_with_a_tab_or_a_line_end_stays_one_cell(capsys: pytest.CaptureFixture[str]) -> None:
+    screen.print_table(["a", "b"], [["1\t2", "x\ny"]])
+    assert capsys.readouterr().out == "1\\t2\tx\\ny\n"
+
+
+def test_a_failure_with_markup_and_a_long_line_stays_as_it_is_on_a_terminal() -> None:
+    text = io.StringIO()
+    with Progress(console=Console(file=text, width=40, force_terminal=True), disable=True) as bar:
+        failed = made_trial("case[/b]", error="[/b] \x1b[31m" + "long " * 20)
+        screen.RunProgress(bar).trial(1, 4, failed)
+    assert "failed: case[/b]: [/b] \\x1b[31m" + "long " * 19 in text.getvalue()
+
+
+def test_the_list_of_methods_on_a_real_terminal_shows_knobs_and_whole_names() -> None:
+    ours, theirs = pty.openpty()
+    environment = {**os.environ, "TERM": "xterm", "COLUMNS": "50"}
+    process = subprocess.Popen(
+        [sys.executable, "-m", "bench", "list", "methods"], stdout=theirs, stderr=theirs, env=environment
+    )
+    os.close(theirs)
+    shown = b""
+    with contextlib.suppress(OSError):  # Linux's word for a terminal whose other side is closed
+        while part := os.read(ours, 65536):
+            shown += part
+    os.close(ours)
+    assert process.wait() == 0
+    lines = shown.decode().splitlines()
+    names = ("csr_conv ", "depthwise_separable ", "random_channels ")
+    assert all(any(line.startswith(name) for line in lines) for name in names)
+    assert "[T, " in shown.decode().replace("\r\n", " ")
+
+
+def test_leaving_keeps_its_code_when_the_reader_has_gone() -> None:
+    with pytest.raises(typer.Exit) as end, screen.leaving(4):
+        raise screen.ReaderGone
+    assert end.value.exit_code == 4

@@ -66,6 +66,13 @@ def test_a_knob_is_written_in_yaml(bench: Callable[..., Any]) -> None:
         (("resnet56", "csr_conv", "T"), "'T' is no knob; write KNOB=VALUE, for example T=4"),
         (("resnet56", "csr_conv", "=4"), "'=4' is no knob"),
         (("resnet56", "csr_conv", "T={"), "knob T: '{' is no YAML value"),
+        (("resnet56", "csr_conv", "T=2", "T=4"), "knob T stands twice; give it one value"),
+        (("resnet56", "csr_conv", "T=" + "9" * 5000), "knob T: '999"),
+        (("resnet56", "csr_conv", "T=0x" + "f" * 5000), "knob T: '0xff"),
+        (("resnet56", "csr_conv", "T=" + "[" * 5000), "knob T: '[[["),
+        (("resnet56", "csr_conv", "T=[[["), "knob T: '[[[' is no YAML value"),
+        (("resnet56", "csr_conv", "T=2026-13-45"), "knob T: '2026-13-45' is no YAML value"),
+        (("resnet56", "csr_conv", "T=&a [*a]"), "knob T: '&a [*a]' is no YAML value"),
         (("resnt56", "dense"), "unknown backbone 'resnt56'; did you mean 'resnet56'?"),
         (("resnet56", "densee"), "unknown method 'densee'; did you mean 'dense'?"),
         (("resnet56", "dense", "--input", "3x"), "input '3x' is no shape; 3x32x32 is one"),
@@ -79,6 +86,7 @@ def test_wrong_words_are_one_line_and_code_2(
     assert (said.code, said.out) == (2, "")
     assert said.err.startswith(f"bench: {message}")
     assert len(said.err.splitlines()) == 1
+    assert len(said.err) < 300
 
 
 def test_a_method_that_cannot_be_applied_is_code_3(bench: Callable[..., Any]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ from typing import Any
 import pytest
 from made_trials import DENSE_CASE, made_end, made_start, made_trial
 
+from bench.analysis import store
 from bench.analysis.store import Store
 
 
@@ -45,6 +47,70 @@ def test_a_file_that_cannot_be_read_is_named_and_left_out(bench: Callable[..., A
     assert said.code == 0
     assert len(said.out.splitlines()) == 2
     assert said.err.startswith("left out: results/20250101-x.jsonl:1: schema 99")
+
+
+def test_whatever_lies_in_the_folder_the_runs_are_listed_and_the_code_is_0(
+    bench: Callable[..., Any], folder: Path
+) -> None:
+    good = (folder / "20260101-a.jsonl").read_text()
+    first = good.splitlines()[0]
+    (folder / "20250101-torn.jsonl").write_text(good + '{"schema": 1, "ki')
+    (folder / "20250102-cases.jsonl").write_text(first.replace('"cases":[', '"cases":3,"_":['))
+    (folder / "20250103-list.jsonl").write_text(good.replace(f'"case":"{DENSE_CASE.id}"', '"case":["a"]'))
+    (folder / "20250104-binary.jsonl").write_bytes(bytes(range(256)))
+    (folder / "20250105-empty.jsonl").touch()
+    (folder / "20250106-folder.jsonl").mkdir()
+    (folder / "20250107-broken-link.jsonl").symlink_to("nowhere")
+    os.mkfifo(folder / "20250108-pipe.jsonl")
+    said = bench("results")
+    assert said.code == 0
+    listed = [line.split("\t")[0] for line in said.out.splitlines()]
+    assert listed == [f"results/{n}.jsonl" for n in ("20250101-torn", "20260101-a", "20260102-b")]
+    assert "bench: results/20250101-torn.jsonl: line 4 is cut off and was left out" in said.err
+    for number in range(2, 9):
+        assert f"left out: results/2025010{number}-" in said.err
+    assert len(said.err.splitlines()) == 8
+    assert json.loads(bench("results", "--json").out)[1]["file"] == "results/20260101-a.jsonl"
+
+
+def test_a_reader_that_raises_anything_costs_its_own_file_alone(
+    bench: Callable[..., Any], folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = store.read_results
+
+    def read(file: Path) -> Any:
+        if file.name.startswith("20260101"):
+            raise KeyError("methods")
+        return whole(file)
+
+    monkeypatch.setattr(store, "read_results", read)
+    said = bench("results")
+    assert (said.code, len(said.out.splitlines())) == (0, 1)
+    assert said.err == ("left out: results/20260101-a.jsonl: not a csr-bench result (KeyError: 'methods')\n")
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [("file", "file: is a file; name the folder that it is in"), ("n" * 300, "n: File name too long")],
+)
+def test_a_folder_that_cannot_be_listed_is_one_line_and_code_2(
+    bench: Callable[..., Any], tmp_path: Path, name: str, words: str
+) -> None:
+    (tmp_path / "file").touch()
+    said = bench("results", name)
+    assert (said.code, said.out) == (2, "")
+    assert said.err.endswith(f"{words}\n")
+    assert len(said.err.splitlines()) == 1
+
+
+def test_a_report_that_cannot_be_written_is_one_line_and_code_2(
+    bench: Callable[..., Any], folder: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "file").touch()
+    said = bench("report", *folder.glob("*.jsonl"), "-o", "file/page.html")
+    assert (said.code, said.out) == (2, "")
+    assert said.err == "bench: file/page.html: cannot be written: file is a file, not a folder\n"
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["file", "results"]
 
 
 def test_an_empty_folder_lists_nothing(bench: Callable[..., Any], tmp_path: Path) -> None:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import json
+import re
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -10,7 +13,10 @@ from typing import Any
 import pytest
 
 from bench.analysis.frame import make_frame
-from bench.analysis.store import read_results
+from bench.analysis.records import RunEnd
+from bench.analysis.store import Store, read_results
+from bench.errors import InputError
+from bench.run import run as runs
 
 MEASURE = (
     "measure: {rounds: 1, min_samples: 3, min_seconds: 0.001, max_seconds: 0.05, warmup_max_seconds: 0.01}\n"
@@ -85,4 +91,124 @@ def test_a_wrong_resolution_is_code_2(bench: Callable[..., Any], tmp_path: Path,
     said = bench("run", "s.yaml", f"--resolution={wrong}")
     assert said.code == 2
     assert said.err == f"bench: '{wrong}' is no resolution; 2% or 0.02 is one\n"
+    assert [file.name for file in tmp_path.iterdir()] == ["s.yaml"]
+
+
+@pytest.fixture
+def quick_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A run without a measurement: it begins, and it ends well."""
+
+    def execute(plan: Any, file: Path, start: Any, *_: Any, **__: Any) -> runs.Outcome:
+        with Store(file) as store:
+            store.append(start)
+            store.append(RunEnd(start.run, "complete", "2026"))
+        return runs.Outcome(file)
+
+    monkeypatch.setattr(runs, "execute", execute)
+
+
+@pytest.mark.parametrize(
+    ("words", "line"),
+    [
+        (("--results", "file"), "is a file, not a folder"),
+        (("--results", "n" * 300), "File name too long"),
+        (("--report", "file/page.html"), "file is a file, not a folder"),
+        (("--report", "folder"), "folder: cannot be written: Is a directory"),
+        (("--report", "n" * 300), "File name too long"),
+    ],
+)
+def test_a_place_that_cannot_be_written_is_told_before_anything_is_measured(
+    bench: Callable[..., Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, words: Any, line: str
+) -> None:
+    monkeypatch.setattr(runs, "execute", lambda *_, **__: pytest.fail("measured"))
+    (tmp_path / "s.yaml").write_text(GOOD)
+    (tmp_path / "file").touch()
+    (tmp_path / "folder").mkdir()
+    said = bench("run", "s.yaml", *words)
+    assert (said.code, said.out) == (2, "")
+    assert said.err.startswith("bench: ")
+    assert line in said.err
+    assert len(said.err.splitlines()) == 1
+    assert {path.name for path in tmp_path.rglob("*")} == {"s.yaml", "file", "folder"}
+
+
+@pytest.mark.parametrize("text", ["[]", '{"peaks": 3}'])
+def test_odd_peaks_are_told_before_anything_is_measured(
+    bench: Callable[..., Any], tmp_path: Path, quick_run: None, text: str
+) -> None:
+    (tmp_path / "s.yaml").write_text(GOOD)
+    (tmp_path / "results").mkdir()
+    (tmp_path / "results" / "peaks.json").write_text(text)
+    said = bench("run", "s.yaml")
+    assert (said.code, said.out) == (2, "")
+    assert said.err.startswith("bench: results/peaks.json: no peaks: ")
+    assert len(said.err.splitlines()) == 1
+
+
+@pytest.mark.parametrize("as_json", [False, True])
+def test_a_report_that_cannot_be_written_after_the_run_tells_where_the_data_are(
+    bench: Callable[..., Any],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    quick_run: None,
+    as_json: bool,
+) -> None:
+    def full(file: Path, text: str) -> None:
+        raise InputError(f"{file}: cannot be written: No space left on device")
+
+    monkeypatch.setattr("bench.report.write_whole", full)
+    (tmp_path / "s.yaml").write_text(GOOD)
+    said = bench("run", "s.yaml", "--report", "page.html", *(["--json"] if as_json else []))
+    assert said.code == 2
+    (file,) = (tmp_path / "results").glob("*.jsonl")
+    name = f"results/{file.name}"
+    assert said.err.splitlines()[-1] == (
+        "bench: page.html: cannot be written: No space left on device; the measured data are in "
+        f"{name}: `bench report {name} -o PAGE` makes the report"
+    )
+    if as_json:
+        assert json.loads(said.out)["results"] == name
+        assert json.loads(said.out)["report"] is None
+    else:
+        assert said.out == f"results: {name}\n"
+
+
+def test_the_results_are_named_before_the_report_is_made(
+    bench: Callable[..., Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, quick_run: None
+) -> None:
+    def broken(*_: object) -> None:
+        raise ZeroDivisionError("a mistake of ours")
+
+    monkeypatch.setattr("bench.report.make_frame", broken)
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    (tmp_path / "s.yaml").write_text(GOOD)
+    said = bench("run", "s.yaml")
+    assert said.code == 70
+    assert said.out.startswith("results: results/")
+
+
+def test_a_disk_that_gets_full_while_measuring_is_one_line_with_the_file(
+    bench: Callable[..., Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def append(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(Store, "append", append)
+    (tmp_path / "s.yaml").write_text(GOOD)
+    said = bench("run", "s.yaml")
+    assert (said.code, said.out) == (2, "")
+    assert re.search(
+        r"^bench: results/\S+\.jsonl: No space left on device; what was measured before is in it, and "
+        r"`--resume` goes on$",
+        said.err,
+        re.MULTILINE,
+    )
+    assert "Traceback" not in said.err
+
+
+def test_a_name_that_is_too_long_for_a_file_is_told_first(bench: Callable[..., Any], tmp_path: Path) -> None:
+    (tmp_path / "s.yaml").write_text(GOOD.replace("name: good", f"name: {'n' * 300}"))
+    said = bench("run", "s.yaml")
+    assert (said.code, said.out) == (2, "")
+    assert len(said.err.splitlines()) == 1
     assert [file.name for file in tmp_path.iterdir()] == ["s.yaml"]

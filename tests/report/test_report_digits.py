@@ -25,7 +25,7 @@ SPACE = "\N{NO-BREAK SPACE}"
         (digits.times(0.52604), f"0.526{SPACE}×"),
         (digits.percent(-0.631), f"−63{SPACE}%"),
         (digits.percent(-0.001), f"0{SPACE}%"),
-        (digits.duration(0.00402), f"4.02{SPACE}ms"),
+        (digits.time(0.00402), f"4.02{SPACE}ms"),
         (digits.resolution(0.016), f"±1.6{SPACE}%"),
         (digits.resolution(2.7), "a factor of 15"),
         (digits.tick(50_000), f"50{SPACE}k"),
@@ -44,7 +44,7 @@ def test_formats(text: str, expected: str) -> None:
         digits.times,
         digits.percent,
         digits.resolution,
-        digits.duration,
+        digits.time,
     ],
 )
 @pytest.mark.parametrize("unknown", [NAN, math.inf, None])

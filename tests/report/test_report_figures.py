@@ -10,7 +10,7 @@ from report_lab import Net, around, rows, run
 
 from bench.report.curves import curve_plots, steps
 from bench.report.figures import log_ticks
-from bench.report.pareto import front, pareto_plots
+from bench.report.pareto import pareto_front, pareto_plots
 
 NETS = (
     Net(),
@@ -40,8 +40,8 @@ def test_pareto_has_one_trace_per_method_and_the_front() -> None:
 
 
 def test_front_keeps_what_no_other_beats_in_both() -> None:
-    assert front([(1, 9), (2, 5), (3, 6), (4, 5), (5, 1), (1, 10)]) == [(1, 9), (2, 5), (5, 1)]
-    assert front([]) == []
+    assert pareto_front([(1, 9), (2, 5), (3, 6), (4, 5), (5, 1), (1, 10)]) == [(1, 9), (2, 5), (5, 1)]
+    assert pareto_front([]) == []
 
 
 def test_curves_run_over_whole_numbers_of_steps_with_the_promise_beside() -> None:
@@ -83,7 +83,14 @@ def test_steps_takes_whole_numbers_only() -> None:
         steps(row)
         for row in rows(run(*NETS, Net("csr_conv", knobs={"T": True}), Net("psconv", knobs={"T": 2})))
     ]
-    assert found == [None, 2, 4, None, None, None, None]
+    assert found == [None, 2, 4, None, None, None, 2]
+
+
+def test_any_method_with_a_whole_number_for_the_knob_has_its_own_line() -> None:
+    own = Net("own_conv", around(1.1e-3), {"T": 3}, params=300, macs=4_000)
+    (figure,) = curve_plots(rows(run(*NETS, own))).figures
+    assert [trace["name"] for trace in figure.data[::2]] == ["resnet20 csr_conv", "resnet20 own_conv"]
+    assert figure.layout["xaxis"]["title"]["text"] == "T of csr_conv, own_conv"
 
 
 def test_json_cannot_end_its_script() -> None:

@@ -11,6 +11,7 @@ from report_lab import HOST, Net, Parsed, around, rows, run
 
 from bench.analysis.frame import make_frame
 from bench.analysis.store import Results
+from bench.errors import InputError
 from bench.report import page, write_report
 from bench.report.details import details
 from bench.report.table import table
@@ -219,3 +220,74 @@ def test_quick_stands_beside_the_headline() -> None:
     text = Parsed(html(run(*NETS, quick=True))).text
     assert text.index("Not for a claim.") < text.index("Verdicts per backbone")
     assert "Not for a claim." not in Parsed(html(run(*NETS))).text
+
+
+def test_two_arms_are_told_apart_wherever_a_case_is_named() -> None:
+    text = Parsed(html(run(*NETS, arms={"base": "a", "head": "b"}))).text
+    assert "csr_conv(T=2) @base" in text
+    assert "csr_conv(T=2) @head" in text
+    assert "resnet20/dense/eager/cpu/b1/3x32x32@head" in text
+
+
+@pytest.mark.parametrize("arm", ["", "base", "head"])
+def test_a_frame_with_a_column_for_the_arm_gives_the_same_page(arm: str) -> None:
+    results = run(*NETS, arms={"base": "a", "head": "b"} if arm else None)
+    glued = make_frame([results]).drop(columns="arm", errors="ignore")
+    column = [case.rpartition("@")[2] if "@" in case else "" for case in glued["case"]]
+    plain = glued.assign(
+        arm=column,
+        case=[case.partition("@")[0] for case in glued["case"]],
+        label=[label.partition(" @")[0] for label in glued["label"]],
+    )
+    if arm and "@" not in "".join(glued["case"]):
+        pytest.skip("the frame has the column itself")
+    assert page.render(plain, [results]) == page.render(glued, [results])
+
+
+def test_an_at_sign_in_a_name_is_no_arm() -> None:
+    (row,) = rows(run(Net(backbone="timm/net@v2")))
+    assert (row["arm"], row["case"]) == ("", "timm/net@v2/dense/eager/cpu/b1/3x32x32")
+
+
+def test_an_endless_message_is_cut_with_its_length() -> None:
+    endless = "x" * 1_000_000
+    text = html(
+        run(
+            Net(disagreements=[endless], left=[{"name": "l", "reason": endless}]),
+            Net("psconv", error=endless),
+            Net("magic", count_error=endless),
+            host={**HOST, "cpu": endless},
+        )
+    )
+    assert len(text) < 100_000
+    assert "… (1,000,000 characters)" in text
+    assert f"RuntimeError in sample: {'x' * 1000}" in text
+
+
+def test_a_lone_surrogate_does_not_keep_the_page_from_being_written(tmp_path: Path) -> None:
+    lone = "a\udc80b"
+    results = run(
+        Net(backbone=lone), Net("csr_conv", around(2e-3), {"T": 2, "order": lone}, backbone=lone),
+        Net("psconv", error=lone, backbone=lone), suite=lone,
+    )  # fmt: skip
+    write_report([results], tmp_path / "r.html")
+    assert "a\\udc80b" in (tmp_path / "r.html").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize(
+    ("output", "reason"),
+    [
+        ("file/r.html", "file is a file, not a folder"),
+        ("file/sub/r.html", "Not a directory"),
+        ("folder", "Is a directory"),
+        ("n" * 300 + ".html", "File name too long"),
+    ],
+)
+def test_a_page_that_cannot_be_written_is_named_and_leaves_no_draft(
+    tmp_path: Path, output: str, reason: str
+) -> None:
+    (tmp_path / "file").touch()
+    (tmp_path / "folder").mkdir()
+    with pytest.raises(InputError, match=f"cannot be written: .*{reason}"):
+        write_report([run(*NETS)], tmp_path / output)
+    assert {path.name for path in tmp_path.rglob("*")} == {"file", "folder"}

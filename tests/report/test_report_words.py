@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 
 import pytest
@@ -9,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from report_lab import Net, around, rows, run
 
-from bench.report.verdict import CANNOT_TELL, FASTER, NO_INTERVAL, SAME, SLOWER, verdict
+from bench.report.outcome import CANNOT_TELL, FASTER, NO_INTERVAL, SAME, SLOWER, outcome
 from bench.report.words import Summary, summarise
 
 DENSE = Net()
@@ -38,7 +39,7 @@ WILD = [0.5e-3, 2e-3, 0.9e-3, 1.4e-3, 0.7e-3]
     ],
 )
 def test_verdict_is_that_of_the_interval(medians: list[float], word: str) -> None:
-    assert [verdict(row) for row in rows(run(DENSE, Net("psconv", medians)))][1] == word
+    assert [outcome(row) for row in rows(run(DENSE, Net("psconv", medians)))][1] == word
 
 
 def test_the_same_is_said_and_counted() -> None:
@@ -66,16 +67,54 @@ def test_fewer_macs_and_slower_is_the_headline() -> None:
 
 def test_slower_without_saving_is_not_counted_as_a_broken_promise() -> None:
     summary = said(DENSE, Net("csr_conv", around(1.5e-3), {"T": 2}, macs=20_000))
-    assert summary.headline == "Not one of 1 compressed case is known to have fewer MACs than dense."
+    assert summary.headline == "The one compressed case has no fewer MACs than dense."
     assert "0 faster, 1 slower" in everything(summary)
 
 
 def test_faster_is_said_when_all_are() -> None:
     summary = said(DENSE, Net("filter_l1", around(0.5e-3), macs=5_000))
-    assert summary.headline == (
-        "1 of 1 compressed case promises fewer MACs than dense: "
-        "1 faster, 0 the same or not to be told apart, none slower."
+    assert summary.headline == "The one compressed case promises fewer MACs than dense and is faster."
+    summary = said(
+        DENSE,
+        Net("filter_l1", around(0.5e-3), macs=5_000),
+        Net("snip", around(0.6e-3), macs=5_000),
+        Net("psconv", around(1e-3), macs=5_000),
     )
+    assert summary.headline == (
+        "3 of 3 compressed cases promise fewer MACs than dense: "
+        "2 faster, 1 the same or not to be told apart, none slower."
+    )
+
+
+@pytest.mark.parametrize(
+    ("nets", "headline"),
+    [
+        ([(2e-3, 5_000)], "The one compressed case promises fewer MACs than dense and is still slower."),
+        ([(1e-3, 5_000)], "The one compressed case promises fewer MACs than dense and takes the same time."),
+        ([(1e-3, 10_000)], "The one compressed case has no fewer MACs than dense."),
+        ([(1e-3, 10_000), (2e-3, 10_000)], "None of the 2 compressed cases has fewer MACs than dense."),
+        ([(1e-3, None)], "The one compressed case is not known to have fewer MACs than dense."),
+        (
+            [(1e-3, None), (2e-3, 10_000)],
+            "None of the 2 compressed cases is known to have fewer MACs than dense.",
+        ),
+    ],
+)
+def test_a_headline_reads_well_for_one_case_and_for_several(
+    nets: list[tuple[float, int | None]], headline: str
+) -> None:
+    found = [
+        Net("csr_conv", around(seconds), {"T": T}, macs=macs or 7)
+        for T, (seconds, macs) in enumerate(nets, start=1)
+    ]
+    table = rows(run(DENSE, *found))
+    unknown = [{**row, "macs_ratio": math.nan} if row["macs"] == 7 else row for row in table]
+    assert summarise(unknown).headline == headline
+
+
+def test_a_single_case_that_cannot_be_told_apart_is_said_so() -> None:
+    summary = said(DENSE, Net("psconv", WILD, macs=5_000))
+    assert summary.headline.endswith("fewer MACs than dense but cannot be told apart from it in time.")
 
 
 def test_cannot_tell_comes_with_its_resolution() -> None:
@@ -125,7 +164,11 @@ def test_dense_alone_and_nothing_at_all() -> None:
 
 def test_savings_on_paper_are_named() -> None:
     masked = Net("psconv", around(1.5e-3), macs=3_000, executed_macs=10_000)
-    assert "In 1 of the 1 case with fewer MACs the saving is on paper only" in everything(said(DENSE, masked))
+    assert "The one case with fewer MACs saves them on paper only" in everything(said(DENSE, masked))
+    real = Net("filter_l1", around(0.5e-3), macs=3_000)
+    assert "In 1 of the 2 cases with fewer MACs the saving is on paper only" in everything(
+        said(DENSE, masked, real)
+    )
     assert "on paper" not in everything(said(DENSE, Net("filter_l1", around(1.5e-3), macs=3_000)))
 
 

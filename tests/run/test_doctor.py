@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import math
+import os
 import random
 from typing import Any
 
+import psutil
 import pytest
 
-from bench.run.doctor import SelfTest, judge, self_test, verdict_line
+from bench.run.doctor import NothingMeasuredError, SelfTest, judge, neighbours, self_test, verdict_line
 from bench.run.launch import failed
 
 
@@ -48,11 +50,87 @@ def test_both_arms_are_measured_in_both_orders() -> None:
     assert all({trials[at].arm, trials[at + 1].arm} == {"a", "b"} for at in range(0, 40, 2))
 
 
-def test_figures_depend_on_data_and_seed_alone() -> None:
-    logs = [0.01, -0.02, 0.005, 0.03, -0.01, 0.0]
-    assert judge(logs, 6, 3, {}) == judge(logs, 6, 3, {})
+def test_the_difference_is_that_of_five_pairs_by_hand() -> None:
+    # Every pair differs by 2 %, its sign is drawn: the mean of five is 2 % where all signs agree.
+    logs = [0.02] * 20
+    test = judge(logs, 20, 3, {})
+    assert math.isclose(test.difference_p95, 0.02)  # all five alike: 2 of 32 draws, more than 5 %
+    assert test.failed == 0
+    assert judge(logs[:15], 20, 3, {}).failed == 5
+
+
+def test_false_alarms_of_equal_arms_are_as_rare_as_the_verdict_promises() -> None:
+    noise = random.Random(5)
+    shares = [
+        judge([noise.gauss(0, 0.02) for _ in range(40)], 40, seed, {"busy": 1}).wrong for seed in range(5)
+    ]
+    assert sum(shares) / len(shares) < 0.08
+
+
+def test_other_random_draws_agree_and_other_data_do_not() -> None:
+    noise = random.Random(1)
+    logs = [noise.gauss(0, 0.01) for _ in range(20)]
+    one, other = judge(logs, 20, 3, {}), judge(logs, 20, 4, {})
+    assert one != other
+    assert math.isclose(one.difference_p95, other.difference_p95, rel_tol=0.1)
+    twice = judge([2 * value for value in logs], 20, 3, {})
+    assert math.isclose(twice.difference_p95, 2 * one.difference_p95)
+    assert math.isclose(twice.resolution_p95, 2 * one.resolution_p95)
+
+
+class Program:
+    """Stands in for a process; uses so many cores, or has ended."""
+
+    def __init__(self, pid: int, name: str, cores: float, ended: bool = False) -> None:
+        self.pid, self._name, self._cores, self._ended = pid, name, cores, ended
+        self._looks = 0
+
+    def name(self) -> str:
+        if self._ended:
+            raise psutil.NoSuchProcess(self.pid)
+        return self._name
+
+    def cpu_percent(self, interval: float | None) -> float:
+        assert interval is None
+        self._looks += 1
+        return 100 * self._cores if self._looks > 1 else 0.0
+
+
+def test_the_busiest_others_are_named_without_this_process() -> None:
+    waited: list[float] = []
+    programs = [
+        Program(os.getpid(), "this", 1.0),
+        Program(2, "idle", 0.0),
+        Program(3, "compiler", 0.9),
+        Program(4, "gone", 0.9, ended=True),
+        *(Program(10 + n, f"other{n}", n / 10) for n in range(1, 6)),
+    ]
+    found = neighbours(3.0, lambda: programs, waited.append)  # type: ignore[arg-type, return-value]
+    assert waited == [3.0]
+    assert [name for name, _ in found.busiest] == ["compiler", "other5", "other4", "other3", "other2"]
+    assert found.busiest[0][1] == 0.9
+
+
+def test_the_hosts_facts_are_psutils() -> None:
+    found = neighbours(0.0, list, lambda seconds: None)
+    assert found.busiest == ()
+    assert found.memory_bytes == psutil.virtual_memory().total
+    assert found.memory_available_bytes is not None
+    assert 0 < found.memory_available_bytes < found.memory_bytes
+    assert found.load is not None
+    assert len(found.load) == 3
+
+
+def test_what_cannot_be_read_is_unknown(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse() -> None:
+        raise OSError("no /proc")
+
+    monkeypatch.setattr(psutil, "virtual_memory", refuse)
+    monkeypatch.setattr(psutil, "getloadavg", refuse)
+    found = neighbours(0.0, list, lambda seconds: None)
+    assert (found.load, found.memory_bytes, found.memory_available_bytes) == (None, None, None)
 
 
 def test_a_host_that_cannot_measure_says_why() -> None:
-    with pytest.raises(RuntimeError, match="no memory"):
+    with pytest.raises(NothingMeasuredError, match="only 0 of 6 pairs could be measured: no memory"):
         self_test(6, 0, lambda d, t: None, worker=lambda job: failed("build", "MemoryError", "no memory"))

@@ -14,7 +14,7 @@ import pytest
 import bench.run.lock
 from bench.plan.plan import make_plan
 from bench.plan.suite import load_suite
-from bench.run.run import Outcome
+from bench.run.session import Outcome
 from bench.tracking import cases
 
 FOLDER = Path(cases.__file__).parent
@@ -147,6 +147,6 @@ def test_an_interrupted_run_is_not_kept(monkeypatch: pytest.MonkeyPatch, tmp_pat
         return Outcome(file, interrupted=True)
 
     monkeypatch.setattr(bench.run.lock, "default_path", lambda: tmp_path / "lock")
-    monkeypatch.setattr(cases, "execute", interrupted)
+    monkeypatch.setattr("bench.run.run.execute", interrupted)
     with pytest.raises(KeyboardInterrupt):
         cases.measure(cases.PLAN)

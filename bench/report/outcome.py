@@ -1,4 +1,4 @@
-"""The word for one case against dense: the frame's verdict, or why there is none."""
+"""What became of a case: its verdict against dense, or why it has none."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ COMPARED = (FASTER, SLOWER, SAME, CANNOT_TELL)
 """The verdicts that rest on an interval."""
 
 
-def verdict(row: Row) -> str:
-    """The row's verdict, or why it has none."""
+def outcome(row: Row) -> str:
+    """The word for the row: the frame's verdict, or the reason why there is none."""
     if row["status"] != "ok":
         return FAILED if row["status"] == "failed" else NOT_RUN
     if row["is_baseline"]:

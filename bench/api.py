@@ -1,0 +1,127 @@
+"""The public Python face of csr-bench: what scripts, notebooks and other revisions may rely on.
+
+    from bench import api
+
+    plan = api.make_plan(api.load_suite("suites/smoke.yaml"), rounds=3)
+    results = api.run(plan, "results")
+    frame = api.make_frame([results])
+
+Everything that the command line does goes through the same functions. Names here stay; their parameters
+are only added to. docs/api.md has an example to run.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable
+from os import PathLike
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from bench.errors import InputError
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from bench.analysis.compare import Comparison
+    from bench.analysis.records import Trial
+    from bench.analysis.store import Results
+    from bench.plan.plan import Plan
+    from bench.plan.suite import LoadedSuite
+    from bench.run.session import Listener
+
+Name = str | PathLike[str]
+
+__all__ = ["InputError", "Silent", "compare", "load_suite", "make_frame", "make_plan", "read_results", "run"]
+
+
+class Silent:
+    """A listener that tells nobody."""
+
+    def counting(self, done: int, total: int) -> None:
+        """Counted, and not told."""
+
+    def trial(self, done: int, total: int, trial: Trial | None) -> None:
+        """Measured, and not told."""
+
+
+def load_suite(path: Name, plugins: Iterable[str] = (), trust: bool = False) -> LoadedSuite:
+    """Reads and checks a suite file.
+
+    ``plugins`` are Python files of your own; those that the suite names are imported only with ``trust``.
+    Raises InputError with file, line and the nearest valid word.
+    """
+    from bench.plan.suite import load_suite as load
+
+    return load(Path(path), plugins, trust)
+
+
+def make_plan(
+    suite: LoadedSuite, rounds: int | None = None, only: str | None = None, quick: bool = False
+) -> Plan:
+    """The cases of a suite with all that is needed to measure them: ``len(plan.cases)``, ``plan.trials``.
+
+    ``rounds`` instead of the suite's; ``only`` is a glob on case ids, or a part of one. Raises InputError.
+    """
+    from bench.plan.plan import make_plan as make
+
+    return make(suite, rounds, only, quick)
+
+
+def run(
+    plan: Plan,
+    folder: Name = "results",
+    seed: int | None = None,
+    listener: Listener | None = None,
+    trust: bool = False,
+) -> Results:
+    """Measures the plan and returns all its records, which are also in a new file of the folder.
+
+    Waits for another run on this host to end. A failed case is a result; KeyboardInterrupt is raised
+    again once what was measured is on the disk. Raises InputError when nothing may or can be written,
+    and for programs of the suite's own without ``trust``.
+    """
+    from bench.analysis.store import read_results as read
+    from bench.run.lock import HostLock
+    from bench.run.run import begin, execute
+
+    plan.require_trust(trust)
+    file, start = begin(plan, Path(folder), seed)
+    with HostLock(wait=True):
+        outcome = execute(plan, file, start, listener or Silent())
+    if outcome.interrupted:
+        raise KeyboardInterrupt
+    return read(file)
+
+
+def read_results(path: Name) -> Results:
+    """All records of a results file. Raises InputError with file and line for what is none."""
+    from bench.analysis.store import read_results as read
+
+    return read(Path(path))
+
+
+def make_frame(results: Iterable[Results]) -> pd.DataFrame:
+    """One row per run, arm and case. Times in seconds, memory in bytes, ratios to the dense baseline.
+
+    ``bench.analysis.frame.CaseRow`` names the columns.
+    """
+    from bench.analysis.frame import make_frame as make
+
+    return make(results)
+
+
+def compare(
+    base: Results,
+    head: Results,
+    resolution: float = 0.03,
+    fail_on: Collection[str] = ("slower", "bigger"),
+    across_hosts: bool = False,
+) -> Comparison:
+    """Two runs case by case, as ``bench compare`` does: counts exactly, times by intervals.
+
+    ``resolution`` 0.03: differences up to 3 % are called the same. ``exit_code`` of the answer is the
+    command's.
+    """
+    from bench.analysis.compare import compare_runs
+
+    return compare_runs(base, head, resolution, fail_on, across_hosts)

@@ -1,0 +1,88 @@
+"""How the command line ends before its work is done: asked to, or by a mistake of ours."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import os
+import platform
+import shlex
+import signal
+import sys
+import tempfile
+import traceback
+from datetime import UTC, datetime
+from types import FrameType
+
+import bench
+from bench.cli.screen import one_line, say
+from bench.registry import in_one_line
+
+INTERNAL_ERROR = 70
+"""``EX_SOFTWARE`` of sysexits.h: no verdict of a verb has this code."""
+
+INTERRUPTED = 130
+"""128 and the number of SIGINT, as a shell says it."""
+
+_VERSIONS_OF = ("torch", "torchvision", "numpy", "pandas", "pydantic", "typer", "rich")
+_LONGEST = 300
+
+
+def interrupt_when_asked_to_end() -> None:
+    """From here on SIGTERM and SIGHUP are answered like Ctrl-C: what is open is closed in good order.
+
+    A second request does not disturb the cleaning up. What the caller ignores (``nohup``) stays ignored.
+    """
+    for number in (signal.SIGTERM, getattr(signal, "SIGHUP", signal.SIGTERM)):
+        if signal.getsignal(number) is not signal.SIG_IGN:
+            signal.signal(number, _as_interrupt)
+
+
+def _as_interrupt(number: int, frame: FrameType | None) -> None:
+    del frame
+    signal.signal(number, signal.SIG_IGN)
+    raise KeyboardInterrupt
+
+
+def internal_error(error: Exception) -> int:
+    """Says in one line that the mistake is ours and where its traceback is; returns the exit code."""
+    words = one_line(in_one_line(error))
+    words = words if len(words) <= _LONGEST else f"{words[:_LONGEST]}…"
+    try:
+        file = _save(error)
+    except OSError:
+        say(_account(error), err=True)
+        say(f"bench: internal error: {words}; the traceback is above, please report it", err=True)
+    else:
+        say(f"bench: internal error: {words}; the traceback is in {file}, please report it", err=True)
+    return INTERNAL_ERROR
+
+
+def _save(error: Exception) -> str:
+    """The traceback in a file that only this user can read; its path."""
+    descriptor, file = tempfile.mkstemp(prefix="csr-bench-error-", suffix=".txt")
+    try:
+        with os.fdopen(descriptor, "w", encoding="utf-8", errors="backslashreplace") as handle:
+            handle.write(_account(error))
+    except OSError:
+        os.unlink(file)  # noqa: PTH108 - a path as tempfile gives it
+        raise
+    return file
+
+
+def _account(error: Exception) -> str:
+    versions = {"csr-bench": bench.__version__, "Python": platform.python_version()}
+    for name in _VERSIONS_OF:
+        try:
+            versions[name] = importlib.metadata.version(name)
+        except importlib.metadata.PackageNotFoundError:
+            versions[name] = "not installed"
+    return "\n".join(
+        [
+            f"command: {shlex.join(sys.argv)}",
+            f"time: {datetime.now(UTC).isoformat(timespec='seconds')}",
+            f"system: {platform.platform()}",
+            *(f"{name}: {version}" for name, version in versions.items()),
+            "",
+            "".join(traceback.format_exception(error)),
+        ]
+    )

@@ -1,0 +1,35 @@
+"""Options that several verbs share: the same words mean the same everywhere."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+MOST_ROUNDS = 1000
+"""As in a suite's ``measure``."""
+
+SuiteFile = Annotated[Path, typer.Argument(help="Suite file (YAML).")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON, for machines.")]
+NoWait = Annotated[
+    bool, typer.Option("--no-wait", help="Refuse instead of waiting while another run measures here.")
+]
+ResultsFolder = Annotated[Path, typer.Option("--results", help="Folder for measured data.")]
+PeaksFolder = Annotated[
+    Path, typer.Option("--results", help="Folder with peaks.json, which `bench doctor --peaks` writes.")
+]
+Plugins = Annotated[list[Path] | None, typer.Option("--plugin", help="Python file with methods of your own.")]
+Trust = Annotated[bool, typer.Option("--trust", help="Allow the plugins and programs that this suite names.")]
+Rounds = Annotated[
+    int | None,
+    typer.Option("--rounds", min=1, max=MOST_ROUNDS, help="Trials per case, instead of the suite's."),
+]
+MaxRounds = Annotated[
+    int | None,
+    typer.Option("--max-rounds", min=1, max=MOST_ROUNDS, help="Rounds that a resolution may take."),
+]
+Only = Annotated[str | None, typer.Option("--only", help="Glob on case ids, or a part of one.")]
+OrderSeed = Annotated[int | None, typer.Option("--seed", min=0, help="Seed of the rounds' order.")]
+FailOn = Annotated[str, typer.Option("--fail-on", help="What counts as worse: slower, bigger, or both.")]
+SameWithin = Annotated[str, typer.Option("--resolution", help="Differences up to this are called the same.")]

@@ -1,0 +1,21 @@
+"""Texts for a reader: written as whole paragraphs in the source, and cut where data are too long."""
+
+from __future__ import annotations
+
+LONGEST = 2000
+"""Characters of a message that the page shows: some libraries' messages are megabytes long."""
+
+
+def paragraph(text: str) -> str:
+    """A paragraph that takes several lines of source, as one line."""
+    return " ".join(text.split())
+
+
+def shortened(text: str, longest: int = LONGEST) -> str:
+    """The text, or its beginning with the number of its characters: ``Some… (7,600,000 characters)``."""
+    return text if len(text) <= longest else f"{text[:longest]}… ({len(text):,} characters)"
+
+
+def plural(number: int, noun: str) -> str:
+    """``1 case``, ``3 cases``."""
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"

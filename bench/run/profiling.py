@@ -1,0 +1,116 @@
+"""Where a network's time goes, layer by layer, beside what each layer would take at the host's peaks."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from contextlib import AbstractContextManager
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from bench.analysis.roofline import Peak, layer_bytes, peak_for
+from bench.case import Case
+from bench.counting.counts import LayerCounts
+from bench.plan.targets import TARGETS
+from bench.run.launch import run_worker
+from bench.worker import protocol
+from bench.worker.counter import count_case
+from bench.worker.protocol import Job, Profiled
+
+TIMEOUT = 600.0
+
+
+class CaseFailedError(Exception):
+    """The case cannot be counted or profiled; ``str(error)`` says why."""
+
+
+@dataclass(frozen=True)
+class ProfiledLayer:
+    """One layer of one forward call. ``attainable_seconds`` None: the host's peaks are not known.
+
+    ``parts``: seconds by part of a layer that can tell them apart, as CSR-Conv can; None for others.
+    """
+
+    layer: str
+    kind: str
+    macs: int
+    bytes: int
+    seconds: float
+    attainable_seconds: float | None
+    parts: Mapping[str, float] | None
+
+    @property
+    def fraction(self) -> float | None:
+        """The attainable time over the time taken; None where either is unknown."""
+        if not self.attainable_seconds or not self.seconds:
+            return None
+        return self.attainable_seconds / self.seconds
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain data for JSON."""
+        data = asdict(self)
+        parts = data.pop("parts")
+        return {**data, "fraction": self.fraction, "parts": parts}
+
+
+@dataclass(frozen=True)
+class Profile:
+    """A case's layers in the network's order; ``seconds`` is the median of a whole forward call."""
+
+    case: str
+    seconds: float
+    layers: tuple[ProfiledLayer, ...]
+    with_peak: bool
+
+    @property
+    def inside(self) -> float:
+        """The share of the forward call that is spent inside the layers."""
+        return sum(layer.seconds for layer in self.layers) / self.seconds
+
+    def totals(self) -> dict[str, float]:
+        """Seconds by part, over all layers that have parts."""
+        found: dict[str, float] = {}
+        for layer in self.layers:
+            for part, seconds in (layer.parts or {}).items():
+                found[part] = found.get(part, 0.0) + seconds
+        return found
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain data for JSON."""
+        layers = [layer.as_dict() for layer in self.layers]
+        return {"case": self.case, "seconds": self.seconds, "layers": layers}
+
+
+def profile_case(
+    case: Case, peaks: Mapping[str, Any] | None, turn: AbstractContextManager[object]
+) -> Profile:
+    """Counts the case here, then profiles it in a fresh process while ``turn`` (the host's lock) is held.
+
+    ``peaks`` is what ``read_peaks`` gives. Raises CaseFailedError when it cannot be counted or profiled.
+    """
+    counted = count_case(case)
+    if counted.error is not None or counted.counts is None:
+        raise CaseFailedError(counted.error.message if counted.error else "no counts")
+    job = Job(case, recipes=counted.recipes)
+    with turn:
+        answer = run_worker(TARGETS.get("cpu"), job, TIMEOUT, Profiled, module="bench.worker.profiler")
+    if answer.error is not None or answer.host is None:
+        raise CaseFailedError(answer.error.message if answer.error else "no answer")
+    peak = peak_for(peaks, answer.host["id"], case.threads)
+    timed = {row.name: row for row in answer.layers}
+    layers = tuple(_profiled(layer, timed[layer.name], case.batch, peak) for layer in counted.counts.layers)
+    return Profile(case.id, answer.seconds, layers, peak is not None)
+
+
+def _profiled(
+    layer: LayerCounts, timed: protocol.ProfiledLayer, batch: int, peak: Peak | None
+) -> ProfiledLayer:
+    moved, macs = layer_bytes(layer, batch), batch * layer.executed_macs
+    return ProfiledLayer(
+        layer=layer.name,
+        kind=layer.kind,
+        macs=macs,
+        bytes=moved,
+        seconds=timed.seconds,
+        attainable_seconds=peak.attainable(macs, moved) if peak else None,
+        parts=timed.parts,
+    )

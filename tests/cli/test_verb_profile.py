@@ -1,0 +1,90 @@
+"""bench profile: every layer with its part of the time, and what cannot be profiled in one line."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from bench.run import profiling
+from bench.run.launch import failed
+
+CASE = "layer/4-4-k3/csr_conv(T=2)/eager/cpu/b1/4x8x8"
+PARTS = {"U convolutions": 1e-6, "V convolutions": 1e-6, "element-wise": 1e-6, "dispatch": 1e-6}
+PARTS["split and concatenate"] = 0.0
+
+
+@pytest.fixture
+def worker(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Stands in for the process that profiles: one layer of eight microseconds, on host ``h``."""
+    layers = [{"name": "conv", "seconds": 8e-6, "parts": PARTS}]
+    answer = {"status": "ok", "error": None, "host": {"id": "h"}, "seconds": 16e-6, "layers": layers}
+    monkeypatch.setattr(profiling, "run_worker", lambda *_, **__: answer)
+
+
+def test_layers_for_machines_with_what_the_host_could_reach(
+    bench: Callable[..., Any], tmp_path: Path, worker: None
+) -> None:
+    row = {"threads": 1, "flops": {"float32": 1e12}, "bandwidth": 1e9}
+    (tmp_path / "results").mkdir()
+    (tmp_path / "results" / "peaks.json").write_text(json.dumps({"host": {"id": "h"}, "peaks": [row]}))
+    said = bench("profile", CASE, "--json")
+    assert (said.code, said.err) == (0, "")
+    answer = json.loads(said.out)
+    (layer,) = answer["layers"]
+    layer_params = 2 * 4 * 9 + 2
+    assert (answer["case"], answer["seconds"], layer["layer"]) == (CASE, 16e-6, "conv")
+    assert layer["bytes"] == 4 * (4 * 64 + 4 * 64 + layer_params)
+    assert layer["attainable_seconds"] == pytest.approx(layer["bytes"] / 1e9)
+    assert layer["fraction"] == pytest.approx(layer["bytes"] / 1e9 / 8e-6)
+    assert layer["parts"] == PARTS
+
+
+def test_layers_for_a_person(bench: Callable[..., Any], worker: None) -> None:
+    said = bench("profile", CASE)
+    assert said.code == 0
+    first, forward, parts = said.out.splitlines()
+    assert first.split("\t")[:2] == ["conv", "CSRConv2d"]
+    assert forward == f"{CASE}: 0.016 ms a forward, 50% in the layers above"
+    assert parts.startswith("CSR-Conv layers: U convolutions 25%")
+    assert said.err == "no peaks of this host are stored: `bench doctor --peaks` measures them\n"
+
+
+def test_a_case_that_fails_is_code_3(bench: Callable[..., Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(profiling, "run_worker", lambda *_, **__: failed("launch", "Crash", "gone\x1b[2J"))
+    said = bench("profile", CASE)
+    assert (said.code, said.out, said.err) == (3, "", f"bench: {CASE}: gone\\x1b[2J\n")
+
+
+@pytest.mark.parametrize(
+    "case",
+    [
+        "resnet20/csr_conv(T=[)",
+        "resnet20/csr_conv(T=2026-13-45)",
+        "resnet20/csr_conv(T=" + "9" * 5000 + ")",
+        "resnet20/csr_conv(T=" + "[" * 5000 + ")",
+        "resnet20/dense/b" + "9" * 5000,
+        "resnet20/csr_conv(T=['",
+    ],
+)
+def test_a_case_that_cannot_be_read_is_one_line_and_code_2(bench: Callable[..., Any], case: str) -> None:
+    said = bench("profile", case)
+    assert (said.code, said.out) == (2, "")
+    assert len(said.err.splitlines()) == 1
+    assert said.err.startswith("bench: ")
+    assert "Traceback" not in said.err
+
+
+@pytest.mark.parametrize("text", ["[]", '{"host": {"id": "h"}, "peaks": 3}', "{"])
+def test_odd_peaks_are_named_with_code_2(
+    bench: Callable[..., Any], tmp_path: Path, worker: None, text: str
+) -> None:
+    (tmp_path / "results").mkdir()
+    (tmp_path / "results" / "peaks.json").write_text(text)
+    said = bench("profile", CASE)
+    assert (said.code, said.out) == (2, "")
+    assert said.err.startswith("bench: results/peaks.json: n")
+    assert len(said.err.splitlines()) == 1
