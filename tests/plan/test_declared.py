@@ -159,6 +159,7 @@ def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., st
     def write(**modules: str) -> str:
         folder = tmp_path / "bench" / "some"
         folder.mkdir(parents=True)
+        (folder / "__init__.py").touch()
         for name, text in modules.items():
             (folder / f"{name}.py").write_text(text)
         return "bench.some"
