@@ -63,6 +63,7 @@ def bench(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> Iterator[Callable[..., Said]]:
     """Runs ``bench WORDS…`` in an empty folder."""
+    from bench import plugins
     from bench.cli import main
 
     monkeypatch.chdir(tmp_path)
@@ -73,7 +74,8 @@ def bench(
         capsys.readouterr()
         code = 0
         try:
-            main()
+            with plugins.isolated():
+                main()
         except SystemExit as end:
             code = end.code if isinstance(end.code, int) else int(end.code is not None)
         text = capsys.readouterr()

@@ -27,6 +27,7 @@ from bench.cli.screen import ReaderGone, duration, leaving, one_line, run_progre
 from bench.errors import InputError
 
 if TYPE_CHECKING:
+    from bench.plan.plan import Plan
     from bench.run.session import Outcome
 
 
@@ -70,22 +71,15 @@ def run(
     file, start = runs.begin(plan, results, seed)
     check_writable(file)
     check_writable(report or Path("reports") / file.name)
-    say(
-        f"{plan.suite}: {len(plan.cases)} cases, {plan.measure.rounds} rounds, {plan.trials} trials, "
-        f"about {duration(plan.estimated_seconds)}",
-        err=True,
-    )
-    for solved in plan.solved:
-        say(f"solved: {solved.in_words()}", err=True)
-    for command in plan.untrusted:
-        say(one_line(f"runs: {command}"), err=True)
     interrupt_when_asked_to_end()
-    with HostLock(not no_wait, say_waiting), run_progress() as progress:
+    with HostLock(not no_wait, say_waiting):
         # Only now: a run that is still alive would look unfinished.
         resumed = runs.unfinished(plan, results) if resume else None
         if resumed is not None:
             file, start = resumed.file, resumed.start
-        with naming(file, "what was measured before is in it, and `--resume` goes on"):
+        _announce(plan)
+        kept = "what was measured before is in it, and `--resume` goes on"
+        with naming(file, kept), run_progress() as progress:
             outcome = runs.execute(plan, file, start, progress, resumed)
     page = report or Path("reports") / f"{start.run}.html"
     with contextlib.suppress(ReaderGone):  # nobody may read it, but the report is still to be written
@@ -108,6 +102,19 @@ def run(
             say(json.dumps(answer))
         elif written:
             say(f"report:  {page}")
+
+
+def _announce(plan: Plan) -> None:
+    """What will be done, before anything is."""
+    say(
+        f"{plan.suite}: {len(plan.cases)} cases, {plan.measure.rounds} rounds, {plan.trials} trials, "
+        f"about {duration(plan.estimated_seconds)}",
+        err=True,
+    )
+    for solved in plan.solved:
+        say(f"solved: {solved.in_words()}", err=True)
+    for command in plan.untrusted:
+        say(one_line(f"runs: {command}"), err=True)
 
 
 def _write_page(file: Path, page: Path, outcome: Outcome) -> bool:

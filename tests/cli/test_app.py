@@ -48,7 +48,7 @@ WRONG = {
     "empty file": ("", "s.yaml:1: a suite is a mapping"),
     "list at top level": ("- a\n", "s.yaml:1: a suite is a mapping"),
     "nothing left": (OK + "exclude: ['*']\n", "s.yaml:4: include and exclude leave no case"),
-    "missing plugin": (OK + "plugins: [no.py]\n", "no.py' is not a Python file"),
+    "missing plugin": (OK + "plugins: [no.py]\n", "s.yaml:4: the suite names the plugin no.py"),
 }
 
 

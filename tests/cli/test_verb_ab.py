@@ -13,6 +13,8 @@ from typing import Any
 import pytest
 
 from bench.run import arms, lock
+from bench.run import run as runs
+from bench.run.session import Arm
 
 SUITE = "name: s\nbackbones: [resnet20]\nmethods: [dense]\n"
 
@@ -46,12 +48,13 @@ def test_a_request_to_end_removes_the_worktrees_and_is_code_130(
 ) -> None:
     seen: list[int] = []
 
-    def execute_ab(plan: Any, checkouts: dict[str, Path], *_: Any) -> None:
+    def execute(*_: Any, arms: tuple[Arm, ...]) -> None:
+        assert [arm.name for arm in arms] == ["base", "head"]
         seen.append(len(repository("worktree", "list").splitlines()))
         os.kill(os.getpid(), number)
         time.sleep(10)
 
-    monkeypatch.setattr(arms, "execute_ab", execute_ab)
+    monkeypatch.setattr(runs, "execute", execute)
     said = bench("ab", "HEAD", "HEAD", "s.yaml")
     assert seen == [3]
     assert (said.code, said.out) == (130, "")

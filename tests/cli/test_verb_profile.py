@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from bench.run import profiling
-from bench.run.launch import failed
+from bench.worker.protocol import Failure, Profiled, ProfiledLayer
 
 CASE = "layer/4-4-k3/csr_conv(T=2)/eager/cpu/b1/4x8x8"
 PARTS = {"U convolutions": 1e-6, "V convolutions": 1e-6, "element-wise": 1e-6, "dispatch": 1e-6}
@@ -20,8 +20,7 @@ PARTS["split and concatenate"] = 0.0
 @pytest.fixture
 def worker(monkeypatch: pytest.MonkeyPatch) -> None:
     """Stands in for the process that profiles: one layer of eight microseconds, on host ``h``."""
-    layers = [{"name": "conv", "seconds": 8e-6, "parts": PARTS}]
-    answer = {"status": "ok", "error": None, "host": {"id": "h"}, "seconds": 16e-6, "layers": layers}
+    answer = Profiled(host={"id": "h"}, seconds=16e-6, layers=(ProfiledLayer("conv", 8e-6, PARTS),))
     monkeypatch.setattr(profiling, "run_worker", lambda *_, **__: answer)
 
 
@@ -49,12 +48,13 @@ def test_layers_for_a_person(bench: Callable[..., Any], worker: None) -> None:
     first, forward, parts = said.out.splitlines()
     assert first.split("\t")[:2] == ["conv", "CSRConv2d"]
     assert forward == f"{CASE}: 0.016 ms a forward, 50% in the layers above"
-    assert parts.startswith("CSR-Conv layers: U convolutions 25%")
+    assert parts.startswith("layers with parts: U convolutions 25%")
     assert said.err == "no peaks of this host are stored: `bench doctor --peaks` measures them\n"
 
 
 def test_a_case_that_fails_is_code_3(bench: Callable[..., Any], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(profiling, "run_worker", lambda *_, **__: failed("launch", "Crash", "gone\x1b[2J"))
+    gone = Profiled(error=Failure("launch", "Crash", "gone\x1b[2J"))
+    monkeypatch.setattr(profiling, "run_worker", lambda *_, **__: gone)
     said = bench("profile", CASE)
     assert (said.code, said.out, said.err) == (3, "", f"bench: {CASE}: gone\\x1b[2J\n")
 

@@ -9,18 +9,18 @@ from typing import Any
 
 import psutil
 import pytest
+from made_trials import made_answer, made_error
 
 from bench.run.doctor import NothingMeasuredError, SelfTest, judge, neighbours, self_test, verdict_line
-from bench.run.launch import failed
+from bench.worker.protocol import Job, Measured
 
 
 def answers(spread: float, seed: int = 1) -> Any:
     """A worker whose trials scatter by ``spread`` on the log scale."""
     noise = random.Random(seed)
 
-    def worker(job: dict[str, Any]) -> dict[str, Any]:
-        latency = {"samples": [0.01 * math.exp(noise.gauss(0, spread))], "warmup_steady": True}
-        return {"status": "ok", "error": None, "latency": latency}
+    def worker(job: Job) -> Measured:
+        return made_answer(0.01 * math.exp(noise.gauss(0, spread)))
 
     return worker
 
@@ -133,4 +133,9 @@ def test_what_cannot_be_read_is_unknown(monkeypatch: pytest.MonkeyPatch) -> None
 
 def test_a_host_that_cannot_measure_says_why() -> None:
     with pytest.raises(NothingMeasuredError, match="only 0 of 6 pairs could be measured: no memory"):
-        self_test(6, 0, lambda d, t: None, worker=lambda job: failed("build", "MemoryError", "no memory"))
+        self_test(
+            6,
+            0,
+            lambda d, t: None,
+            worker=lambda job: made_answer(error=made_error("no memory", "build", "MemoryError")),
+        )
