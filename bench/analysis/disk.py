@@ -36,20 +36,19 @@ def write_whole(file: Path, text: str) -> None:
 def check_writable(file: Path) -> None:
     """Raises InputError when the file could not be written; leaves nothing behind.
 
-    Its folder is made, and it and its draft are begun, and all that was made is removed again.
+    Its folder is made and a draft beside it is written, and all that was made is removed again. The file
+    itself is not begun: somebody may be listing the folder.
     """
     made = _missing_folders(file.parent)
+    draft = _draft_of(file)
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
-        for path in (file, _draft_of(file)):
-            existed = path.exists()
-            try:
-                with path.open("ab") as handle:
-                    if not existed:
-                        handle.write(bytes(4096))
-            finally:
-                if not existed:
-                    path.unlink(missing_ok=True)
+        if file.exists():
+            file.open("ab").close()
+        try:
+            draft.write_bytes(bytes(4096))
+        finally:
+            draft.unlink(missing_ok=True)
     except OSError as error:
         raise _cannot_be_written(file, error) from None
     finally:

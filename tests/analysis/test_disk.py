@@ -53,6 +53,15 @@ def test_a_place_is_tried_without_a_trace(tmp_path: Path) -> None:
     assert not list(tmp_path.iterdir())
 
 
+def test_trying_a_place_never_shows_a_file_of_its_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    written: list[Path] = []
+    monkeypatch.setattr(Path, "write_bytes", lambda path, _: written.append(path))
+    check_writable(tmp_path / "run.jsonl")
+    assert [path.suffix for path in written] == [".draft"]
+
+
 def test_a_file_that_is_there_is_tried_and_left_as_it_is(tmp_path: Path) -> None:
     file = tmp_path / "f.txt"
     file.write_text("old")
@@ -83,7 +92,7 @@ def test_a_full_disk_is_found_by_trying(tmp_path: Path, monkeypatch: pytest.Monk
     def refuse(*_: object, **__: object) -> None:
         raise FULL
 
-    monkeypatch.setattr(Path, "open", refuse)
+    monkeypatch.setattr(Path, "write_bytes", refuse)
     with pytest.raises(InputError, match=r"f\.txt: cannot be written: No space left on device"):
         check_writable(tmp_path / "sub" / "f.txt")
     assert not list(tmp_path.iterdir())
