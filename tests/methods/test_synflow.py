@@ -81,6 +81,7 @@ def test_published_kept_weights(compression: float, published: int) -> None:
     assert kept_count(10**-compression, weights) == published
 
 
+@pytest.mark.slow
 def test_published_layer_densities() -> None:
     network = BACKBONES.get("vgg16_bn_synflow").network()
     masks_found = SynFlow(network, prunable(network), Context()).masks(0.1, 100, "global")
