@@ -16,7 +16,6 @@ import pytest
 
 from bench.case import DENSE, Case, MethodCall
 from bench.plan.targets import Target
-from bench.run import launch
 from bench.run.launch import CountingPool, CountingProcess, argv, environment, run_worker
 
 CASE = Case("layer/4-4-k3", DENSE, input=(4, 8, 8))
@@ -103,7 +102,7 @@ def test_an_interrupted_wait_ends_the_worker(tmp_path: Path, monkeypatch: pytest
         started.append(process)
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(launch.subprocess.Popen, "communicate", interrupt)
+    monkeypatch.setattr(subprocess.Popen, "communicate", interrupt)
     with pytest.raises(KeyboardInterrupt):
         run_worker(shell("sleep 600"), JOB, 60)
     assert started[0].returncode == -signal.SIGKILL
@@ -278,7 +277,7 @@ def test_a_counting_process_that_died_between_two_cases_is_replaced(monkeypatch:
     counting._process = stand_in("true")
     counting._process.wait()
     replacement = stand_in("/bin/sh", "-c", f"read line; echo '{OK}'")
-    monkeypatch.setattr(launch.subprocess, "Popen", lambda *_, **__: replacement)
+    monkeypatch.setattr(subprocess, "Popen", lambda *_, **__: replacement)
     assert counting.count(CASE.as_dict()) == {"status": "ok", "error": None}
     counting.close()
 
