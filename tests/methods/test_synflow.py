@@ -105,7 +105,7 @@ def test_layer_scope_keeps_the_same_share_everywhere() -> None:
 
 def test_the_recipe_is_small_and_exact() -> None:
     torch.manual_seed(0)
-    layers = {"a": nn.Conv2d(64, 128, 3), "b": nn.Linear(13, 7)}
+    layers: dict[str, nn.Conv2d | nn.Linear] = {"a": nn.Conv2d(64, 128, 3), "b": nn.Linear(13, 7)}
     found = {name: torch.rand(layer.weight.shape) < 0.1 for name, layer in layers.items()}
     packed = pack(found)
     assert sum(map(len, packed.values())) < 0.1 * sum(mask.numel() for mask in found.values())
