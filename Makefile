@@ -1,12 +1,14 @@
-# make setup | run | test | check   (PYTHON=python3.12 make setup chooses another interpreter)
+# make setup | run | test | test-fast | check   (PYTHON=python3.12 make setup chooses another interpreter)
 PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
 # The stamp is named after what was asked for, and touched last: an interrupted set-up repeats,
 # a finished one is not repeated, a changed constraint is installed.
 STAMP  := $(VENV)/installed-$(shell cat pyproject.toml constraints.txt | cksum | cut -d' ' -f1)
+# Two test processes with one thread each; a process that runs dry takes over half of the other's rest.
+PYTEST := $(BIN)/python -m pytest -n 2 --dist worksteal
 
-.PHONY: setup run test check clean track bench-noise bench-overhead
+.PHONY: setup run test test-fast check picture clean track bench-noise bench-overhead
 
 setup: $(STAMP)
 
@@ -21,12 +23,22 @@ run: setup
 	$(BIN)/bench run suites/cifar.yaml
 
 test: setup
-	$(BIN)/python -m pytest
+	$(PYTEST)
+
+# Without what takes long or needs a browser: for while you work.
+test-fast: setup
+	$(PYTEST) -m "not slow and not browser"
 
 check: setup
-	$(BIN)/ruff check bench tests
-	$(BIN)/ruff format --check bench tests
-	$(BIN)/mypy --strict bench
+	$(BIN)/ruff check bench tests docs
+	$(BIN)/ruff format --check bench tests docs
+	$(BIN)/mypy --strict bench tests docs
+	$(BIN)/lint-imports --no-logo --no-cache
+	$(BIN)/check-jsonschema --builtin-schema vendor.github-workflows .github/workflows/*.yml
+
+# Draws the rooms and their arrows into docs/architecture.md.
+picture: setup
+	$(BIN)/python docs/draw_rooms.py
 
 clean:
 	rm -rf $(VENV) build *.egg-info

@@ -75,6 +75,7 @@ def distribution(folder: Path, **points: str) -> Path:
     return site
 
 
+@pytest.mark.slow
 def test_a_run_measures_own_methods_and_goes_on_where_one_raises(tmp_path: Path) -> None:
     write_method("my_conv", tmp_path)
     (tmp_path / "stars.py").write_text(RAISES.format(name="stars"))
@@ -140,6 +141,7 @@ def test_two_files_of_one_name_are_two_plugins(tmp_path: Path) -> None:
     assert "second_of_two" in METHODS
 
 
+@pytest.mark.slow
 def test_an_entry_point_is_a_method_in_every_process(tmp_path: Path) -> None:
     site = distribution(tmp_path, guest=GOOD.format(name="guest"), ruin="raise RuntimeError('no luck')")
     (tmp_path / "own.yaml").write_text(SUITE.format(methods="guest"))

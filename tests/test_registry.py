@@ -128,7 +128,7 @@ def test_every_module_of_a_package_is_found() -> None:
 def test_every_entry_says_what_it_is() -> None:
     for registry in (RUNTIMES, METHODS, BACKBONES):
         for name in registry.names():
-            assert registry.get(name).summary, name  # type: ignore[attr-defined]
+            assert registry.get(name).summary, name
 
 
 def test_a_plugin_is_imported_once(tmp_path: Path) -> None:

@@ -30,12 +30,14 @@ def findings() -> Iterator[list[Finding]]:
     torch.set_num_threads(threads)
 
 
+@pytest.mark.slow
 def test_every_published_figure_that_can_be_computed_agrees(findings: list[Finding]) -> None:
     off = [f"{f.row.where} {f.row.metric} {f.row.value} {f.computed} {f.note}" for f in findings]
     off = [words for words, f in zip(off, findings, strict=True) if f.status is Status.OFF]
     assert off == []
 
 
+@pytest.mark.slow
 def test_exact_means_equal_and_within_means_within(findings: list[Finding]) -> None:
     for finding in findings:
         if finding.status is Status.EXACT:
@@ -45,6 +47,7 @@ def test_exact_means_equal_and_within_means_within(findings: list[Finding]) -> N
             assert 0 < abs(finding.computed - finding.row.value) <= finding.row.tolerance
 
 
+@pytest.mark.slow
 def test_only_what_has_no_name_here_is_not_computable(findings: list[Finding]) -> None:
     for finding in findings:
         if finding.status is Status.NOT_COMPUTABLE:

@@ -22,7 +22,7 @@ def failure(case: Case, number: int) -> Trial:
 
 
 def rows(*ran: Results) -> list[dict[str, Any]]:
-    return [dict(row) for row in make_frame(ran).to_dict("records")]
+    return [{str(k): v for k, v in row.items()} for row in make_frame(ran).to_dict("records")]
 
 
 @pytest.fixture

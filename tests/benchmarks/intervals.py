@@ -15,8 +15,8 @@ from scipy import stats as distributions
 
 from bench.analysis.stats import centre_interval
 
-sys.path.insert(0, str(Path(__file__).parents[1] / "analysis"))
-from test_interval_coverage import FAMILIES
+sys.path.insert(0, str(Path(__file__).parents[2]))
+from tests.analysis.test_interval_coverage import FAMILIES
 
 Floats = np.ndarray[Any, np.dtype[np.float64]]
 DRAWS = 1500

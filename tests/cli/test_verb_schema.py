@@ -16,6 +16,8 @@ from bench.plan.suite import Measure, Suite, load_suite
 
 SUITES = Path(__file__).parents[2] / "suites"
 SHIPPED = sorted(SUITES.glob("*.yaml"))
+SLOW = {"budget"}
+"""Suites whose wanted budgets take many seconds to solve."""
 
 
 def test_the_schema_in_the_repository_is_current(bench: Callable[..., Any]) -> None:
@@ -35,7 +37,10 @@ def test_there_are_suites() -> None:
     assert "smoke.yaml" in {file.name for file in SHIPPED}
 
 
-@pytest.mark.parametrize("file", SHIPPED, ids=lambda file: file.stem)
+@pytest.mark.parametrize(
+    "file",
+    [pytest.param(f, id=f.stem, marks=pytest.mark.slow if f.stem in SLOW else ()) for f in SHIPPED],
+)
 def test_a_shipped_suite_loads_and_names_its_schema(file: Path) -> None:
     assert file.read_text().startswith("# yaml-language-server: $schema=schema.json\n")
     loaded = load_suite(file)

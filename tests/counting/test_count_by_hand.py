@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import json
+from typing import Any
 
 import pytest
 import torch
@@ -18,12 +19,15 @@ from bench.methods.parts.masking import masked
 
 
 class Module(nn.Module):
-    """A forward that is given as a function of the network and its input."""
+    """Children by name; what they are called with is the subclass's business."""
 
     def __init__(self, **children: nn.Module) -> None:
         super().__init__()
         for name, child in children.items():
             self.add_module(name, child)
+
+    def __getattr__(self, name: str) -> Any:
+        return super().__getattr__(name)
 
 
 class Mixed(Module):

@@ -23,9 +23,10 @@ CONTEXT = Context(input=(3, 6, 6))
 
 def ranked() -> nn.Sequential:
     torch.manual_seed(0)
+    norm = nn.BatchNorm2d(4)
     network = nn.Sequential(
         nn.Conv2d(3, 4, 3, padding=1, bias=False),
-        nn.BatchNorm2d(4),
+        norm,
         nn.ReLU(),
         nn.Conv2d(4, 6, 3, padding=1, bias=False),
         nn.ReLU(),
@@ -34,17 +35,17 @@ def ranked() -> nn.Sequential:
         nn.Linear(6, 5),
     )
     with torch.no_grad():
-        network[1].weight.copy_(torch.tensor([0.9, -0.1, -1.5, 0.2]))
+        norm.weight.copy_(torch.tensor([0.9, -0.1, -1.5, 0.2]))
     return network.eval()
 
 
 def test_keeps_the_largest_scales_and_counts_by_hand() -> None:
     dense = ranked()
     rewritten = METHODS.get("bn_scale").rewrite(ranked(), CONTEXT, {"ratio": 0.5})
-    first, norm, second = (rewritten.network[at] for at in (0, 1, 3))
-    assert norm.weight.tolist() == pytest.approx([0.9, -1.5])
-    assert torch.equal(first.weight, dense[0].weight[[0, 2]])
-    assert torch.equal(second.weight, dense[3].weight[:, [0, 2]])
+    first, norm, second = (rewritten.network.get_submodule(at) for at in "013")
+    assert norm.get_parameter("weight").tolist() == pytest.approx([0.9, -1.5])
+    assert torch.equal(first.get_parameter("weight"), dense.get_parameter("0.weight")[[0, 2]])
+    assert torch.equal(second.get_parameter("weight"), dense.get_parameter("3.weight")[:, [0, 2]])
     counts = count(rewritten.network, CONTEXT.example_input())
     params = 2 * 3 * 9 + 2 * 2 + 6 * 2 * 9 + 5 * 6 + 5  # no BatchNorm follows the second: its 6 stay
     macs = 36 * (2 * 3 * 9 + 6 * 2 * 9) + 30
@@ -57,8 +58,8 @@ def test_removing_dead_channels_keeps_the_output() -> None:
     """A channel whose BatchNorm answers with a constant zero adds nothing: without it all stays the same."""
     network = ranked()
     with torch.no_grad():
-        network[1].weight[[1, 3]] = 0.0
-        network[1].bias.zero_()
+        network.get_parameter("1.weight")[[1, 3]] = 0.0
+        network.get_parameter("1.bias").zero_()
     x = torch.randn(2, 3, 6, 6)
     with torch.no_grad():
         expected = network(x)

@@ -306,13 +306,20 @@ def test_from_dense_keeps_shape_stride_bias_and_type(padding: Any, bias: bool) -
 
 NO_SINGLE_CHANNELS = ("spartan", "unireplknet")
 """Backbones whose channels the dependency graph cannot remove one by one: refused in words."""
+SLOW = {("spartan_t", "filter_l1")}
+"""The graph of so many layers takes half a minute."""
 
 
-@pytest.mark.parametrize("name", BACKBONES.names())
 @pytest.mark.parametrize(
-    ("method", "knobs"),
-    [("csr_conv", {"T": 2}), ("psconv", {"variant": "PSD4_P8"}), ("filter_l1", {"ratio": 0.3})],
-)
+    ("name", "method", "knobs"),
+    [
+        pytest.param(name, method, knobs, marks=pytest.mark.slow if (name, method) in SLOW else ())
+        for method, knobs in (
+            ("csr_conv", {"T": 2}), ("psconv", {"variant": "PSD4_P8"}), ("filter_l1", {"ratio": 0.3})
+        )
+        for name in BACKBONES.names()
+    ],
+)  # fmt: skip
 def test_replaced_and_left_name_every_convolution_exactly_once(
     name: str, method: str, knobs: dict[str, Any]
 ) -> None:

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 import torch
 import torch.nn.functional as F
@@ -28,7 +30,7 @@ def test_shape_and_equation(ci: int, co: int, kernel: int, stride: int) -> None:
 
 
 def test_it_equals_one_dense_convolution_of_rank_one_kernels() -> None:
-    layer = rewrite(single(5, 7, 3), "depthwise_separable", alone(5)).network.conv
+    layer: Any = rewrite(single(5, 7, 3), "depthwise_separable", alone(5)).network.conv
     weight = layer[1].weight * layer[0].weight.transpose(0, 1)
     x = torch.randn(2, 5, 6, 6)
     with torch.no_grad():

@@ -50,6 +50,6 @@ def test_each_layer_keeps_its_largest_weights() -> None:
     pruned = compressed("dnr", dense, {"density": 0.3}).network
     assert kept(pruned) == counts
     for name, mask in masks(pruned).items():
-        weight = dense.get_submodule(name).weight.abs()
+        weight = dense.get_parameter(f"{name}.weight").abs()
         if 0 < counts[name] < WEIGHTS[name]:
             assert weight[mask].min() >= weight[~mask].max()

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from bench.counting.count import count
 from bench.methods import METHODS, Context, Rewritten
 from bench.methods.filter_l1 import prepare
+from bench.methods.parts.masking import MaskedConv2d
 from bench.methods.parts.structured import crop, fixed_layers, last_layer
 from bench.models import BACKBONES
 
@@ -134,7 +135,7 @@ def test_bug_the_mask_of_a_sparse_layer_is_cropped_with_its_weight() -> None:
     sparse = METHODS.get("psconv").rewrite(small(), context, {"variant": "pSC4"}).network
     network = METHODS.get("filter_l1").rewrite(sparse, context, {"ratio": 0.5}).network
     layer = network.get_submodule("c")
-    assert isinstance(layer, nn.Conv2d)
+    assert isinstance(layer, MaskedConv2d)
     assert layer.weight.shape == layer.mask.shape == (4, 4, 3, 3)
     assert (layer.weight[~layer.mask] == 0).all()
     assert (layer.weight[layer.mask] != 0).all()

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import pytest
 import torch
@@ -41,7 +42,7 @@ def test_shape_and_equation(
 
 
 def test_the_first_channels_are_the_primary_ones() -> None:
-    layer = rewrite(single(4, 7, 3), "ghost", alone(4)).network.conv
+    layer: Any = rewrite(single(4, 7, 3), "ghost", alone(4)).network.conv
     x = torch.randn(2, 4, 6, 6)
     with torch.no_grad():
         primary = layer.primary(x)

@@ -24,7 +24,7 @@ def test_score_is_the_first_order_change_of_the_gradient_norm() -> None:
     def loss(flat: torch.Tensor) -> torch.Tensor:
         return F.cross_entropy(images.flatten(1) @ flat.view(4, 12).T, labels)
 
-    flat = network[1].weight.detach().flatten()
+    flat = network.get_parameter("1.weight").detach().flatten()
     gradient = torch.func.grad(loss)(flat)
     hessian = torch.func.hessian(loss)(flat)
     torch.testing.assert_close(scores.flatten(), flat * (hessian @ gradient), atol=1e-6, rtol=1e-4)

@@ -1,23 +1,23 @@
 from __future__ import annotations
 
-import json
 from dataclasses import replace
+from typing import Any
 
 import pytest
 import torch
-from method_checks import TINY, alone, counts, left, rewrite, single, sound, tiny
+from method_checks import TINY, alone, counts, left, prepared, rewrite, single, sound, tiny
 from torch import Tensor, nn
 
 from bench.case import Case, MethodCall
 from bench.errors import InputError
-from bench.methods import METHODS, Context, haloc
+from bench.methods import Context, haloc
 from bench.methods.parts.tucker import TuckerConv2d
 from bench.models import BACKBONES
 from bench.models.layer import SingleLayer
 from bench.network import backbone_network, compress, prepare
 from bench.plan.knobs import check_call
 
-TINY_KNOBS = {"budget_of": "macs", "step": 2}
+TINY_KNOBS: dict[str, Any] = {"budget_of": "macs", "step": 2}
 
 
 def slow_when_narrow(layer: nn.Module, example: Tensor) -> float:
@@ -43,15 +43,17 @@ def test_macs_stay_in_the_budget(budget: float) -> None:
     assert 0.9 * budget < found.macs / before.macs <= budget
     assert found.macs == found.executed_macs
     for entry in rewritten.replaced:
-        r1, r2 = rewritten.network.get_submodule(entry.name).ranks
+        layer = rewritten.network.get_submodule(entry.name)
+        assert isinstance(layer, TuckerConv2d)
+        r1, r2 = layer.ranks
         assert r1 == r2
         assert r1 % 8 == 0
 
 
 def test_planned_is_achieved_and_the_recipe_survives_json() -> None:
     dense = BACKBONES.get("resnet20").network()
-    knobs = {"budget": 0.4, "budget_of": "macs"}
-    recipe = json.loads(json.dumps(METHODS.get("haloc").prepare(dense, Context(), **knobs)))
+    knobs: dict[str, Any] = {"budget": 0.4, "budget_of": "macs"}
+    recipe = prepared("haloc", dense, Context(), **knobs)
     with_recipe = rewrite(dense, "haloc", Context(recipe=recipe), **knobs)
     without = rewrite(dense, "haloc", Context(), **knobs)
     assert with_recipe.replaced == without.replaced
@@ -67,7 +69,7 @@ def test_kept_energy_is_that_of_the_layers() -> None:
     found = haloc.kept_energy(conv.weight)
     assert len(found) == 8
     for rank in (2, 5, 8):
-        layer = TuckerConv2d(conv, (rank, rank)).requires_grad_(False)
+        layer: Any = TuckerConv2d(conv, (rank, rank)).requires_grad_(False)
         made = torch.einsum(
             "op,pqhw,qi->oihw", layer[2].weight[..., 0, 0], layer[1].weight, layer[0].weight[..., 0, 0]
         )
@@ -134,7 +136,8 @@ def test_a_case_is_prepared_by_the_clock_that_is_handed_in() -> None:
 
 def test_tiny_network_by_hand() -> None:
     rewritten = rewrite(tiny(), "haloc", budget=0.7, **TINY_KNOBS)
-    ranks = {e.name: rewritten.network.get_submodule(e.name).ranks[0] for e in rewritten.replaced}
+    layers: dict[str, Any] = {e.name: rewritten.network.get_submodule(e.name) for e in rewritten.replaced}
+    ranks = {name: int(layer.ranks[0]) for name, layer in layers.items()}
     params, macs = 216 + 192 + 65, 64 * 216 + 16 * 192 + 60
     for name, ci, co, inputs, outputs in (("same", 8, 8, 64, 64), ("wide", 8, 16, 64, 16)):
         r = ranks.get(name, 0)

@@ -1,20 +1,20 @@
 from __future__ import annotations
 
-import json
 import subprocess
 import sys
+from typing import Any
 
 import pytest
 import torch
 import torch.nn.functional as F
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from method_checks import TINY, alone, counts, left, rewrite, single, sound, tiny
+from method_checks import TINY, alone, counts, left, prepared, rewrite, single, sound, tiny
 from torch import nn
 
 from bench.counting.weight_bytes import weight_bytes
 from bench.errors import InputError
-from bench.methods import METHODS, Context
+from bench.methods import Context
 from bench.methods.csr_conv import CSRConv2d
 from bench.methods.parts.int8_conv import Int8Conv2d, available
 from bench.models import BACKBONES
@@ -41,7 +41,7 @@ def test_rounding_is_at_most_half_a_step(ci: int, co: int, kernel: int, scale: f
     dense = single(ci, co, kernel)
     with torch.no_grad():
         dense.conv.weight *= scale
-    layer = rewrite(dense, "int8", alone(ci)).network.conv
+    layer: Any = rewrite(dense, "int8", alone(ci)).network.conv
     weight = dense.conv.weight
     step = weight.abs().amax((1, 2, 3), keepdim=True) / 127
     assert bool(((layer.weight - weight).abs() <= 0.5001 * step).all())
@@ -55,7 +55,8 @@ def test_zeros_stay_zeros() -> None:
     with torch.no_grad():
         dense.conv.weight[:2] = 0
         dense.conv.weight[2, 1] = 0
-    weight = rewrite(dense, "int8", alone(4)).network.conv.weight
+    layer: Any = rewrite(dense, "int8", alone(4)).network.conv
+    weight = layer.weight
     assert not weight[:2].any()
     assert not weight[2, 1].any()
     assert torch.isfinite(weight).all()
@@ -88,9 +89,9 @@ CHAINS = [
 
 
 @pytest.mark.parametrize(("name", "knobs", "layer", "weights"), CHAINS)
-def test_after_another_method(name: str, knobs: dict[str, object], layer: str, weights: set[str]) -> None:
+def test_after_another_method(name: str, knobs: dict[str, Any], layer: str, weights: set[str]) -> None:
     first = rewrite(tiny(bias=True), name, **knobs).network
-    both = rewrite(first, "int8").network
+    both: Any = rewrite(first, "int8").network
     assert set(both.get_submodule(layer).parametrizations) == weights
     before, found = counts(first), counts(both)
     assert found.params == before.params
@@ -113,7 +114,7 @@ def test_skip_and_what_is_left() -> None:
 
 @pytest.mark.parametrize("scheme", ["weight_only", "static"])
 @pytest.mark.parametrize(("name", "knobs"), [("psconv", {"variant": "pSC4"}), ("tucker2", {"rank": 2})])
-def test_it_is_the_last_of_a_chain(scheme: str, name: str, knobs: dict[str, object]) -> None:
+def test_it_is_the_last_of_a_chain(scheme: str, name: str, knobs: dict[str, Any]) -> None:
     first = rewrite(tiny(), "int8", scheme=scheme).network
     with pytest.raises(ValueError, match=f"{name}: nothing to replace"):
         rewrite(first, name, **knobs)
@@ -166,7 +167,8 @@ def test_static_is_the_convolution_of_the_rounded_numbers(
     groups = ci if depthwise and co % ci == 0 else 1
     conv = nn.Conv2d(ci, co, kernel, stride, kernel // 2, groups=groups)
     recipe = {"0": [low, 3.0]}
-    layer = rewrite(nn.Sequential(conv), "int8", alone(ci, recipe=recipe), scheme="static").network[0]
+    network: Any = rewrite(nn.Sequential(conv), "int8", alone(ci, recipe=recipe), scheme="static").network
+    layer = network[0]
     assert isinstance(layer, Int8Conv2d)
     step = (3.0 - min(low, 0.0)) / 127
     whole = torch.randint(0, 128, (2, ci, 7, 7))
@@ -182,13 +184,13 @@ def test_static_is_the_convolution_of_the_rounded_numbers(
 @needs_kernel
 def test_static_recipe_survives_json_and_gives_the_same_network() -> None:
     dense = tiny(bias=True)
-    recipe = json.loads(json.dumps(METHODS.get("int8").prepare(dense, Context(input=TINY), scheme="static")))
+    recipe = prepared("int8", dense, Context(input=TINY), scheme="static")
     assert set(recipe) == {"stem", "same", "wide", "point"}
     x = torch.randn(2, *TINY)
     with torch.no_grad():
         one = rewrite(dense, "int8", Context(input=TINY, recipe=recipe), scheme="static").network(x)
         torch.testing.assert_close(one, rewrite(dense, "int8", scheme="static").network(x), rtol=0, atol=0)
-    assert METHODS.get("int8").prepare(dense, Context(input=TINY)) is None
+    assert prepared("int8", dense, Context(input=TINY)) is None
 
 
 @needs_kernel
@@ -200,7 +202,7 @@ def test_static_recipe_survives_json_and_gives_the_same_network() -> None:
         ("csr_conv", {"T": 2}, "same", CSRConv2d),
     ],
 )
-def test_static_after_another_method(name: str, knobs: dict[str, object], layer: str, kind: type) -> None:
+def test_static_after_another_method(name: str, knobs: dict[str, Any], layer: str, kind: type) -> None:
     first = rewrite(tiny(bias=True), name, **knobs).network
     both = rewrite(first, "int8", scheme="static").network
     assert isinstance(both.get_submodule(layer), kind)
@@ -216,7 +218,7 @@ def test_static_sound() -> None:
 
 @needs_kernel
 def test_static_elsewhere_says_so() -> None:
-    layer = rewrite(single(4, 4, 3), "int8", alone(4), scheme="static").network.conv
+    layer: Any = rewrite(single(4, 4, 3), "int8", alone(4), scheme="static").network.conv
     with pytest.raises(RuntimeError, match="run on CPUs only, not on meta"):
         layer(torch.empty(1, 4, 8, 8, device="meta"))
 

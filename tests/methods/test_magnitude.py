@@ -28,7 +28,7 @@ def test_holds_what_every_masking_method_holds(scope: str) -> None:
 def test_keeps_the_largest() -> None:
     dense = tiny()
     pruned = compressed("magnitude", dense, {"density": 0.4}).network
-    flat = torch.cat([dense.get_submodule(n).weight.abs().flatten() for n in WEIGHTS])
+    flat = torch.cat([dense.get_parameter(f"{n}.weight").abs().flatten() for n in WEIGHTS])
     mask = torch.cat([m.flatten() for m in masks(pruned).values()])
     assert flat[mask].min() > flat[~mask].max()
 

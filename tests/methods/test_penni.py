@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 import torch
 from hypothesis import given, settings
@@ -33,7 +35,7 @@ def test_reference_counts_of_vgg16(d: int, params: int) -> None:
 )
 def test_shape_and_equation(ci: int, co: int, d: int, prune: float, stride: int, side: int) -> None:
     dense = single(ci, co, 3, stride)
-    network = rewrite(dense, "penni", alone(ci), d=d, prune=prune).network
+    network: Any = rewrite(dense, "penni", alone(ci), d=d, prune=prune).network
     x = torch.randn(2, ci, side, side)
     with torch.no_grad():
         y = network(x)
@@ -54,7 +56,7 @@ def test_shape_and_equation(ci: int, co: int, d: int, prune: float, stride: int,
 
 def test_the_basis_is_the_best_of_its_size() -> None:
     dense = single(8, 8, 3)
-    layer = rewrite(dense, "penni", alone(8), d=4, prune=0.0).network.conv
+    layer: Any = rewrite(dense, "penni", alone(8), d=4, prune=0.0).network.conv
     kernels = dense.conv.weight.detach().reshape(64, 9)
     made = layer[1].weight.detach().reshape(64, 4) @ layer[0].weight.detach().reshape(4, 9)
     lost = torch.linalg.svdvals(kernels)[4:].square().sum()
@@ -72,8 +74,8 @@ def test_the_mean_of_the_kernels_is_not_dropped() -> None:
 
 
 def test_small_coefficients_are_zero() -> None:
-    layer = rewrite(single(8, 8, 3), "penni", alone(8), d=3, prune=0.0).network.conv
-    pruned = rewrite(single(8, 8, 3), "penni", alone(8), d=3).network.conv
+    layer: Any = rewrite(single(8, 8, 3), "penni", alone(8), d=3, prune=0.0).network.conv
+    pruned: Any = rewrite(single(8, 8, 3), "penni", alone(8), d=3).network.conv
     every = layer[1].weight.detach()
     expected = torch.where(every.abs() >= every.std(correction=0), every, 0)
     torch.testing.assert_close(pruned[1].weight.detach(), expected)
@@ -83,7 +85,7 @@ def test_an_input_channel_without_coefficients_is_not_read() -> None:
     dense = single(6, 5, 3)
     with torch.no_grad():
         dense.conv.weight[:, [1, 4]] *= 1e-3
-    network = rewrite(dense, "penni", alone(6), d=3).network
+    network: Any = rewrite(dense, "penni", alone(6), d=3).network
     assert network.conv[0].in_channels == 4
     found = counts(network, (6, 8, 8))
     assert found.params == 5 * 4 * 3 + 27
@@ -96,7 +98,7 @@ def test_an_input_channel_without_coefficients_is_not_read() -> None:
 
 
 def test_tiny_network_by_hand() -> None:
-    network = rewrite(tiny(), "penni", d=2).network
+    network: Any = rewrite(tiny(), "penni", d=2).network
     kept = [int((layer[1].weight != 0).sum()) for layer in (network.same, network.wide)]
     found = counts(network)
     rest = 216 + 192 + 65 + 2 * 18
@@ -114,7 +116,7 @@ def test_sound(prune: float) -> None:
 
 
 def test_no_gradient_reaches_a_pruned_coefficient() -> None:
-    network = rewrite(tiny(), "penni", d=3).network
+    network: Any = rewrite(tiny(), "penni", d=3).network
     network(torch.randn(2, *TINY)).square().sum().backward()
     mix = network.same[1]
     assert not mix.weight.grad[~mix.mask].any()

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 import torch
 from hypothesis import given, settings
@@ -71,7 +73,7 @@ def test_nothing_to_replace() -> None:
 
 def test_only_the_batchnorm_behind_a_pooled_layer_goes() -> None:
     rewritten = rewrite(BACKBONES.get("resnet20").network(), "pf_pool", Context())
-    network = rewritten.network
+    network: Any = rewritten.network
     assert isinstance(network.layer1[0].bn1, nn.Identity)
     assert isinstance(network.layer2[0].bn1, nn.BatchNorm2d)
     assert isinstance(network.bn1, nn.BatchNorm2d)

@@ -255,7 +255,7 @@ def test_kept_weights_are_those_of_the_dense_network() -> None:
     assert isinstance(original, nn.Conv2d)
     assert torch.equal(layer.weight[layer.mask], original.weight[layer.mask])
     assert (layer.weight[~layer.mask] == 0).all()
-    assert torch.equal(sparse.get_submodule("conv1").weight, dense.get_submodule("conv1").weight)
+    assert torch.equal(sparse.get_parameter("conv1.weight"), dense.get_parameter("conv1.weight"))
 
 
 def test_first_pointwise_and_grouped_convolutions_stay_and_say_why() -> None:

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import copy
 import json
+from typing import Any
 
 import pytest
 import torch
@@ -27,7 +28,7 @@ def both_forms(variant: str, conv: nn.Conv2d) -> tuple[nn.Module, TapConv2d]:
         METHODS.get("psconv").rewrite(copy.deepcopy(network), context, {"variant": variant, "form": form})
         for form in ("masked", "executed")
     ]
-    executed = layers[1].network[0]
+    executed = layers[1].network.get_submodule("0")
     assert isinstance(executed, TapConv2d)
     return layers[0].network, executed
 
@@ -43,14 +44,24 @@ def both_forms(variant: str, conv: nn.Conv2d) -> tuple[nn.Module, TapConv2d]:
     mode=st.sampled_from(["zeros", "zeros", "circular", "replicate"]),
 )
 @settings(deadline=None, derandomize=True, max_examples=40)
-def test_executed_equals_masked(variant, channels, size, stride, padding, dilation, bias, mode) -> None:
+def test_executed_equals_masked(
+    variant: str,
+    channels: tuple[int, int],
+    size: tuple[int, int],
+    stride: Any,
+    padding: Any,
+    dilation: int,
+    bias: bool,
+    mode: Any,
+) -> None:
     torch.manual_seed(0)
     if padding == "same":
         stride = 1
     if dilation == 2:
         size = (size[0] + 2, size[1] + 2)
+    ci, co = channels
     conv = nn.Conv2d(
-        *channels, 3, stride=stride, padding=padding, dilation=dilation, bias=bias, padding_mode=mode
+        ci, co, 3, stride=stride, padding=padding, dilation=dilation, bias=bias, padding_mode=mode
     )
     masked, executed = both_forms(variant, conv)
     x = torch.randn(2, channels[0], *size)
@@ -99,6 +110,7 @@ def test_gradient_reaches_every_kept_tap() -> None:
     _, executed = both_forms("PSD1_P16", nn.Conv2d(20, 33, 3, padding=1))
     executed(torch.ones(1, 20, 6, 6)).sum().backward()
     for parameter in executed.parameters():
+        assert parameter.grad is not None
         assert bool((parameter.grad != 0).all())
 
 

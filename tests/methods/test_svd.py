@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -23,7 +25,7 @@ def test_equation(ci: int, co: int, ratio: float, stride: int) -> None:
 
 def test_it_is_the_best_approximation_of_its_rank() -> None:
     dense = single(10, 14, 1)
-    layer = rewrite(dense, "svd", alone(10), rank=4).network.conv
+    layer: Any = rewrite(dense, "svd", alone(10), rank=4).network.conv
     weight = dense.conv.weight[:, :, 0, 0]
     made = layer[1].weight[:, :, 0, 0] @ layer[0].weight[:, :, 0, 0]
     lost = torch.linalg.svdvals(weight)[4:].square().sum()

@@ -81,6 +81,7 @@ def test_published_kept_weights(compression: float, published: int) -> None:
     assert kept_count(10**-compression, weights) == published
 
 
+@pytest.mark.slow
 def test_published_layer_densities() -> None:
     network = BACKBONES.get("vgg16_bn_synflow").network()
     masks_found = SynFlow(network, prunable(network), Context()).masks(0.1, 100, "global")
@@ -104,7 +105,7 @@ def test_layer_scope_keeps_the_same_share_everywhere() -> None:
 
 def test_the_recipe_is_small_and_exact() -> None:
     torch.manual_seed(0)
-    layers = {"a": nn.Conv2d(64, 128, 3), "b": nn.Linear(13, 7)}
+    layers: dict[str, nn.Conv2d | nn.Linear] = {"a": nn.Conv2d(64, 128, 3), "b": nn.Linear(13, 7)}
     found = {name: torch.rand(layer.weight.shape) < 0.1 for name, layer in layers.items()}
     packed = pack(found)
     assert sum(map(len, packed.values())) < 0.1 * sum(mask.numel() for mask in found.values())

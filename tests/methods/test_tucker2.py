@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 import torch
 from hypothesis import given, settings
@@ -22,7 +24,7 @@ def test_reference_counts(channels: int, rank: int, params: int) -> None:
     side=st.integers(4, 9),
 )
 def test_equation(ci: int, co: int, ratio: float, stride: int, side: int) -> None:
-    network = rewrite(single(ci, co, 3, stride), "tucker2", alone(ci), ratio=ratio).network
+    network: Any = rewrite(single(ci, co, 3, stride), "tucker2", alone(ci), ratio=ratio).network
     r1, r2 = network.conv.ranks
     assert (r1, r2) == (max(1, round(ratio * ci)), max(1, round(ratio * co)))
     out = -(-side // stride)
@@ -32,7 +34,7 @@ def test_equation(ci: int, co: int, ratio: float, stride: int, side: int) -> Non
 
 
 def test_bases_are_orthonormal_and_the_core_is_the_projection() -> None:
-    layer = rewrite(single(8, 12, 3), "tucker2", alone(8), ratio=0.5).network.conv
+    layer: Any = rewrite(single(8, 12, 3), "tucker2", alone(8), ratio=0.5).network.conv
     inner, outer = layer[0].weight[:, :, 0, 0], layer[2].weight[:, :, 0, 0]
     torch.testing.assert_close(inner @ inner.T, torch.eye(4), atol=1e-5, rtol=0)
     torch.testing.assert_close(outer.T @ outer, torch.eye(6), atol=1e-5, rtol=0)

@@ -1,5 +1,7 @@
 """OSNet x1.0 against the paper's counts and the authors' library, to the last digit."""
 
+from typing import Any
+
 import pytest
 import torch
 from torch import nn
@@ -53,7 +55,7 @@ def test_one_gate_weighs_all_streams() -> None:
 
 
 def test_a_closed_gate_leaves_the_shortcut() -> None:
-    block = OmniScaleBlock(64, 64).eval()
+    block: Any = OmniScaleBlock(64, 64).eval()
     nn.init.zeros_(block.gate.excite.weight)
     nn.init.constant_(block.gate.excite.bias, -1e4)
     x = torch.randn(1, 64, 8, 8)

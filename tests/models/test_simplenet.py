@@ -1,5 +1,7 @@
 """SimpleNet against the counts of its definition."""
 
+from typing import Any
+
 import pytest
 import torch
 from torch import nn
@@ -28,7 +30,7 @@ def test_thirteen_convolutions_two_of_them_pointwise_at_their_places(network: nn
     assert all(c.bias is not None for c in convs)
 
 
-def test_global_maximum_decides(network: nn.Module) -> None:
+def test_global_maximum_decides(network: Any) -> None:
     """The features are pooled by their maximum, not by their mean."""
     maps: list[torch.Tensor] = []
     handle = network.features.register_forward_hook(lambda _m, _i, out: maps.append(out))

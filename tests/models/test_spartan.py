@@ -1,5 +1,7 @@
 """SpaRTAN: its mixers by hand; parameters and MACs of T are rows of the published figures."""
 
+from typing import Any
+
 import pytest
 import torch
 from torch import Tensor, nn
@@ -57,7 +59,8 @@ def test_the_strongest_channel_is_added_to_all_others() -> None:
     mixer = WaveMixer(8, 2, grouped=True).eval()
     seen: list[Tensor] = []
     mixer.conv.register_forward_hook(lambda _m, inputs, _o: seen.append(inputs[0]))
-    for conv, bias in ((mixer.phase, 100.0), (mixer.amplitude, 3.0)):  # gelu(100) is 100
+    convs: tuple[tuple[Any, float], ...] = ((mixer.phase, 100.0), (mixer.amplitude, 3.0))  # gelu(100) is 100
+    for conv, bias in convs:
         nn.init.zeros_(conv.weight)
         nn.init.zeros_(conv.bias)
         conv.bias.data[5] = bias

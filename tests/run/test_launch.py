@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import selectors
 import subprocess
 import sys
 import time
@@ -111,7 +112,7 @@ def test_an_interrupted_wait_ends_the_worker(tmp_path: Path, monkeypatch: pytest
     def interrupt(*_: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(launch.selectors.DefaultSelector, "select", interrupt)
+    monkeypatch.setattr(selectors.DefaultSelector, "select", interrupt)
     with pytest.raises(KeyboardInterrupt):
         run_worker(shell(f"echo $$ > {tmp_path}/pid; sleep 600"), JOB, 60)
     assert not (tmp_path / "pid").exists() or gone(int((tmp_path / "pid").read_text()))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from collections import Counter
 
 from hypothesis import given
@@ -23,7 +24,17 @@ def test_a_round_visits_every_case_once(items: list[str], seed: int, number: int
 
 @given(many, seeds, rounds)
 def test_the_order_depends_on_seed_and_round_alone(items: list[str], seed: int, number: int) -> None:
-    assert round_order(items, seed, number) == round_order(items, seed, number)
+    """Not on what is visited, and not on the random numbers that others draw."""
+    random.seed(number)
+    places = round_order(range(len(items)), seed, number)
+    random.seed(number + 1)
+    assert round_order(items, seed, number) == [items[place] for place in places]
+
+
+def test_an_order_leaves_the_common_random_numbers_alone() -> None:
+    before = random.getstate()
+    round_order(range(20), 1, 0)
+    assert random.getstate() == before
 
 
 def test_rounds_differ() -> None:

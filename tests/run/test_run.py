@@ -407,6 +407,7 @@ def story(tmp_path_factory: pytest.TempPathFactory) -> Story:
     return Story(plan, first.returncode, err, interrupted, killed, ended, read(), finish())
 
 
+@pytest.mark.slow
 def test_an_interrupted_run_ends_with_130_and_a_readable_file(story: Story) -> None:
     assert story.code == 130, story.err
     assert "Traceback" not in story.err
@@ -415,11 +416,13 @@ def test_an_interrupted_run_ends_with_130_and_a_readable_file(story: Story) -> N
     assert story.interrupted.ends[-1].status == "interrupted"
 
 
+@pytest.mark.slow
 def test_a_killed_run_leaves_a_readable_file(story: Story) -> None:
     assert len(story.interrupted.trials) < len(story.killed.trials) < 8
     assert not story.killed.complete
 
 
+@pytest.mark.slow
 def test_a_resumed_run_has_each_trial_exactly_once(story: Story) -> None:
     assert story.ended.returncode == 0, story.ended.stderr
     assert visits(story.whole.trials) == everything(story.plan)
@@ -428,12 +431,14 @@ def test_a_resumed_run_has_each_trial_exactly_once(story: Story) -> None:
     assert len({t.run for t in story.whole.trials}) == 1
 
 
+@pytest.mark.slow
 def test_a_complete_run_cannot_be_resumed(story: Story) -> None:
     assert story.again.returncode == 2
     assert story.again.stderr.startswith("bench: --resume: ")
     assert len(story.again.stderr.splitlines()) == 1
 
 
+@pytest.mark.slow
 def test_trials_of_one_case_agree_across_all_processes(story: Story) -> None:
     frame = make_frame([story.whole])
     assert list(frame["same_output"]) == [True, True]

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import copy
+import json
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -30,16 +32,17 @@ class TinyNet(nn.Module):
         x = torch.relu(self.stem(x))
         x = torch.relu(self.same(x))
         x = torch.relu(self.wide(x))
-        return self.fc(torch.relu(self.point(x)).mean((2, 3)))  # type: ignore[no-any-return]
+        out: Tensor = self.fc(torch.relu(self.point(x)).mean((2, 3)))
+        return out
 
 
-def tiny(bias: bool = False, seed: int = 0) -> nn.Module:
+def tiny(bias: bool = False, seed: int = 0) -> TinyNet:
     """The tiny network with weights from that seed."""
     torch.manual_seed(seed)
     return TinyNet(bias).eval()
 
 
-def single(ci: int, co: int, k: int, stride: int = 1, seed: int = 0) -> nn.Module:
+def single(ci: int, co: int, k: int, stride: int = 1, seed: int = 0) -> SingleLayer:
     """One convolution as a network."""
     torch.manual_seed(seed)
     return SingleLayer(ci, co, k, stride).eval()
@@ -50,9 +53,16 @@ def alone(ci: int, hw: int = 8, recipe: object = None) -> Context:
     return Context(input=(ci, hw, hw), keep_first=False, recipe=recipe)
 
 
-def rewrite(network: nn.Module, name: str, context: Context | None = None, **knobs: object) -> Rewritten:
+def rewrite(network: nn.Module, name: str, context: Context | None = None, **knobs: Any) -> Rewritten:
     """The method on a copy of the network."""
     return METHODS.get(name).rewrite(copy.deepcopy(network), context or Context(input=TINY), knobs)
+
+
+def prepared(name: str, network: nn.Module, context: Context, **knobs: Any) -> Any:
+    """The method's recipe for the network, as it comes back from a record."""
+    prepare = METHODS.get(name).prepare
+    assert prepare is not None
+    return json.loads(json.dumps(prepare(network, context, **knobs)))
 
 
 def left(rewritten: Rewritten) -> dict[str, str]:

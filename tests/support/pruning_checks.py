@@ -96,8 +96,8 @@ def _check_recipe(name: str, dense: nn.Module, with_recipe: nn.Module, knobs: Ma
     without = METHODS.get(name).rewrite(copy.deepcopy(dense), CONTEXT, knobs).network
     for layer, mask in masks(with_recipe).items():
         assert torch.equal(mask, masks(without)[layer])
-        weight = with_recipe.get_submodule(layer).weight
-        assert torch.equal(weight, dense.get_submodule(layer).weight * mask)
+        weight = with_recipe.get_parameter(f"{layer}.weight")
+        assert torch.equal(weight, dense.get_parameter(f"{layer}.weight") * mask)
 
 
 def _check_gradients(network: nn.Module) -> None:
@@ -107,7 +107,7 @@ def _check_gradients(network: nn.Module) -> None:
     the network a dead ReLU may stop it.
     """
     for name, mask in masks(network).items():
-        layer = network.get_submodule(name)
+        layer: Any = network.get_submodule(name)
         side = 4 * layer.kernel_size[0] if isinstance(layer, nn.Conv2d) else 0
         x = torch.ones(1, layer.in_channels, side, side) if side else torch.ones(1, layer.in_features)
         layer.zero_grad()
@@ -131,4 +131,4 @@ def _check_copies(network: nn.Module, name: str, knobs: Mapping[str, Any]) -> No
         trained = tiny(seed=1).state_dict()
         twin.load_state_dict(trained)  # a checkpoint of the dense network: masked weights stay zero
         for layer, mask in masks(twin).items():
-            assert not bool(twin.get_submodule(layer).weight[~mask].any())
+            assert not bool(twin.get_parameter(f"{layer}.weight")[~mask].any())

@@ -86,7 +86,12 @@ def test_all_share_one_run_of_the_suite(found: list[dict[str, Any]]) -> None:
 
 
 def row(status: str = "ok", error: str = "", **values: float) -> cases.Row:
-    return {**dict.fromkeys(cases.COLUMNS, math.nan), **values, "status": status, "error": error}
+    return {**full(math.nan), **values, "status": status, "error": error}
+
+
+def full(value: float) -> dict[str, Any]:
+    """Every column with that value."""
+    return dict.fromkeys(cases.COLUMNS, value)
 
 
 def ask(name: str, rows: cases.Rows, case: str) -> float:
@@ -97,8 +102,8 @@ def ask(name: str, rows: cases.Rows, case: str) -> float:
 
 @pytest.mark.parametrize("name", METRICS)
 def test_each_metric_reads_its_own_column(name: str) -> None:
-    values = {column: 10.0 + number for number, column in enumerate(cases.COLUMNS)}
-    rows = {DENSE: row(**dict.fromkeys(cases.COLUMNS, 1.0)), PSCONV: row(**values)}
+    values: dict[str, Any] = {column: 10.0 + number for number, column in enumerate(cases.COLUMNS)}
+    rows = {DENSE: row(**full(1.0)), PSCONV: row(**values)}
     assert ask(name, rows, PSCONV) == values[METRICS[name][0]]
 
 

@@ -2,24 +2,25 @@
 
 from __future__ import annotations
 
-import json
+from typing import Any
 
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from method_checks import TINY, alone, counts, left, rewrite, single, sound, tiny
+from method_checks import TINY, alone, counts, left, prepared, rewrite, single, sound, tiny
 from torch import nn
 
 from bench.errors import InputError
-from bench.methods import METHODS, Context
+from bench.methods import Context
 from bench.methods.parts.low_rank import RankRule, enough, split, squared_singular_values
+from bench.models.layer import SingleLayer
 from bench.plan.knobs import check_call
 
 METHOD_NAMES = ("tucker2", "spatial_svd", "cp", "svd")
 
 
-def layer_of(name: str, ci: int, co: int, stride: int = 1, seed: int = 0) -> nn.Module:
+def layer_of(name: str, ci: int, co: int, stride: int = 1, seed: int = 0) -> SingleLayer:
     return single(ci, co, 1 if name == "svd" else 3, stride, seed)
 
 
@@ -88,7 +89,7 @@ def test_the_error_falls_as_the_rank_grows(name: str) -> None:
 def test_a_recipe_survives_json_and_gives_the_same_network(name: str) -> None:
     dense = layer_of(name, 24, 24)
     knobs = {"energy": 0.3}
-    recipe = json.loads(json.dumps(METHODS.get(name).prepare(dense, alone(24), **knobs)))
+    recipe = prepared(name, dense, alone(24), **knobs)
     assert set(recipe) == {"conv"}
     with_recipe = rewrite(dense, name, alone(24, recipe=recipe), **knobs)
     without = rewrite(dense, name, alone(24), **knobs)
@@ -107,7 +108,7 @@ def test_what_the_recipe_does_not_name_is_left(name: str) -> None:
 def test_energy_keeps_what_it_says(name: str) -> None:
     dense = layer_of(name, 24, 24)
     weight = dense.conv.weight.detach()
-    layer = rewrite(dense, name, alone(24), energy=0.3).network.conv
+    layer: Any = rewrite(dense, name, alone(24), energy=0.3).network.conv
     kernel = weight.shape[2]
     # The weight that the factors make is their response to single pixels.
     pixels = torch.zeros(24, 24, 2 * kernel - 1, 2 * kernel - 1)

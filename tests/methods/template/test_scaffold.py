@@ -10,6 +10,7 @@ from bench.errors import InputError
 from bench.methods.template.scaffold import TEMPLATES, write_method
 
 
+@pytest.mark.slow
 def test_the_generated_test_passes(tmp_path: Path) -> None:
     method, test = write_method("my_conv", tmp_path)
     assert "class MyConv2d(" in method.read_text()
@@ -23,6 +24,7 @@ def test_the_generated_test_passes(tmp_path: Path) -> None:
     assert "10 passed" in answer.stdout
 
 
+@pytest.mark.slow
 def test_the_generated_test_can_fail(tmp_path: Path) -> None:
     method, test = write_method("my_conv", tmp_path)
     broken = method.read_text().replace("rank * self.widen.out_channels", "self.widen.out_channels")
