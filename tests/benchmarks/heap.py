@@ -15,6 +15,7 @@ from bench.case import DENSE, Case, MethodCall
 from bench.plan.suite import Measure
 from bench.plan.targets import TARGETS
 from bench.run.launch import run_worker
+from bench.worker.protocol import Job, Measured
 
 ROUNDS = 12
 CASES = (Case("resnet56", DENSE), Case("resnet56", (MethodCall("magnitude", {"density": 0.13}),)))
@@ -26,15 +27,10 @@ def main() -> None:
     medians: dict[tuple[str, str], list[float]] = {(case.method, heap): [] for case, heap in arms}
     for _ in range(ROUNDS):
         for case, heap in coin.sample(arms, len(arms)):
-            job = {
-                "case": case.as_dict(),
-                "device": "cpu",
-                "recipes": [None],
-                "protocol": Measure().protocol(),
-                "heap": heap,
-            }
-            answer = run_worker(TARGETS.get("cpu"), job, 120)
-            medians[case.method, heap].append(stats.trial_median(answer["latency"]["samples"]))
+            job = Job(case, recipes=(None,), protocol=Measure().protocol(), heap=heap)
+            answer = run_worker(TARGETS.get("cpu"), job, 120, Measured)
+            assert answer.latency is not None, answer.error
+            medians[case.method, heap].append(stats.trial_median(answer.latency.samples))
     for (method, heap), found in medians.items():
         spread = statistics.stdev(math.log(m) for m in found)
         print(f"{method:<24} heap {heap:<8} {1e3 * min(found):.2f} to {1e3 * max(found):.2f} ms, ", end="")

@@ -14,8 +14,8 @@ from collections.abc import Callable
 import torch
 
 from bench.models import BACKBONES
+from bench.worker.cores import pin
 from bench.worker.latency import CpuStopwatch, LatencyProtocol, measure
-from bench.worker.trial import pin
 
 Call = Callable[[], object]
 

@@ -15,6 +15,7 @@ from bench.plan.plan import make_plan
 from bench.plan.suite import Measure, load_suite
 from bench.plan.targets import TARGETS
 from bench.run.launch import run_worker
+from bench.worker.protocol import Job, Measured
 
 NOT_OURS = ("import torch", "build", "method", "sample")
 TRIALS = 15
@@ -31,18 +32,13 @@ seeds: [%s]
 
 def trial_overhead() -> list[float]:
     """Seconds per trial from launch to answer, less import torch, building and sampling."""
-    job = {
-        "case": Case("resnet20", DENSE).as_dict(),
-        "device": "cpu",
-        "recipes": [None],
-        "protocol": Measure().protocol(),
-    }
+    job = Job(Case("resnet20", DENSE), recipes=(None,), protocol=Measure().protocol())
     found = []
     for _ in range(TRIALS):
         start = time.perf_counter()
-        answer = run_worker(TARGETS.get("cpu"), job, 120)
+        answer = run_worker(TARGETS.get("cpu"), job, 120, Measured)
         wall = time.perf_counter() - start
-        found.append(wall - sum(answer["stages"][stage] for stage in NOT_OURS))
+        found.append(wall - sum(answer.stages[stage] for stage in NOT_OURS))
     return found
 
 

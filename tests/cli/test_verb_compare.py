@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from made_trials import CSR_CASE, DENSE_CASE, made_results, made_trial
 
+from bench.analysis.records import Record
 from bench.analysis.store import Store
 from bench.case import Case
 
@@ -35,7 +36,8 @@ def write(file: Path, seconds: Seconds) -> Path:
     ]
     made = made_results([case for case, _ in seconds], trials)
     with Store(file) as store:
-        for record in (made.start, *made.counts.values(), *made.trials):
+        records: list[Record] = [made.start, *made.counts.values(), *made.trials]
+        for record in records:
             store.append(record)
     return file
 

@@ -17,6 +17,7 @@ from bench.analysis.records import RunEnd
 from bench.analysis.store import Store, read_results
 from bench.errors import InputError
 from bench.run import run as runs
+from bench.run.session import Outcome
 
 MEASURE = (
     "measure: {rounds: 1, min_samples: 3, min_seconds: 0.001, max_seconds: 0.05, warmup_max_seconds: 0.01}\n"
@@ -98,11 +99,11 @@ def test_a_wrong_resolution_is_code_2(bench: Callable[..., Any], tmp_path: Path,
 def quick_run(monkeypatch: pytest.MonkeyPatch) -> None:
     """A run without a measurement: it begins, and it ends well."""
 
-    def execute(plan: Any, file: Path, start: Any, *_: Any, **__: Any) -> runs.Outcome:
+    def execute(plan: Any, file: Path, start: Any, *_: Any, **__: Any) -> Outcome:
         with Store(file) as store:
             store.append(start)
             store.append(RunEnd(start.run, "complete", "2026"))
-        return runs.Outcome(file)
+        return Outcome(file)
 
     monkeypatch.setattr(runs, "execute", execute)
 

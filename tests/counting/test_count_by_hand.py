@@ -164,7 +164,7 @@ def test_a_shared_layer_counts_its_parameters_once_and_its_macs_twice() -> None:
     counts = count(Repeated(), torch.randn(1, 3, 4, 4))
     assert four(counts) == (84, 84, 2 * 16 * 81, 2 * 16 * 81)
     assert counts.weight_bytes == 4 * 84
-    assert [row["params"] for row in counts.layers] == [84, 0]
+    assert [row.params for row in counts.layers] == [84, 0]
     assert agreed(counts)
 
 
@@ -204,7 +204,7 @@ def test_bug_a_convolution_counts_what_is_folded_into_its_batch(conv: nn.Module)
 def test_bug_a_layer_that_gets_its_input_by_name_is_counted() -> None:
     counts = count(Named(), torch.randn(1, 3, 4, 4))
     assert counts.macs == 16 * 12
-    assert counts.layers[0]["input"] == [3, 4, 4]
+    assert counts.layers[0].input == (3, 4, 4)
     assert agreed(counts)
 
 
@@ -284,7 +284,7 @@ def test_counts_are_plain_data() -> None:
     counts = count(Mixed(), torch.randn(1, 2, 5, 5))
     data = counts.as_dict()
     assert json.loads(json.dumps(data))["params"] == counts.params
-    assert [row["name"] for row in data["layers"]] == ["conv", "fc"]
+    assert [row.name for row in data["layers"]] == ["conv", "fc"]
     assert data["layers"][0] | {"kind": "", "name": ""} == {
         "name": "",
         "kind": "",

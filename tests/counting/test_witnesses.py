@@ -156,7 +156,7 @@ def test_bug_nothing_inside_a_layer_with_a_formula_counts_again(wrapped: bool) -
     network = nn.Sequential(Pair()) if wrapped else Pair()
     counts = count(network, torch.randn(1, 3, 8, 8))
     assert (counts.params, counts.macs) == (36, 64 * 36)
-    assert [row["kind"] for row in counts.layers] == ["Pair"]
+    assert [row.kind for row in counts.layers] == ["Pair"]
     assert counts.disagreements == ()
 
 

@@ -23,7 +23,7 @@ from bench.models import BACKBONES
 DATA = Path(__file__).parent.parent / "data"
 NETWORKS = {"resnet18 (CIFAR stem)": "resnet18", "vgg16 (CIFAR; conv bias; FC 512-10)": "vgg16_bn_bias"}
 COUNTS = [
-    (NETWORKS[row["network"]], variant, int(row["params"]))
+    (NETWORKS[row["network"]], variant, int(row.params))
     for row in csv.DictReader(
         line for line in (DATA / "counts.csv").read_text().splitlines() if not line.startswith("#")
     )
@@ -127,16 +127,14 @@ def test_published_resnet18_psc2_is_4_24_times_smaller() -> None:
 
 def test_published_vgg16_tiny_imagenet_psd1_p16_saves_5_8_times_and_83_3_percent() -> None:
     rows = counts_of("vgg16_bn_bias", "PSD1_P16", (3, 64, 64)).layers
-    convs = [row for row in rows if row["kind"] != "Linear"]
+    convs = [row for row in rows if row.kind != "Linear"]
     classifier = 2048 * 200  # the paper flattens 2×2×512 where this backbone averages
-    ratio = (sum(r["executed_macs"] for r in convs) + classifier) / (
-        sum(r["macs"] for r in convs) + classifier
-    )
+    ratio = (sum(r.executed_macs for r in convs) + classifier) / (sum(r.macs for r in convs) + classifier)
     value, tolerance = published("macs_ratio", "vgg16 (Tiny-ImageNet; FC 2048-200)", "PSD1_P16")
     assert ratio == pytest.approx(value, abs=tolerance)
 
-    biases = sum(r["output"][0] for r in convs)
-    kept = (sum(r["logical_params"] for r in convs) - biases) / (sum(r["params"] for r in convs) - biases)
+    biases = sum(r.output[0] for r in convs)
+    kept = (sum(r.logical_params for r in convs) - biases) / (sum(r.params for r in convs) - biases)
     value, tolerance = published(
         "params_reduction_percent", "vgg16 (Tiny-ImageNet; conv weights only)", "PSD1_P16"
     )

@@ -28,7 +28,7 @@ def test_score_is_the_derivative_by_a_gate_on_the_weight() -> None:
     step = 1e-6
     with torch.no_grad():
         for name, score in scores.items():
-            weights = precise.get_submodule(name).weight.view(-1)
+            weights = precise.get_parameter(f"{name}.weight").view(-1)
             slopes = []
             for at in range(0, weights.numel(), 7):
                 weight = weights[at].item()

@@ -124,7 +124,7 @@ def test_counts_csv_agrees_with_every_dense_row() -> None:
     assert len(rows) == 3
     for row in rows:
         counts = counted(networks[row["network"]])
-        assert (counts.params, counts.macs) == (int(row["params"]), int(row["macs"]))
+        assert (counts.params, counts.macs) == (int(row.params), int(row.macs))
 
 
 @pytest.mark.parametrize("name", BACKBONES.names())
@@ -229,8 +229,8 @@ def test_mobilenet_v2_has_torchvisions_weights_in_other_strides() -> None:
 
 @pytest.mark.parametrize(("name", "size"), [("mobilenet_v2", 4), ("mobilenet_v2_csr", 8)])
 def test_the_last_map_of_both_mobilenets(name: str, size: int) -> None:
-    rows = {row["name"]: row for row in counted(name).layers}
-    assert rows["head.0"]["output"] == [1280, size, size]
+    rows = {row.name: row for row in counted(name).layers}
+    assert rows["head.0"].output == (1280, size, size)
     assert ("blocks.0.expand.0" in rows) == (name == "mobilenet_v2_csr")
 
 

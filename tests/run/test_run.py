@@ -28,8 +28,8 @@ from bench.plan.suite import load_suite
 from bench.run import counting, rounds
 from bench.run import run as runs
 from bench.run.rounds import round_order
-from bench.run.run import Outcome, begin, execute, unfinished
-from bench.run.session import GIVE_UP_AFTER
+from bench.run.run import begin, execute, unfinished
+from bench.run.session import GIVE_UP_AFTER, Outcome
 from bench.worker.counter import Counted
 from bench.worker.protocol import Failure, Job, Measured
 

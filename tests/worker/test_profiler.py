@@ -13,7 +13,7 @@ import torch
 from bench.case import Case, MethodCall
 from bench.counting.protocols import HasSpans
 from bench.methods.csr_conv import CSRConv2d
-from bench.worker.profiler import CALL_SPAN, PARTS, SPAN, kernel_times, profile
+from bench.worker.profiler import CALL_SPAN, PARTS, SPAN, Event, kernel_times, profile
 from bench.worker.protocol import Job
 
 
@@ -22,11 +22,11 @@ class Happened:
     """An event as torch's profile has it, in microseconds."""
 
     name: str
-    cpu_parent: Happened | None
+    cpu_parent: Event | None
     self_cpu_time_total: float = 0.0
 
 
-def inside(name: str, own: float, outer: Happened | None) -> Happened:
+def inside(name: str, own: float, outer: Event | None) -> Happened:
     return Happened(name, outer, own)
 
 
@@ -41,7 +41,19 @@ def test_own_time_goes_to_the_part_that_did_the_work() -> None:
     relu = inside("aten::relu", 20, v)
     rest = [inside("aten::add", 40, v), relu, inside("aten::clamp_min", 40, relu)]
     outside = inside("aten::add", 1000, None)
-    events = [call, u, v, wrapper, first, empty, second, alone, *rest, inside("aten::cat", 90, call), outside]
+    events: list[Event] = [
+        call,
+        u,
+        v,
+        wrapper,
+        first,
+        empty,
+        second,
+        alone,
+        *rest,
+        inside("aten::cat", 90, call),
+        outside,
+    ]
     assert kernel_times(events, ("U", "V")) == [
         {"U convolutions": 180, "V convolutions": 150, "element-wise": 100, "split and concatenate": 90}
     ]
@@ -49,7 +61,7 @@ def test_own_time_goes_to_the_part_that_did_the_work() -> None:
 
 def test_every_call_is_counted_by_itself() -> None:
     calls = [inside(CALL_SPAN, 0, None), inside(CALL_SPAN, 0, None)]
-    events = [inside("aten::add", own, call) for own, call in zip((5, 7), calls, strict=True)]
+    events: list[Event] = [inside("aten::add", own, call) for own, call in zip((5, 7), calls, strict=True)]
     assert [call["element-wise"] for call in kernel_times(events, ())] == [5, 7]
 
 
