@@ -30,6 +30,7 @@ BAD = (
 )
 
 
+@pytest.mark.slow
 def test_a_run_is_measured_recorded_and_reported(bench: Callable[..., Any], tmp_path: Path) -> None:
     (tmp_path / "s.yaml").write_text(GOOD)
     said = bench("run", "s.yaml", "--json", "--seed", "3")

@@ -134,6 +134,7 @@ def test_an_unknown_case_is_an_error() -> None:
         ask("Counts.track_stored_params", {DENSE: row()}, PSCONV)
 
 
+@pytest.mark.slow
 def test_measuring_fills_every_column(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(bench.run.lock, "default_path", lambda: tmp_path / "lock")
     plan = make_plan(load_suite(cases.SUITE), rounds=1, only="layer/64-64-k3/csr_conv", quick=True)
