@@ -41,10 +41,10 @@ def worktrees(repository: Path, commits: dict[str, str]) -> Iterator[tuple[Arm, 
         try:
             for name, commit in commits.items():
                 path = Path(folder) / name
+                arms.append(Arm(name, path))  # before it is there: a request to end may come meanwhile
                 answer = _git(repository, "worktree", "add", "--detach", "--quiet", str(path), commit)
                 if answer.returncode:
                     raise InputError(f"cannot check out {commit[:12]}: {answer.stderr.strip()}")
-                arms.append(Arm(name, path))
             yield tuple(arms)
         finally:
             for arm in arms:

@@ -105,7 +105,7 @@ def self_test(
     common = sorted(a.keys() & b.keys())
     if len(common) < ROUNDS:
         errors = [t.error.first_line() for t in trials if t.error]
-        reason = errors[0] if errors else "no error was given"
+        reason = errors[0] if errors else "the others lay too far off on a busy host"
         raise NothingMeasuredError(f"only {len(common)} of {pairs} pairs could be measured: {reason}")
     logs = [stats.log_ratio(a[r], b[r]) for r in common]
     return judge(logs, pairs, seed, _marks(trials)), trials

@@ -284,12 +284,12 @@ def test_counts_are_plain_data() -> None:
     counts = count(Mixed(), torch.randn(1, 2, 5, 5))
     data = counts.as_dict()
     assert json.loads(json.dumps(data))["params"] == counts.params
-    assert [row.name for row in data["layers"]] == ["conv", "fc"]
+    assert [row["name"] for row in data["layers"]] == ["conv", "fc"]
     assert data["layers"][0] | {"kind": "", "name": ""} == {
         "name": "",
         "kind": "",
-        "input": [2, 5, 5],
-        "output": [4, 5, 5],
+        "input": (2, 5, 5),
+        "output": (4, 5, 5),
         "params": 76,
         "logical_params": 76,
         "macs": 1800,

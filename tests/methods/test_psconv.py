@@ -23,7 +23,7 @@ from bench.models import BACKBONES
 DATA = Path(__file__).parent.parent / "data"
 NETWORKS = {"resnet18 (CIFAR stem)": "resnet18", "vgg16 (CIFAR; conv bias; FC 512-10)": "vgg16_bn_bias"}
 COUNTS = [
-    (NETWORKS[row["network"]], variant, int(row.params))
+    (NETWORKS[row["network"]], variant, int(row["params"]))
     for row in csv.DictReader(
         line for line in (DATA / "counts.csv").read_text().splitlines() if not line.startswith("#")
     )

@@ -124,7 +124,7 @@ def test_counts_csv_agrees_with_every_dense_row() -> None:
     assert len(rows) == 3
     for row in rows:
         counts = counted(networks[row["network"]])
-        assert (counts.params, counts.macs) == (int(row.params), int(row.macs))
+        assert (counts.params, counts.macs) == (int(row["params"]), int(row["macs"]))
 
 
 @pytest.mark.parametrize("name", BACKBONES.names())
