@@ -40,6 +40,9 @@ class Silent:
     def counting(self, done: int, total: int) -> None:
         """Counted, and not told."""
 
+    def probing(self, done: int, total: int) -> None:
+        """Probed, and not told."""
+
     def trial(self, done: int, total: int, trial: Trial | None) -> None:
         """Measured, and not told."""
 

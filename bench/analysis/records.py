@@ -15,8 +15,10 @@ from bench.worker.protocol import Json as Json
 
 Kind = TypeVar("Kind")
 
-SCHEMA = 1
-"""Format of the lines. 1: the first."""
+SCHEMA = 2
+"""Format of the lines. 1: the first. 2: cases take turns, and the turns are kept raw; probes."""
+
+READABLE = (1, 2)
 
 
 @dataclass(frozen=True)
@@ -90,7 +92,9 @@ class CountRecord:
 class Trial(Measured):
     """One process, one case: raw samples and all that was seen around them; or why it failed.
 
-    ``arm`` tells two revisions apart where one run measures both.
+    ``arm`` tells two revisions apart where one run measures both. ``sitting``: what took turns with it has
+    the same one; "" for a trial that had its process and its time to itself. ``seating``: ``together`` in
+    one process with the others, ``apart`` in one of its own, "" alone. ``note``: why it is not as usual.
     """
 
     run: str
@@ -101,7 +105,22 @@ class Trial(Measured):
     started: str
     wall_seconds: float
     arm: str = ""
+    sitting: str = ""
+    seating: str = ""
+    seats: int = 1
+    note: str = ""
     kind: str = field(default="trial", init=False)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Probe(Measured):
+    """A process of one case's own that was asked for memory and output, and for no time."""
+
+    run: str
+    case: str
+    status: str
+    arm: str = ""
+    kind: str = field(default="probe", init=False)
 
 
 @dataclass(frozen=True)
@@ -114,9 +133,15 @@ class RunEnd:
     kind: str = field(default="end", init=False)
 
 
-Record = RunStart | CountRecord | Trial | RunEnd
+Record = RunStart | CountRecord | Trial | Probe | RunEnd
 
-_KINDS: dict[str, type[Any]] = {"run": RunStart, "count": CountRecord, "trial": Trial, "end": RunEnd}
+_KINDS: dict[str, type[Any]] = {
+    "run": RunStart,
+    "count": CountRecord,
+    "trial": Trial,
+    "probe": Probe,
+    "end": RunEnd,
+}
 
 
 def to_line(record: Record) -> Json:
@@ -130,7 +155,7 @@ def from_line(line: Mapping[str, Any]) -> Record:
     Raises ValueError for another schema, a line that is no record, and a value of the wrong type.
     """
     schema = line.get("schema")
-    if schema != SCHEMA:
+    if schema not in READABLE or isinstance(schema, bool):
         newer = isinstance(schema, int) and schema > SCHEMA
         mend = "; update csr-bench to read it" if newer else ""
         raise ValueError(f"schema {schema!r}, this csr-bench reads schema {SCHEMA}{mend}")
@@ -143,12 +168,12 @@ def from_line(line: Mapping[str, Any]) -> Record:
             record.planned()
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise ValueError(f"cases: {type(error).__name__}: {error}") from None
-    if isinstance(record, Trial):
+    if isinstance(record, Trial | Probe):
         _check_host(record)
     return record
 
 
-def _check_host(trial: Trial) -> None:
+def _check_host(trial: Trial | Probe) -> None:
     """Raises ValueError for a fingerprint or conditions that no worker would write."""
     if trial.host is not None and not isinstance(trial.host.get("id"), str):
         raise ValueError("host.id: a fingerprint has the digest of its facts")

@@ -6,13 +6,10 @@ import math
 import re
 from collections.abc import Mapping, Sequence
 
-from bench.analysis import stats
-from bench.analysis.stats import Interval
+from bench.analysis.sequential import decide, looks
+from bench.analysis.verdict import CANNOT_TELL
 from bench.case import Case
 from bench.errors import InputError
-
-Medians = Mapping[str, Mapping[str, Mapping[int, float]]]
-"""Arm -> case id -> round -> median latency; a run of one revision has the arm ``""``."""
 
 
 def parse_percent(text: str) -> float:
@@ -24,39 +21,22 @@ def parse_percent(text: str) -> float:
     return value
 
 
-def unresolved(cases: Sequence[Case], medians: Medians, resolution: float) -> set[str]:
+def undecided(
+    cases: Sequence[Case],
+    logs: Mapping[str, Sequence[float]],
+    resolution: float,
+    min_rounds: int,
+    max_rounds: int,
+) -> set[str]:
     """Ids of the cases that need more rounds, with the baselines they are compared to.
 
-    With two arms a case is resolved when half the interval of its ratio between them is at most
-    ``resolution`` on the log scale; with one, when that holds for its ratio to its baseline, or, without a
-    baseline among the cases, for its own latency.
+    ``logs``: case id -> log ratios by round, of every case that is compared with something. Those whose
+    verdict is still "cannot tell" go on.
     """
-    arms = list(medians)
-    if len(arms) == 2:
-        base, head = (medians[arm] for arm in arms)
-        return {c.id for c in cases if _wide(_ratio(base.get(c.id), head.get(c.id)), resolution)}
-    (known,) = medians.values()
     ids = {case.id for case in cases}
-    compared_to = {case.baseline().id for case in cases if case.baseline().id != case.id}
+    found = decide(logs, resolution, looks(min_rounds, max_rounds))
     wanted: set[str] = set()
     for case in cases:
-        baseline = case.baseline().id
-        if case.id == baseline and case.id in compared_to:
-            continue  # a baseline goes on for the sake of those compared to it
-        if baseline in ids and baseline != case.id:
-            interval = _ratio(known.get(baseline), known.get(case.id))
-        else:
-            interval = stats.estimate(list(known.get(case.id, {}).values()))
-        if _wide(interval, resolution):
-            wanted |= {case.id, baseline} & ids
+        if case.id in found and found[case.id].verdict == CANNOT_TELL:
+            wanted |= {case.id, case.baseline().id} & ids
     return wanted
-
-
-def _ratio(base: Mapping[int, float] | None, other: Mapping[int, float] | None) -> Interval:
-    if not base or not other or not base.keys() & other.keys():
-        return stats.estimate([])
-    return stats.ratio(base, other)
-
-
-def _wide(interval: Interval, resolution: float) -> bool:
-    return not interval.known or interval.half_width > math.log1p(resolution)

@@ -12,7 +12,7 @@ from io import FileIO
 from pathlib import Path
 from types import TracebackType
 
-from bench.analysis.records import CountRecord, Record, RunEnd, RunStart, Trial, from_line, to_line
+from bench.analysis.records import CountRecord, Probe, Record, RunEnd, RunStart, Trial, from_line, to_line
 from bench.errors import InputError
 
 
@@ -25,6 +25,7 @@ class Results:
     counts: dict[tuple[str, str], CountRecord] = field(default_factory=dict)
     trials: list[Trial] = field(default_factory=list)
     ends: list[RunEnd] = field(default_factory=list)
+    probes: list[Probe] = field(default_factory=list)
 
     @property
     def complete(self) -> bool:
@@ -100,6 +101,7 @@ def read_results(file: Path) -> Results:
     counts: dict[tuple[str, str], CountRecord] = {}
     trials: list[Trial] = []
     ends: list[RunEnd] = []
+    probes: list[Probe] = []
     torn: list[int] = []
     for number, line in _lines(file):
         try:
@@ -119,6 +121,8 @@ def read_results(file: Path) -> Results:
             counts[record.key] = record
         elif isinstance(record, Trial):
             trials.append(record)
+        elif isinstance(record, Probe):
+            probes.append(record)
         else:
             ends.append(record)
     if start is None:
@@ -126,7 +130,7 @@ def read_results(file: Path) -> Results:
     if torn:
         where = ", ".join(map(str, torn[:5]))
         warnings.warn(f"{file}: line {where} is cut off and was left out", stacklevel=2)
-    return Results(file, start, counts, trials, ends)
+    return Results(file, start, counts, trials, ends, probes)
 
 
 def list_results(folder: Path) -> Iterator[Path]:

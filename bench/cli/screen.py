@@ -145,6 +145,10 @@ class RunProgress:
         """Shows how many networks are counted."""
         self.show("counting networks", done, total)
 
+    def probing(self, done: int, total: int) -> None:
+        """Shows how many cases were asked for their memory."""
+        self.show("reading memory", done, total)
+
     def trial(self, done: int, total: int, trial: Trial | None) -> None:
         """Shows how many trials are done, and names those that failed."""
         self.show("measuring trials", done, total)

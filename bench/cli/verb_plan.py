@@ -40,7 +40,7 @@ def plan(
     for solved in planned.solved:
         say(f"solved: {solved.in_words()}", err=True)
     say(
-        f"{len(planned.cases)} cases, {planned.measure.rounds} rounds, {planned.trials} trials, "
+        f"{len(planned.cases)} cases, {planned.measure.planned_rounds} rounds, {planned.trials} trials, "
         f"about {duration(planned.estimated_seconds)}",
         err=True,
     )

@@ -107,7 +107,7 @@ def run(
 def _announce(plan: Plan) -> None:
     """What will be done, before anything is."""
     say(
-        f"{plan.suite}: {len(plan.cases)} cases, {plan.measure.rounds} rounds, {plan.trials} trials, "
+        f"{plan.suite}: {len(plan.cases)} cases, {plan.measure.planned_rounds} rounds, {plan.trials} trials, "
         f"about {duration(plan.estimated_seconds)}",
         err=True,
     )

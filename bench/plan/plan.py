@@ -50,7 +50,7 @@ class Plan:
     @property
     def trials(self) -> int:
         """Processes that will be timed."""
-        return len(self.cases) * self.measure.rounds
+        return len(self.cases) * self.measure.planned_rounds
 
     @property
     def networks(self) -> int:
@@ -83,7 +83,7 @@ class Plan:
             "suite": self.suite,
             "cases": [case.id for case in self.cases],
             "networks": self.networks,
-            "rounds": self.measure.rounds,
+            "rounds": self.measure.planned_rounds,
             "trials": self.trials,
             "estimated_seconds": round(self.estimated_seconds, 1),
             "solved": [solved.as_dict() for solved in self.solved],

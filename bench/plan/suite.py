@@ -23,12 +23,25 @@ Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9_.-]+$", max_length=100)]
 """Becomes part of a file's name, which has at most 255 bytes."""
 
 
+PASSES = 8
+"""Turns of each case in a round: see bench.run.turns."""
+
+
 class Measure(BaseModel):
     """How each case is measured. Times are in seconds."""
 
     model_config = ConfigDict(extra="forbid", strict=True)
 
-    rounds: Annotated[int, Field(ge=1, le=1000, description="trials per case, each in a fresh process")] = 5
+    rounds: Annotated[
+        int | None,
+        Field(ge=1, le=1000, description="a fixed number of rounds, whatever is known after them"),
+    ] = None
+    min_rounds: Annotated[int, Field(ge=2, le=1000, description="rounds before any verdict")] = 5
+    seating: Annotated[
+        Literal["together", "apart"],
+        Field(description="together: a baseline and its methods share a process; apart: one process each"),
+    ] = "together"
+    passes: Annotated[int, Field(ge=1, le=1000, description="turns of each case in a round")] = PASSES
     min_samples: Annotated[int, Field(ge=3, description="samples that a trial takes at least")] = 64
     min_seconds: Annotated[Seconds, Field(description="time that a trial samples at least")] = 0.25
     max_seconds: Annotated[Seconds, Field(description="time after which a trial stops sampling")] = 2.0
@@ -44,16 +57,22 @@ class Measure(BaseModel):
         ),
     ] = "kept"
     resolution: Annotated[
-        float | None,
-        Field(gt=0, lt=1, description="go on until each ratio to dense is known that well: 0.02 is 2 %"),
-    ] = None
-    max_rounds: Annotated[int, Field(ge=1, le=1000, description="rounds that a resolution may take")] = 30
+        float, Field(gt=0, lt=1, description="differences up to this are called the same: 0.01 is 1 %")
+    ] = 0.01
+    max_rounds: Annotated[
+        int, Field(ge=1, le=1000, description="rounds after which a verdict is no longer waited for")
+    ] = 30
 
     @model_validator(mode="after")
     def _minimum_below_maximum(self) -> Measure:
         if self.min_seconds > self.max_seconds:
             raise ValueError(f"min_seconds {self.min_seconds:g} is above max_seconds {self.max_seconds:g}")
         return self
+
+    @property
+    def planned_rounds(self) -> int:
+        """Rounds of every case: those asked for, or those before the first verdict."""
+        return min(self.min_rounds, self.max_rounds) if self.rounds is None else self.rounds
 
     def protocol(self) -> dict[str, float]:
         """What the measuring process needs of it."""
@@ -64,7 +83,8 @@ class Measure(BaseModel):
         """The same with two rounds and a fifth of the sampling time: for a first look, not for a claim."""
         return self.model_copy(
             update={
-                "rounds": min(self.rounds, 2),
+                "rounds": min(self.planned_rounds, 2),
+                "passes": min(self.passes, 4),
                 "min_seconds": min(self.min_seconds, 0.05),
                 "min_samples": min(self.min_samples, 16),
                 "max_seconds": min(self.max_seconds, 0.4),

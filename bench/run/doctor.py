@@ -25,7 +25,7 @@ from bench.case import DENSE, Case
 from bench.plan.suite import Measure
 from bench.plan.targets import TARGETS
 from bench.run.launch import run_worker
-from bench.run.rounds import trial_of
+from bench.run.sitting import trial_of
 from bench.worker import host
 from bench.worker.protocol import Job, Measured, Peaks
 

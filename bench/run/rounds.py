@@ -1,20 +1,19 @@
-"""Rounds: each visits every case once, in a fresh random order, so that drift falls on all alike."""
+"""Rounds: each visits every case once, in a fresh random order, and those that are compared take turns."""
 
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator, Sequence
-from dataclasses import fields
-from datetime import UTC, datetime
+from collections.abc import Sequence
 from typing import TypeVar
 
-from bench.analysis.records import Trial
 from bench.case import Case
-from bench.run.launch import run_worker
-from bench.run.session import Arm, Session
-from bench.worker.protocol import Job, Measured
+from bench.run.session import Session
+from bench.run.sitting import Place, Unseated, lone_trial, sit
 
 Item = TypeVar("Item")
+
+MOST_SEATS = 8
+"""Cases that share a process, the baseline included: more of them stretch a pass over too much time."""
 
 
 def round_order(items: Sequence[Item], seed: int, number: int) -> list[Item]:
@@ -27,82 +26,119 @@ def round_order(items: Sequence[Item], seed: int, number: int) -> list[Item]:
 def run_rounds(session: Session) -> None:
     """Measures round after round, until no case needs another one.
 
-    A round visits the cases in random order and, of each case, the arms next to each other in random
-    order. Every round's order is drawn over all cases, so a resumed run repeats the orders of its
-    beginning; what it has measured already is not measured again.
+    A round visits the groups (a baseline and its methods) in random order. Every round's order is drawn
+    over all groups, so a resumed run repeats the orders of its beginning; what it has measured already is
+    not measured again.
     """
     measurable = {arm: {case.id: case for case in session.measurable(arm)} for arm in session.arms}
     everywhere = {id_: case for of_arm in measurable.values() for id_, case in of_arm.items()}
     cases = [case for case in session.plan.cases if case.id in everywhere]
-    done, total = len(session.trials), 0
+    progress = _Progress(session, session.plan.measure.planned_rounds * sum(map(len, measurable.values())))
     number = 0
-    while True:
-        going_on = session.going_on(cases, number)
-        if not going_on:
-            break
-        if number == 0:
-            total = session.plan.measure.rounds * sum(map(len, measurable.values()))
-            session.listener.trial(min(done, total), total, None)
-        elif number >= session.plan.measure.rounds:
-            total += len(going_on) * len(session.arms)
-        for position, case, arm in _visits(session, cases, number):
-            if case.id not in going_on or case.id not in measurable[arm]:
-                continue
-            if (arm.name, case.id, number) in session.finished:
-                continue
-            done += 1
-            if session.gave_up(arm, case.id):
-                continue
-            trial = measure(session, arm, case, number, position)
-            session.add_trial(trial)
-            session.listener.trial(done, total, trial)
+    while going_on := session.going_on(cases, number):
+        if number >= session.plan.measure.planned_rounds:
+            progress.total += len(going_on) * len(session.arms)
+        order = round_order(list(groups(cases)), session.start.seed, number)
+        position = 0
+        for baseline in order:
+            places = [
+                Place(arm, case, number, position + at)
+                for at, case in enumerate(groups(cases)[baseline])
+                for arm in session.arms
+                if case.id in going_on and case.id in measurable[arm]
+            ]
+            position += len(groups(cases)[baseline])
+            _visit(session, places, progress)
         number += 1
 
 
-def measure(session: Session, arm: Arm, case: Case, number: int, position: int) -> Trial:
-    """One trial of a case in a fresh process, of the arm's checkout where it has one."""
-    plan, count = session.plan, session.count_of(arm, case)
-    assert count is not None, "what could not be counted is not measured"
-    target = plan.targets[case.target]
-    job = Job(
-        case,
-        target.device,
-        count.recipes,
-        plan.measure.protocol(),
-        tuple(plan.plugins),
-        orders=number == 0,
-        heap=plan.measure.heap,
-    )
-    started, since = now(), session.clock()
-    answer = run_worker(target, job, plan.measure.timeout, Measured, arm.checkout)
-    return trial_of(
-        answer,
-        run=session.start.run,
-        case=case.id,
-        arm=arm.name,
-        round=number,
-        position=position,
-        started=started,
-        wall_seconds=round(session.clock() - since, 4),
-    )
+def groups(cases: Sequence[Case]) -> dict[str, list[Case]]:
+    """Baseline id -> the cases that are compared with it, the baseline among them."""
+    found: dict[str, list[Case]] = {}
+    for case in cases:
+        found.setdefault(case.baseline().id, []).append(case)
+    return found
 
 
-def trial_of(answer: Measured, **circumstances: object) -> Trial:
-    """The record of a worker's answer."""
-    found = {f.name: getattr(answer, f.name) for f in fields(Measured)}
-    status = "ok" if answer.error is None else "failed"
-    return Trial(status=status, **found, **circumstances)  # type: ignore[arg-type]
+class _Progress:
+    """How many trials are done, told to the session's listener."""
+
+    def __init__(self, session: Session, total: int) -> None:
+        self._session = session
+        self._done = len(session.trials)
+        self.total = total
+        session.listener.trial(min(self._done, total), total, None)
+
+    def step(self, trial: object) -> None:
+        """One place of the round was visited; ``trial`` None when its case was given up."""
+        self._done += 1
+        if trial is not None:
+            self._session.listener.trial(min(self._done, self.total), self.total, self._session.trials[-1])
 
 
-def now() -> str:
-    """The time of day in UTC, to the second."""
-    return datetime.now(UTC).isoformat(timespec="seconds")
+def _visit(session: Session, places: list[Place], progress: _Progress) -> None:
+    """Measures the places of one group in one round."""
+    todo: list[Place] = []
+    for place in places:
+        if (place.arm.name, place.case.id, place.number) in session.finished:
+            continue
+        if session.gave_up(place.arm, place.case.id):
+            progress.step(None)
+            continue
+        todo.append(place)
+    if not todo:
+        return
+    # A baseline sits with every chunk of those that are compared with it.
+    base = [place for place in places if place.case.id == place.case.baseline().id]
+    base = [place for place in base if not session.gave_up(place.arm, place.case.id)]
+    others = [place for place in todo if place.case.id != place.case.baseline().id]
+    if not others:
+        _measure(session, todo, progress)
+        return
+    together = [place for place in others if place.case.id not in session.apart]
+    size = max(1, MOST_SEATS - 1) * len(session.arms)
+    chunks = [together[at : at + size] for at in range(0, len(together), size)]
+    alone: dict[str, list[Place]] = {}
+    for place in others:
+        if place.case.id in session.apart:
+            alone.setdefault(place.case.id, []).append(place)
+    for chunk in chunks:
+        _measure(session, [*base, *chunk], progress)
+    for chunk in alone.values():
+        _measure(session, [*base, *chunk], progress, apart=True)
 
 
-def _visits(session: Session, cases: Sequence[Case], number: int) -> Iterator[tuple[int, Case, Arm]]:
-    coin = random.Random(f"{session.start.seed}/{number}/arms")
-    for position, case in enumerate(round_order(cases, session.start.seed, number)):
-        arms = list(session.arms)
-        coin.shuffle(arms)
-        for arm in arms:
-            yield position, case, arm
+def _measure(session: Session, places: list[Place], progress: _Progress, apart: bool = False) -> None:
+    """One sitting; where it cannot be held, one that can."""
+    if session.unseated:
+        for place in places:
+            session.add_trial(lone_trial(session, place))
+            progress.step(place)
+        return
+    try:
+        trials = sit(session, places, apart or session.plan.measure.seating == "apart")
+    except Unseated as why:
+        if why.older:
+            session.unseated.add(why.arm)
+        else:
+            session.apart |= {place.case.id for place in places}
+        session.notes.append(str(why))
+        _again(session, places, progress, str(why))
+        return
+    for trial in trials:
+        session.add_trial(trial)
+        progress.step(trial)
+
+
+def _again(session: Session, places: list[Place], progress: _Progress, why: str) -> None:
+    """After a process that several shared ended: each case with its baseline, in processes of their own."""
+    if session.unseated:
+        _measure(session, places, progress)
+        return
+    base = [place for place in places if place.case.id == place.case.baseline().id]
+    cases = dict.fromkeys(place.case.id for place in places if place not in base)
+    for case_id in cases or dict.fromkeys(place.case.id for place in places):
+        mine = [place for place in places if place.case.id == case_id and place not in base]
+        for trial in sit(session, [*base, *mine], apart=True, note=why):
+            session.add_trial(trial)
+            progress.step(trial)

@@ -18,8 +18,10 @@ from bench.analysis.store import Results, Store, list_results, read_results
 from bench.errors import InputError
 from bench.plan.plan import Plan
 from bench.run.counting import count_networks
-from bench.run.rounds import now, run_rounds
+from bench.run.probing import probe_cases
+from bench.run.rounds import run_rounds
 from bench.run.session import Arm, Listener, Outcome, Session
+from bench.run.sitting import now
 
 VERSIONS_OF = ("torch", "torchvision", "timm", "fvcore", "torch-pruning", "numpy", "csr-bench")
 
@@ -89,6 +91,7 @@ def execute(
         session = Session(plan, start, store, listener, arms, resumed, clock)
         try:
             count_networks(session)
+            probe_cases(session)
             run_rounds(session)
         except KeyboardInterrupt:
             session.outcome.interrupted = True

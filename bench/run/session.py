@@ -9,9 +9,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
-from bench.analysis.quality import medians
-from bench.analysis.records import CountRecord, RunStart, Trial
-from bench.analysis.resolution import Medians, unresolved
+from bench.analysis.pairing import round_logs
+from bench.analysis.records import CountRecord, Probe, RunStart, Trial
+from bench.analysis.resolution import undecided
 from bench.analysis.store import Results, Store
 from bench.case import Case
 from bench.plan.plan import Plan
@@ -25,6 +25,9 @@ class Listener(Protocol):
 
     def counting(self, done: int, total: int) -> None:
         """So many networks are counted."""
+
+    def probing(self, done: int, total: int) -> None:
+        """So many cases were asked for their memory."""
 
     def trial(self, done: int, total: int, trial: Trial | None) -> None:
         """So many trials are done; the last of them, or None at the beginning."""
@@ -71,8 +74,15 @@ class Session:
         self._store = store
         self._counts: dict[tuple[str, str], CountRecord] = {}
         self._failures: Counter[tuple[str, str]] = Counter()
+        self._probed: set[tuple[str, str]] = set()
+        self.apart: set[str] = set()
+        """Cases that ended a process that they shared: they get one of their own from then on."""
+        self.unseated: set[str] = set()
+        """Arms whose revision does not know turns: all arms are then measured one process at a time."""
+        self.notes: list[str] = []
         if resumed is not None:
             self._counts = {key: c for key, c in resumed.counts.items() if c.status == "ok"}
+            self._probed = {(probe.arm, probe.case) for probe in resumed.probes if probe.status == "ok"}
             for trial in resumed.trials:
                 self._note(trial)
 
@@ -85,6 +95,17 @@ class Session:
         """Keeps a trial, on the disk first."""
         self._store.append(trial)
         self._note(trial)
+
+    def add_probe(self, probe: Probe) -> None:
+        """Keeps what a case's own process was asked, on the disk first."""
+        self._store.append(probe)
+        self._probed.add((probe.arm, probe.case))
+        if probe.error is not None:
+            self.outcome.failed[_named(probe.arm, probe.case)] = probe.error.in_words()
+
+    def probed(self, arm: Arm, case: Case) -> bool:
+        """True when the case's memory and output are known."""
+        return (arm.name, case.id) in self._probed
 
     def count_of(self, arm: Arm, case: Case) -> CountRecord | None:
         """The counts of a case's network; None before it was counted."""
@@ -108,26 +129,35 @@ class Session:
     def going_on(self, cases: Sequence[Case], number: int) -> set[str]:
         """Ids of the cases that round ``number`` visits: THE rule for runs and comparisons alike.
 
-        All of them for the planned rounds. Beyond, and up to ``max_rounds``, those whose ratio is not yet
-        known to the resolution that was asked for and that all arms could measure so far.
+        All of them for the planned rounds. Beyond, where no number was asked for and up to
+        ``max_rounds``, those whose verdict is still "cannot tell" and that all arms could measure so far.
         """
         measure = self.plan.measure
-        if number < measure.rounds:
+        if number < measure.planned_rounds:
             return {case.id for case in cases}
-        if measure.resolution is None or number >= measure.max_rounds:
+        if measure.rounds is not None or number >= measure.max_rounds:
             return set()
         sound = [case for case in cases if all(self._sound(arm, case) for arm in self.arms)]
-        return unresolved(sound, self._medians(), measure.resolution)
+        return undecided(sound, self._logs(sound), measure.resolution, measure.min_rounds, measure.max_rounds)
 
     def _sound(self, arm: Arm, case: Case) -> bool:
         count = self.count_of(arm, case)
         return count is not None and count.status == "ok" and not self.gave_up(arm, case.id)
 
-    def _medians(self) -> Medians:
-        trials: dict[str, dict[str, list[Trial]]] = {arm.name: defaultdict(list) for arm in self.arms}
+    def _logs(self, cases: Sequence[Case]) -> dict[str, list[float]]:
+        """Case id -> log ratios by round: of its arms where there are two, else to its baseline."""
+        by_key: dict[tuple[str, str], list[Trial]] = defaultdict(list)
         for trial in self.trials:
-            trials[trial.arm][trial.case].append(trial)
-        return {arm: {case: medians(found) for case, found in of.items()} for arm, of in trials.items()}
+            by_key[trial.arm, trial.case].append(trial)
+        found: dict[str, list[float]] = {}
+        for case in cases:
+            if len(self.arms) == 2:
+                base, head = ((arm.name, case.id) for arm in self.arms)
+            else:
+                base, head = ("", case.baseline().id), ("", case.id)
+            if base != head and by_key[base]:
+                found[case.id] = list(round_logs(by_key[base], by_key[head]).values())
+        return found
 
     def _note(self, trial: Trial) -> None:
         self.trials.append(trial)

@@ -78,18 +78,51 @@ class LatencyProtocol:
     warmup_max_seconds: float = 1.0
 
 
+@dataclass(frozen=True)
+class Settled:
+    """A call after its warm-up: seconds per call, and how many calls one sample is the mean of."""
+
+    first_call: float
+    warmup_calls: int
+    warmup_steady: bool
+    seconds_per_call: float
+    calls_per_sample: int
+
+
+def settle(call: Call, stopwatch: Stopwatch, protocol: LatencyProtocol) -> Settled:
+    """First call, and warm-up."""
+    first = stopwatch.time(call, 1)
+    per_call, calls, steady = _warm_up(call, stopwatch, protocol)
+    each = max(1, math.ceil(protocol.sample_seconds / per_call)) if per_call > 0 else 1
+    return Settled(first, calls, steady, per_call, each)
+
+
 def measure(call: Call, stopwatch: Stopwatch, protocol: LatencyProtocol) -> Latency:
     """First call, warm-up, samples."""
-    first = stopwatch.time(call, 1)
-    per_call, warmup_calls, steady = _warm_up(call, stopwatch, protocol)
-    calls = max(1, math.ceil(protocol.sample_seconds / per_call)) if per_call > 0 else 1
+    settled = settle(call, stopwatch, protocol)
+    calls = settled.calls_per_sample
     samples: list[float] = []
     start = stopwatch.now()
     stop = ""
     while not stop:
         samples.append(stopwatch.time(call, calls) / calls)
         stop = _enough(samples, stopwatch.now() - start, protocol)
-    return Latency(tuple(samples), calls, first, warmup_calls, steady, stop)
+    return Latency(
+        tuple(samples), calls, settled.first_call, settled.warmup_calls, settled.warmup_steady, stop
+    )
+
+
+def take_turn(
+    call: Call, stopwatch: Stopwatch, calls: int, uncounted: int, counted: int
+) -> tuple[float, ...]:
+    """Seconds per call of ``counted`` samples of ``calls`` calls each, after ``uncounted`` single calls.
+
+    After another network has run, the first call is 6 to 10 % slow and the next ones less so: caches,
+    branch predictors and the allocator's free lists are another's.
+    """
+    for _ in range(uncounted):
+        call()
+    return tuple(stopwatch.time(call, calls) / calls for _ in range(counted))
 
 
 def _warm_up(call: Call, stopwatch: Stopwatch, protocol: LatencyProtocol) -> tuple[float, int, bool]:

@@ -10,10 +10,11 @@ from __future__ import annotations
 import dataclasses
 import json
 import os
+import select
 import sys
 import threading
 import traceback
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, TextIO
 
@@ -79,11 +80,25 @@ class Failure:
 
 
 @dataclass(frozen=True)
+class Turn:
+    """Samples taken in one go, between the turns of other cases.
+
+    ``number``: which pass over the cases. ``at``: the place in the sequence of all turns of a sitting, by
+    which turns that are next to each other in time are found. ``count``: samples of this turn.
+    """
+
+    number: int
+    at: int
+    count: int
+
+
+@dataclass(frozen=True)
 class Latency:
     """Raw samples of one trial: seconds per call, each the mean of ``calls_per_sample`` calls.
 
     ``first_call`` includes what happens only once (allocation, autotuning); compilation is before it.
-    ``stop``: ``enough`` (count and time reached), ``tight`` (interval of the median tight), ``budget``.
+    ``stop``: ``enough`` (count and time reached), ``tight`` (interval of the median tight), ``budget``,
+    ``turns`` (all its turns were taken). ``turns``: how the samples, in order, belong to turns.
     """
 
     samples: tuple[float, ...]
@@ -92,6 +107,7 @@ class Latency:
     warmup_calls: int
     warmup_steady: bool
     stop: str
+    turns: tuple[Turn, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -131,6 +147,7 @@ class Job:
     ``recipes``: one per method, from the counting process. ``protocol``: when a trial has enough. ``orders``
     asks for the memory of every order. ``heap``: how the allocator was set up in the process's environment.
     ``watch``: the harness holds stdin open while it lives, so that the worker ends when it closes.
+    ``timed`` False leaves the samples out: a process that is asked for memory and output alone.
     """
 
     case: Case
@@ -141,6 +158,7 @@ class Job:
     orders: bool = False
     heap: str = "kept"
     watch: bool = True
+    timed: bool = True
 
     def to_json(self) -> Json:
         """Plain data; ``Job.from_json`` reads it back."""
@@ -176,6 +194,65 @@ class Measured:
     latency_refused: str | None = None
     compile_seconds: float | None = None
     heap: str | None = None
+    stages: dict[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Seat:
+    """A case that was built and warmed up, ready for its turns; or why it is not.
+
+    ``seconds_per_call``: where warming up ended. ``refused``: why no time may be taken here.
+    """
+
+    error: Failure | None = None
+    compile_seconds: float = 0.0
+    first_call: float = 0.0
+    warmup_calls: int = 0
+    warmup_steady: bool = False
+    calls_per_sample: int = 1
+    seconds_per_call: float = 0.0
+    refused: str | None = None
+
+
+@dataclass(frozen=True)
+class Seated:
+    """The answer to ``{"seats": [job, …]}``: what the process is, and one seat for each job, in order."""
+
+    error: Failure | None = None
+    seats: tuple[Seat, ...] = ()
+    host: Host | None = None
+    conditions_before: Conditions | None = None
+    cores: list[int] | str | None = None
+    threads: int | None = None
+    denormals: str | None = None
+    heap: str | None = None
+    stages: dict[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Sampled:
+    """The answer to ``{"turn": seat, "uncounted": n, "counted": m}``: seconds per call, m of them."""
+
+    error: Failure | None = None
+    samples: tuple[float, ...] = ()
+
+
+@dataclass(frozen=True)
+class SeatEnd:
+    """What a seat's network is and answered: see ``Output``."""
+
+    error: Failure | None = None
+    params: int | None = None
+    output: Output | None = None
+
+
+@dataclass(frozen=True)
+class Risen:
+    """The answer to ``{"rise": true}``, after which the process ends."""
+
+    error: Failure | None = None
+    conditions_after: Conditions | None = None
+    seats: tuple[SeatEnd, ...] = ()
     stages: dict[str, float] = field(default_factory=dict)
 
 
@@ -221,21 +298,28 @@ def claim_stdout() -> TextIO:
     return answers
 
 
-def answer_one(handle: Callable[[Json], Any], failed: Callable[[Failure], Any]) -> None:
+def answer_one(
+    handle: Callable[[Json], Any],
+    failed: Callable[[Failure], Any],
+    converse: Callable[[Json], Iterator[Any]] | None = None,
+) -> None:
     """Reads one job, answers it, and leaves without the interpreter's own tear-down.
 
-    ``handle`` gives the answer; what it raises becomes ``failed(failure)``.
+    ``handle`` gives the answer; what it raises becomes ``failed(failure)``. A job with ``seats`` is the
+    beginning of a conversation: ``converse`` gives one answer after the other.
     """
     answers = claim_stdout()
     try:
         job = json.loads(sys.stdin.readline())
         if job.get("watch"):
             end_with_stdin()
-        answer = handle(job)
+        given = converse(job) if converse is not None and "seats" in job else iter((handle(job),))
+        for answer in given:
+            answers.write(to_line(answer) + "\n")
+            answers.flush()
     except Exception as error:  # noqa: BLE001 - a failed job is an answer, which carries the traceback
-        answer = failed(Failure.of(error, "job"))
-    answers.write(to_line(answer) + "\n")
-    answers.flush()
+        answers.write(to_line(failed(Failure.of(error, "job"))) + "\n")
+        answers.flush()
     sys.stderr.flush()
     os._exit(0)
 
@@ -255,11 +339,14 @@ def answer_each(handle: Callable[[Json], Any], failed: Callable[[Failure], Any])
 def end_with_stdin() -> None:
     """Ends this process when stdin closes: the harness has died, or the connection to it.
 
-    The thread sleeps in one read for the process's whole life, so it takes no time from what is measured.
+    The thread sleeps in one call for the process's whole life, so it takes no time from what is measured.
     """
 
+    poller = select.poll()
+    poller.register(0, 0)  # no events: hanging up is told all the same, and nothing is read
+
     def watch() -> None:
-        while os.read(0, 4096):
+        while not any(event & (select.POLLHUP | select.POLLERR) for _, event in poller.poll()):
             pass
         os._exit(1)
 

@@ -1,0 +1,315 @@
+"""One sitting: processes that are alive together, whose cases get turns one at a time in random order."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, fields, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from bench.analysis.records import Trial, typed
+from bench.case import Case
+from bench.plan.suite import Measure
+from bench.plan.targets import Target
+from bench.run.launch import WorkerFailed, WorkerProcess, argv, environment, read_answer, run_worker
+from bench.run.session import Arm, Session
+from bench.run.turns import TurnPlan, pass_order, turn_plan
+from bench.worker.protocol import (
+    Failure,
+    Job,
+    Json,
+    Latency,
+    Measured,
+    Risen,
+    Sampled,
+    Seat,
+    Seated,
+    SeatEnd,
+    Turn,
+)
+
+
+@dataclass(frozen=True)
+class Place:
+    """A case (of an arm) that one round visits, and when."""
+
+    arm: Arm
+    case: Case
+    number: int
+    position: int
+
+
+class Unseated(Exception):  # noqa: N818 - no error of ours: it is measured in another way
+    """A sitting that could not be held: a shared process ended, or knows no turns (``older``)."""
+
+    def __init__(self, message: str, arm: str, older: bool = False) -> None:
+        super().__init__(message)
+        self.arm = arm
+        self.older = older
+
+
+class Process:
+    """A worker with its seats, and what was sampled of each. Ended with the ``stack`` that it is entered in."""
+
+    def __init__(
+        self,
+        target: Target,
+        jobs: Sequence[Job],
+        timeout: float,
+        stack: ExitStack,
+        checkout: Path | None = None,
+    ) -> None:
+        self.jobs = tuple(jobs)
+        self.samples: list[list[float]] = [[] for _ in jobs]
+        self.turns: list[list[Turn]] = [[] for _ in jobs]
+        self.seated = Seated()
+        self.risen = Risen()
+        self._timeout = timeout
+        env = environment(jobs[0].case.threads, checkout, jobs[0].heap)
+        self._worker = stack.enter_context(WorkerProcess(argv(target, "bench.worker"), env, checkout))
+
+    def start(self) -> bool:
+        """Asks for the seats; False for a revision that knows no turns. Raises WorkerFailed."""
+        question = {**self.jobs[0].to_json(), "seats": [job.to_json() for job in self.jobs]}
+        answer = self._worker.ask(question, self._timeout * len(self.jobs))
+        if "seats" not in answer and "latency" in answer and "params" in answer and answer["latency"]:
+            return False
+        self.seated = read_answer(Seated, answer)
+        return True
+
+    def seat(self, at: int) -> Seat:
+        """The seat of a job; one that the process could not even give has its error."""
+        if self.seated.error is not None:
+            return Seat(error=self.seated.error)
+        return self.seated.seats[at] if at < len(self.seated.seats) else Seat()
+
+    def take(self, at: int, plan: TurnPlan, number: int, place: int) -> None:
+        """One turn of a seat. Raises WorkerFailed."""
+        question: Json = {"turn": at, "uncounted": plan.uncounted, "counted": plan.counted}
+        sampled = read_answer(Sampled, self._worker.ask(question, self._timeout))
+        if sampled.error is not None:
+            raise WorkerFailed(sampled.error.type, sampled.error.message, sampled.error.traceback)
+        self.samples[at] += sampled.samples
+        self.turns[at].append(Turn(number, place, len(sampled.samples)))
+
+    def end(self) -> None:
+        """Asks what the networks answer, after all turns are taken. Raises WorkerFailed."""
+        self.risen = read_answer(Risen, self._worker.ask({"rise": True}, self._timeout * len(self.jobs)))
+
+    def latency(self, at: int) -> Latency:
+        """What a seat's turns gave."""
+        seat = self.seat(at)
+        return Latency(
+            samples=tuple(self.samples[at]),
+            calls_per_sample=seat.calls_per_sample,
+            first_call=seat.first_call,
+            warmup_calls=seat.warmup_calls,
+            warmup_steady=seat.warmup_steady,
+            stop="turns",
+            turns=tuple(self.turns[at]),
+        )
+
+
+def take_turns(
+    processes: Sequence[Process],
+    is_baseline: Callable[[int, int], bool],
+    measure: Measure,
+    coin: random.Random,
+) -> None:
+    """Pass after pass over all seats of all processes, one at a time, until each has its turns.
+
+    ``is_baseline(process, seat)`` names the seats that the others are compared with. Raises WorkerFailed.
+    """
+    plans: dict[tuple[int, int], TurnPlan] = {}
+    for p, process in enumerate(processes):
+        for at in range(len(process.jobs)):
+            seat = process.seat(at)
+            if seat.error is None and seat.refused is None:
+                plans[p, at] = turn_plan(
+                    seat.seconds_per_call, seat.calls_per_sample, measure.max_seconds, measure.passes
+                )
+    bases = [key for key in plans if is_baseline(*key)]
+    if len(bases) == len(plans):
+        bases = []
+    place = 0
+    for number in range(max((plan.passes for plan in plans.values()), default=0)):
+        going = [key for key, plan in plans.items() if number < plan.passes]
+        for p, at in pass_order(going, [base for base in bases if base in going], coin):
+            processes[p].take(at, plans[p, at], number, place)
+            place += 1
+
+
+def sit(session: Session, places: Sequence[Place], apart: bool, note: str = "") -> list[Trial]:
+    """Measures the places of one group in one round, in turns; one trial each.
+
+    Places of one arm share a process unless ``apart``. A place that cannot be built fails alone. Raises
+    Unseated when a process that several share ends before its time.
+    """
+    started, since = now(), session.clock()
+    coin = random.Random(f"{session.start.seed}/{places[0].number}/{places[0].case.id}/{len(places)}")
+    measure = session.plan.measure
+    shares = _shares(places, apart)
+    with ExitStack() as stack:
+        try:
+            processes = [_process(session, share, stack) for share in shares]
+            for share, process in zip(shares, processes, strict=True):
+                if not process.start():
+                    raise Unseated("its revision does not know turns", share[0].arm.name, older=True)
+            take_turns(processes, lambda p, at: _is_baseline(shares[p][at]), measure, coin)
+            for process in processes:
+                process.end()
+        except WorkerFailed as failed:
+            if len(places) > len({place.arm for place in places}):
+                words = f"a process that {len(places)} cases shared: {failed.failure.first_line()}"
+                raise Unseated(words, places[0].arm.name) from None
+            return _failed(session, places, failed.failure, started, since)
+    wall = (session.clock() - since) / len(places)
+    sitting = f"{places[0].number}.{places[0].position}" if len(places) > 1 else ""
+    seating = ("apart" if apart or len(session.arms) > 1 else "together") if len(places) > 1 else ""
+    common: dict[str, Any] = {
+        "run": session.start.run,
+        "started": started,
+        "wall_seconds": round(wall, 4),
+        "sitting": sitting,
+        "seating": seating,
+        "note": note,
+    }
+    others = _others_cpu(processes)
+    return [
+        _trial(process, at, place, common, others)
+        for share, process in zip(shares, processes, strict=True)
+        for at, place in enumerate(share)
+    ]
+
+
+def _process(session: Session, share: Sequence[Place], stack: ExitStack) -> Process:
+    target = session.plan.targets[share[0].case.target]
+    jobs = [job_of(session, place) for place in share]
+    return Process(target, jobs, session.plan.measure.timeout, stack, share[0].arm.checkout)
+
+
+def _is_baseline(place: Place) -> bool:
+    return place.case.id == place.case.baseline().id
+
+
+def lone_trial(session: Session, place: Place) -> Trial:
+    """A trial that has its process and its time to itself, as revisions do that know no turns."""
+    started, since = now(), session.clock()
+    target = session.plan.targets[place.case.target]
+    job = job_of(session, place)
+    answer = run_worker(target, job, session.plan.measure.timeout, Measured, place.arm.checkout)
+    return trial_of(
+        answer,
+        run=session.start.run,
+        case=place.case.id,
+        arm=place.arm.name,
+        round=place.number,
+        position=place.position,
+        started=started,
+        wall_seconds=round(session.clock() - since, 4),
+    )
+
+
+def job_of(session: Session, place: Place, timed: bool = True) -> Job:
+    """What a worker is asked about a place."""
+    plan, count = session.plan, session.count_of(place.arm, place.case)
+    assert count is not None, "what could not be counted is not measured"
+    return Job(
+        place.case,
+        plan.targets[place.case.target].device,
+        count.recipes,
+        plan.measure.protocol(),
+        tuple(plan.plugins),
+        orders=not timed,
+        heap=plan.measure.heap,
+        timed=timed,
+    )
+
+
+def trial_of(answer: Measured, **circumstances: object) -> Trial:
+    """The record of a worker's answer."""
+    found = {f.name: getattr(answer, f.name) for f in fields(Measured)}
+    status = "ok" if answer.error is None else "failed"
+    return Trial(status=status, **found, **circumstances)  # type: ignore[arg-type]
+
+
+def now() -> str:
+    """The time of day in UTC, to the second."""
+    return datetime.now(UTC).isoformat(timespec="seconds")
+
+
+def _shares(places: Sequence[Place], apart: bool) -> list[list[Place]]:
+    """The places of each process."""
+    if apart:
+        return [[place] for place in places]
+    arms: dict[Arm, list[Place]] = {}
+    for place in places:
+        arms.setdefault(place.arm, []).append(place)
+    return list(arms.values())
+
+
+def _trial(
+    process: Process, at: int, place: Place, common: dict[str, Any], others: dict[int, float]
+) -> Trial:
+    seated, seat, risen = process.seated, process.seat(at), process.risen
+    end = risen.seats[at] if at < len(risen.seats) else SeatEnd()
+    error = seat.error or end.error or risen.error
+    latency = process.latency(at) if error is None and seat.refused is None else None
+    after = risen.conditions_after
+    if after is not None and isinstance(after.get("own_cpu"), int | float):
+        # What the other processes of the sitting computed is no neighbour's work.
+        after = {**after, "own_cpu": after["own_cpu"] + others.get(id(process), 0.0)}
+    return Trial(
+        case=place.case.id,
+        arm=place.arm.name,
+        round=place.number,
+        position=place.position,
+        status="ok" if error is None else "failed",
+        error=error,
+        latency=latency,
+        output=end.output,
+        params=end.params,
+        host=seated.host,
+        conditions_before=seated.conditions_before,
+        conditions_after=after,
+        cores=seated.cores,
+        threads=seated.threads,
+        denormals=seated.denormals,
+        latency_refused=seat.refused,
+        compile_seconds=seat.compile_seconds if seat.error is None else None,
+        heap=seated.heap,
+        stages=risen.stages or seated.stages,
+        seats=len(process.jobs),
+        **common,
+    )
+
+
+def _others_cpu(processes: Sequence[Process]) -> dict[int, float]:
+    """Process -> seconds of processor time that the sitting's other processes used while it sat."""
+    used: dict[int, float] = {}
+    for process in processes:
+        before = (process.seated.conditions_before or {}).get("own_cpu")
+        after = (process.risen.conditions_after or {}).get("own_cpu")
+        known = isinstance(before, int | float) and isinstance(after, int | float)
+        used[id(process)] = float(after - before) if known else 0.0  # type: ignore[operator]
+    total = sum(used.values())
+    return {key: total - own for key, own in used.items()}
+
+
+def _failed(
+    session: Session, places: Sequence[Place], failure: Failure, started: str, since: float
+) -> list[Trial]:
+    """Every place failed: its process ended, and it had no other's."""
+    wall = round((session.clock() - since) / len(places), 4)
+    return [
+        replace(
+            typed(Trial, {"run": session.start.run, "case": place.case.id, "round": place.number,
+                          "position": place.position, "status": "failed", "started": started,
+                          "wall_seconds": wall, "arm": place.arm.name}),
+            error=failure,
+        )
+        for place in places
+    ]  # fmt: skip

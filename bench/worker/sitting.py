@@ -1,0 +1,127 @@
+"""A process in which several cases take turns: built together, then sampled a few calls at a time."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+from bench.worker.protocol import (
+    Failure,
+    Job,
+    Json,
+    Risen,
+    Sampled,
+    Seat,
+    Seated,
+    SeatEnd,
+)
+from bench.worker.stages import Stages
+from bench.worker.trial import EMULATED, set_up
+
+
+class Sitting:
+    """The cases of this process. All of one sitting have the same number of threads."""
+
+    def __init__(self, jobs: list[Job], stages: Stages, facts: dict[str, Any]) -> None:
+        self._jobs = jobs
+        self._facts = facts
+        self._stages = stages
+        self._built: list[Any] = []
+        self._settled: list[Any] = []
+
+    def seated(self) -> Seated:
+        """Builds and warms up every case; one that fails has its error, and the others sit all the same."""
+        import torch
+
+        from bench.plugins import load_plugins
+        from bench.worker import host, latency
+
+        device = self._jobs[0].device
+        if device == "cuda" and not torch.cuda.is_available():
+            raise RuntimeError("no CUDA device is available to torch")
+        fingerprint, before = host.fingerprint(device), host.conditions()
+        load_plugins(self._jobs[0].plugins)
+        self._stopwatch = latency.CudaStopwatch() if device == "cuda" else latency.CpuStopwatch()
+        refused = EMULATED if fingerprint.get("emulated") else None
+        seats = tuple(self._seat(job, refused) for job in self._jobs)
+        self._stages.enter("turns")
+        return Seated(
+            seats=seats,
+            host=fingerprint,
+            conditions_before=before,
+            stages=dict(self._stages.seconds),
+            **self._facts,
+        )
+
+    def _seat(self, job: Job, refused: str | None) -> Seat:
+        from bench.worker import latency, seat
+
+        try:
+            built = seat.Seat(job, self._stages)
+            self._stages.enter("warm up")
+            self._built.append(built)
+            if refused is not None:
+                built()
+                self._settled.append(None)
+                return Seat(compile_seconds=built.compile_seconds, refused=refused)
+            protocol = latency.LatencyProtocol(**job.protocol)  # type: ignore[arg-type]
+            settled = latency.settle(built, self._stopwatch, protocol)
+        except Exception as error:  # noqa: BLE001 - a failed case is a result, and costs no other its seat
+            del self._built[len(self._settled) :]
+            self._built.append(None)
+            self._settled.append(None)
+            return Seat(error=Failure.of(error, self._stages.current))
+        self._settled.append(settled)
+        return Seat(
+            compile_seconds=built.compile_seconds,
+            first_call=settled.first_call,
+            warmup_calls=settled.warmup_calls,
+            warmup_steady=settled.warmup_steady,
+            calls_per_sample=settled.calls_per_sample,
+            seconds_per_call=settled.seconds_per_call,
+        )
+
+    def turn(self, seat: int, uncounted: int, counted: int) -> Sampled:
+        """One turn of a seat."""
+        from bench.worker.latency import take_turn
+
+        calls = self._settled[seat].calls_per_sample
+        return Sampled(samples=take_turn(self._built[seat], self._stopwatch, calls, uncounted, counted))
+
+    def risen(self) -> Risen:
+        """What the networks answer, now that all times are taken."""
+        from bench.worker import host
+
+        after = host.conditions()
+        self._stages.enter("output")
+        ends = tuple(_end(built) for built in self._built)
+        self._stages.enter("end")
+        return Risen(conditions_after=after, seats=ends, stages=dict(self._stages.seconds))
+
+
+def _end(built: Any) -> SeatEnd:
+    if built is None:
+        return SeatEnd()
+    try:
+        return SeatEnd(params=built.params(), output=built.output())
+    except Exception as error:  # noqa: BLE001 - as above
+        return SeatEnd(error=Failure.of(error, "output"))
+
+
+def converse(first: Json, stages: Stages, lines: Iterable[str] = sys.stdin) -> Iterator[Any]:
+    """One answer to the first line, and one to each line that follows, until the harness says ``rise``."""
+    jobs = [Job.from_json(job) for job in first["seats"]]
+    facts = set_up(jobs[0], stages)
+    import torch
+
+    sitting = Sitting(jobs, stages, facts)
+    with torch.inference_mode():
+        yield sitting.seated()
+        for line in lines:
+            asked = json.loads(line)
+            if asked.get("rise"):
+                yield sitting.risen()
+                return
+            yield sitting.turn(int(asked["turn"]), int(asked["uncounted"]), int(asked["counted"]))
