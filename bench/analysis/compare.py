@@ -9,8 +9,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from bench.analysis import stats
+from bench.analysis.judging import judge_cases
+from bench.analysis.pairing import round_logs
 from bench.analysis.quality import medians
-from bench.analysis.records import CountRecord, Trial
+from bench.analysis.records import CountRecord, Probe, Trial
 from bench.analysis.stats import Interval
 from bench.analysis.store import Results
 from bench.analysis.verdict import CANNOT_TELL, SLOWER, verdicts
@@ -143,12 +145,22 @@ def compare_arms(
 ) -> Comparison:
     """Two arms of one interleaved run: every ratio is formed within rounds."""
     left, right = _sides(results, base), _sides(results, head)
-    ratios, p_values = [], []
-    for case in left:
-        a, b = left[case].medians, right[case].medians
-        ratios.append(stats.ratio(a, b) if a.keys() & b.keys() else stats.estimate([]))
-        p_values.append(stats.paired_p_value(a, b))
-    changes = _judge(list(left), left, right, ratios, p_values, resolution)
+    by_key: dict[tuple[str, str], list[Trial]] = defaultdict(list)
+    for trial in results.trials:
+        by_key[trial.arm, trial.case].append(trial)
+    logs = {case: round_logs(by_key[base, case], by_key[head, case]) for case in left}
+    known = {case: of for case, of in logs.items() if of}
+    decisions = judge_cases(known, results.start.measure, results.complete, resolution)
+    changes = [
+        _change(
+            case,
+            left[case],
+            right[case],
+            decisions[case].ratio if case in decisions else stats.estimate([]),
+            decisions[case].verdict if case in decisions else CANNOT_TELL,
+        )
+        for case in left
+    ]
     return Comparison(tuple(changes), resolution, tuple(fail_on))
 
 
@@ -160,17 +172,24 @@ def _judge(
     p_values: Sequence[float],
     resolution: float,
 ) -> list[CaseChange]:
-    found = []
-    for case, ratio, word in zip(cases, ratios, verdicts(ratios, p_values, resolution), strict=True):
-        base, head = left[case].exact, right[case].exact
-        changed = {k: (base[k], head[k]) for k in EXACT if k in base and k in head and base[k] != head[k]}
-        problems = [
-            f"{side} has no trial" + (f": {of[case].failure}" if of[case].failure else "")
-            for side, of in (("BASE", left), ("HEAD", right))
-            if not of[case].medians
-        ]
-        found.append(CaseChange(case, ratio, word, changed, "; ".join(problems)))
-    return found
+    return [
+        _change(case, left[case], right[case], ratio, word)
+        for case, ratio, word in zip(cases, ratios, verdicts(ratios, p_values, resolution), strict=True)
+    ]
+
+
+def _change(case: str, base: Side, head: Side, ratio: Interval, word: str) -> CaseChange:
+    changed = {
+        name: (base.exact[name], head.exact[name])
+        for name in EXACT
+        if name in base.exact and name in head.exact and base.exact[name] != head.exact[name]
+    }
+    problems = [
+        f"{side} has no trial" + (f": {of.failure}" if of.failure else "")
+        for side, of in (("BASE", base), ("HEAD", head))
+        if not of.medians
+    ]
+    return CaseChange(case, ratio, word, changed, "; ".join(problems))
 
 
 def _missing(case: str) -> CaseChange:
@@ -182,17 +201,19 @@ def _sides(results: Results, arm: str) -> dict[str, Side]:
     for trial in results.trials:
         if trial.arm == arm:
             by_case[trial.case].append(trial)
+    probes = {probe.case: probe for probe in results.probes if probe.arm == arm}
     return {
-        planned.case.id: _side(by_case[planned.case.id], results.counts.get((arm, planned.case.count_id)))
-        for planned in results.start.planned()
+        case.id: _side(by_case[case.id], probes.get(case.id), results.counts.get((arm, case.count_id)))
+        for case in (planned.case for planned in results.start.planned())
     }
 
 
-def _side(trials: Sequence[Trial], count: CountRecord | None) -> Side:
+def _side(trials: Sequence[Trial], probe: Probe | None, count: CountRecord | None) -> Side:
     exact: dict[str, int] = {}
     if count is not None and count.counts is not None:
         exact |= {name: getattr(count.counts, name) for name in EXACT if hasattr(count.counts, name)}
-    peaks = {t.memory.live_peak for t in trials if t.memory and t.memory.live_peak is not None}
+    asked = [*trials, *([] if probe is None else [probe])]
+    peaks = {t.memory.live_peak for t in asked if t.memory and t.memory.live_peak is not None}
     if len(peaks) == 1:  # several values mean threads raced for memory: nothing exact to compare
         exact["live_peak"] = peaks.pop()
     errors = [t.error for t in trials if t.error] + ([count.error] if count and count.error else [])

@@ -4,23 +4,22 @@ from __future__ import annotations
 
 import math
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Any
 
 import pandas as pd
 
 from bench.analysis import stats
+from bench.analysis.judging import judge_cases, schedule_of, smallest_found
+from bench.analysis.pairing import round_logs
 from bench.analysis.quality import CaseTrials
-from bench.analysis.records import CountRecord, PlannedCase, Trial
+from bench.analysis.records import CountRecord, PlannedCase, Probe, Trial
 from bench.analysis.roofline import intensity, network_attainable, peak_for
 from bench.analysis.stats import Interval
 from bench.analysis.store import Results
-from bench.analysis.verdict import verdicts
+from bench.analysis.verdict import CANNOT_TELL
 from bench.counting.counts import Counts
-
-RESOLUTION = 0.03
-"""Differences up to this are called the same where a run asked for no resolution of its own."""
 
 
 @dataclass(frozen=True)
@@ -72,6 +71,8 @@ class CaseRow:
     ratio_high: float = math.nan
     ratio_rounds: int = 0
     p_value: float = math.nan
+    smallest_change: float = math.nan
+    seating: str = ""
     verdict: str = ""
     params_ratio: float = math.nan
     macs_ratio: float = math.nan
@@ -115,27 +116,21 @@ def _arm_rows(results: Results, arm: str) -> list[CaseRow]:
     for trial in results.trials:
         if trial.arm == arm:
             by_case[trial.case].append(trial)
-    known: dict[str, CaseTrials] = {}
+    probes = {probe.case: probe for probe in results.probes if probe.arm == arm}
     rows: dict[str, CaseRow] = {}
     for planned in results.start.planned():
         case_id = planned.case.id
-        known[case_id] = trials = CaseTrials.of(by_case[case_id])
+        trials = CaseTrials.of(by_case[case_id])
         count = results.counts.get((arm, planned.case.count_id))
-        row = _identity(results.start.run, arm, planned)
-        found = (
-            _counted(count)
-            | _timed(trials)
-            | _seen(trials, count)
-            | _roofline(results, planned, count, trials)
-        )
-        rows[case_id] = replace(row, **found)
-    resolution = results.start.measure.get("resolution")
+        found = _counted(count) | _timed(trials) | _seen(trials, probes.get(case_id), count)
+        found |= _roofline(results, planned, count, trials)
+        rows[case_id] = replace(_identity(results.start.run, arm, planned), **found)
     for case_id, row in rows.items():
         row = replace(row, attained=row.attainable / row.latency)
         if row.baseline in rows:
-            row = replace(row, **_compared(row, rows[row.baseline], known, resolution))
+            row = replace(row, **_beside(row, rows[row.baseline]))
         rows[case_id] = row
-    return _judged(list(rows.values()), resolution or RESOLUTION)
+    return _judged(rows, by_case, results)
 
 
 def _identity(run: str, arm: str, planned: PlannedCase) -> CaseRow:
@@ -192,10 +187,14 @@ def _timed(trials: CaseTrials) -> dict[str, Any]:
     }
 
 
-def _seen(trials: CaseTrials, count: CountRecord | None) -> dict[str, Any]:
+def _seen(trials: CaseTrials, probe: Probe | None, count: CountRecord | None) -> dict[str, Any]:
     """Memory, output, host and what went wrong."""
     memories = [trial.memory for trial in trials.good if trial.memory]
+    if probe is not None and probe.memory is not None:
+        memories.append(probe.memory)
     outputs = [trial.output for trial in trials.good if trial.output]
+    if probe is not None and probe.output is not None:
+        outputs.append(probe.output)
     checksums = Counter(output.checksum for output in outputs)
     failures = [trial.error for trial in trials.failed]
     error = (count.error if count and count.status != "ok" else None) or (failures[-1] if failures else None)
@@ -208,6 +207,7 @@ def _seen(trials: CaseTrials, count: CountRecord | None) -> dict[str, Any]:
         "same_output": len(checksums) == 1 if checksums else None,
         "finite_output": all(output.finite for output in outputs) if checksums else None,
         "host": ", ".join(sorted({trial.host["id"] for trial in trials.good if trial.host})),
+        "seating": ", ".join(sorted({trial.seating or "alone" for trial in trials.good if trial.latency})),
         "status": "ok" if trials.good else ("failed" if error else "not run"),
         "error": "" if error is None else f"{error.type} in {error.stage}: {error.message}",
     }
@@ -228,42 +228,56 @@ def _roofline(
     }
 
 
-def _compared(
-    row: CaseRow, base: CaseRow, known: dict[str, CaseTrials], resolution: float | None
-) -> dict[str, Any]:
-    """The row's ratios to its baseline."""
-    macs_ratio = row.macs / base.macs if base.macs else math.nan
-    found: dict[str, Any] = {
+def _beside(row: CaseRow, base: CaseRow) -> dict[str, Any]:
+    """The row's counts beside its baseline's."""
+    return {
         "params_ratio": row.logical_params / (base.logical_params or math.nan),
-        "macs_ratio": macs_ratio,
+        "macs_ratio": row.macs / base.macs if base.macs else math.nan,
     }
-    medians, base_medians = known[row.case].medians, known[base.case].medians
-    interval = Interval(math.nan, math.nan, math.nan, 0)
-    if medians.keys() & base_medians.keys():
-        interval = stats.ratio(base_medians, medians)
-        found |= {
-            "ratio": interval.value,
-            "ratio_low": interval.low,
-            "ratio_high": interval.high,
-            "ratio_rounds": interval.count,
-            "p_value": stats.paired_p_value(base_medians, medians),
-        }
-        if not row.is_baseline:
-            found["delivered_share"] = stats.delivered_share(interval.value, macs_ratio)
-    if resolution is not None and not row.is_baseline:
-        found["resolved"] = bool(interval.half_width <= math.log1p(resolution))
+
+
+def _judged(
+    rows: Mapping[str, CaseRow], by_case: Mapping[str, Sequence[Trial]], results: Results
+) -> list[CaseRow]:
+    """The rows with their ratios and verdicts; the cases of one run (and arm) are judged together."""
+    measure = results.start.measure
+    logs = {
+        case_id: round_logs(by_case.get(row.baseline, ()), by_case.get(case_id, ()))
+        for case_id, row in rows.items()
+        if row.baseline in rows
+    }
+    family = {case_id: of for case_id, of in logs.items() if of and not rows[case_id].is_baseline}
+    decisions = judge_cases(family, measure, results.complete)
+    found: list[CaseRow] = []
+    for case_id, row in rows.items():
+        if row.is_baseline and logs.get(case_id):
+            count = len(logs[case_id])
+            row = replace(row, ratio=1.0, ratio_low=1.0, ratio_high=1.0, ratio_rounds=count, p_value=1.0)
+        if case_id in decisions:
+            decision = decisions[case_id]
+            row = replace(
+                row,
+                ratio=decision.ratio.value,
+                ratio_low=decision.ratio.low,
+                ratio_high=decision.ratio.high,
+                ratio_rounds=decision.ratio.count,
+                p_value=decision.p_value,
+                verdict=decision.verdict,
+                delivered_share=stats.delivered_share(decision.ratio.value, row.macs_ratio),
+                smallest_change=smallest_found(family[case_id], measure, len(family)),
+            )
+        if measure.get("resolution") is not None and not row.is_baseline and row.baseline in rows:
+            row = replace(row, resolved=_resolved(row, measure))
+        found.append(row)
     return found
 
 
-def _judged(rows: list[CaseRow], resolution: float) -> list[CaseRow]:
-    """The rows with their verdicts: those of one run's (and arm's) compressed cases, judged together."""
-    at = [i for i, row in enumerate(rows) if row.ratio_rounds and not row.is_baseline]
-    judged = [rows[i] for i in at]
-    ratios = [Interval(r.ratio, r.ratio_low, r.ratio_high, r.ratio_rounds) for r in judged]
-    words = verdicts(ratios, [r.p_value for r in judged], resolution)
-    for i, word in zip(at, words, strict=True):
-        rows[i] = replace(rows[i], verdict=word)
-    return rows
+def _resolved(row: CaseRow, measure: Mapping[str, Any]) -> bool:
+    """True when the run had no reason to go on with the case."""
+    if schedule_of(measure) is not None:
+        return row.verdict not in ("", CANNOT_TELL)
+    interval = Interval(row.ratio, row.ratio_low, row.ratio_high, row.ratio_rounds)
+    return bool(interval.half_width <= math.log1p(measure["resolution"]))
 
 
 def _middle(values: Sequence[float]) -> float:

@@ -62,7 +62,7 @@ def estimate(medians: Sequence[float]) -> Interval:
     Each process counts as one draw, so the interval covers what differs between processes (memory
     layout, frequency, neighbours), as intervals over calls cannot.
     """
-    return _of_logs([math.log(m) for m in medians if math.isfinite(m) and m > 0])
+    return of_logs([math.log(m) for m in medians if math.isfinite(m) and m > 0])
 
 
 def ratio(base: Mapping[int, float], other: Mapping[int, float]) -> Interval:
@@ -73,7 +73,7 @@ def ratio(base: Mapping[int, float], other: Mapping[int, float]) -> Interval:
     rounds = sorted(base.keys() & other.keys())
     if not rounds:
         raise ValueError("no round has a trial of both")
-    return _of_logs([math.log(other[r] / base[r]) for r in rounds])
+    return of_logs([math.log(other[r] / base[r]) for r in rounds])
 
 
 def change(base: Sequence[float], head: Sequence[float]) -> tuple[Interval, float]:
@@ -107,13 +107,17 @@ def from_log(value: float) -> float:
 
 def paired_p_value(base: Mapping[int, float], other: Mapping[int, float]) -> float:
     """p-value of "no difference" by Student's t on the rounds' log ratios; nan with fewer than two rounds."""
-    rounds = sorted(base.keys() & other.keys())
-    if len(rounds) < 2:
+    return p_value([math.log(other[r] / base[r]) for r in sorted(base.keys() & other.keys())])
+
+
+def p_value(logs: Sequence[float]) -> float:
+    """p-value of "no difference" by Student's t on log ratios; nan for fewer than two."""
+    if len(logs) < 2:
         return math.nan
-    logs = np.log([other[r] / base[r] for r in rounds])
-    if logs.std() == 0:
-        return float(logs[0] == 0)
-    return float(distributions.ttest_1samp(logs, 0.0).pvalue)
+    values = np.asarray(logs)
+    if values.std() == 0:
+        return float(values[0] == 0)
+    return float(distributions.ttest_1samp(values, 0.0).pvalue)
 
 
 def percentile(samples: Sequence[float], which: int) -> float:
@@ -133,7 +137,8 @@ def delivered_share(ratio_of_latency: float, ratio_of_macs: float) -> float:
     return math.log(ratio_of_latency) / math.log(ratio_of_macs)
 
 
-def _of_logs(logs: Sequence[float]) -> Interval:
+def of_logs(logs: Sequence[float]) -> Interval:
+    """The ratio of log ratios, one a round, with its interval (see ``centre_interval``)."""
     if not logs:
         return Interval(math.nan, math.nan, math.nan, 0)
     centre, low, high = centre_interval(np.asarray(logs, dtype=float))

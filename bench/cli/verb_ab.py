@@ -36,7 +36,7 @@ def ab(
     max_rounds: MaxRounds = None,
     only: Only = None,
     fail_on: FailOn = "slower,bigger",
-    resolution: SameWithin = "3%",
+    resolution: SameWithin = "1%",
     seed: OrderSeed = None,
     trust: Trust = False,
     no_wait: NoWait = False,

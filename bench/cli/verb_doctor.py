@@ -74,9 +74,14 @@ def _print(found: Examination) -> None:
         rates = ", ".join(f"{name} {rate / 1e9:.0f} GFLOP/s" for name, rate in peak["flops"].items())
         rows.append([f"peak, {peak['threads']} threads", f"{rates}; {peak['bandwidth'] / 1e9:.1f} GB/s"])
     rows += [
-        ["A/A pairs", f"{test.pairs}" + (f", {test.failed} failed" if test.failed else "")],
+        [
+            "A/A processes",
+            f"{test.pairs}" + (f", {test.failed} failed" if test.failed else ""),
+        ],
         ["A/A verdicts wrong", f"{test.wrong:.1%} of comparisons of {ROUNDS} rounds"],
+        ["A/A difference between processes", f"{test.spread:.2%} (standard deviation)"],
         ["A/A difference, 95th percentile", f"{test.difference_p95:.2%}"],
+        ["smallest change found with 95 %", f"{test.smallest_change:.2%}"],
         ["resolution, 95th percentile", f"±{test.resolution_p95:.2%}"],
         ["marked trials", ", ".join(f"{k} {v}" for k, v in test.marked.items()) or "none"],
     ]

@@ -68,7 +68,9 @@ def _runs(results: Sequence[Results]) -> Iterable[Caution]:
             "Cases may be missing or have fewer trials than planned.",
             True,
         )
-    if few := [one for one in results if _few(one.start.measure.get("rounds"))]:
+    if few := [
+        one for one in results if _few(one.start.measure.get("rounds") or one.start.measure.get("min_rounds"))
+    ]:
         which = _which(few, results)
         yield Caution(
             f"Fewer than {FEW_ROUNDS} rounds were planned in {which}: intervals are wide and rest on little."
@@ -179,7 +181,7 @@ def _unresolved(rows: Sequence[Row]) -> Iterable[Caution]:
     coarse = [row for row in rows if row["resolved"] is False]
     if coarse:
         yield Caution(
-            f"{plural(len(coarse), 'case')} did not reach the resolution that the suite asked for. "
+            f"{plural(len(coarse), 'case')} could not be told from dense in the rounds that there were. "
             + _where(coarse)
         )
 

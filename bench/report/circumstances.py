@@ -80,6 +80,12 @@ def protocol(measure: Json) -> str:
     def word(key: str) -> str:
         return f"{measure[key]:g}" if digits.known(measure.get(key)) else UNKNOWN
 
+    if "passes" in measure:
+        return (
+            f"Warm-up until two successive windows agree, {word('warmup_max_seconds')} s at most; "
+            f"then {word('passes')} turns of a few uncounted and a few counted calls, "
+            f"{word('max_seconds')} s at most. A process gives one ratio: the median over its turns."
+        )
     tight = digits.percent(measure.get("tight"), 1) if digits.known(measure.get("tight")) else UNKNOWN
     return (
         f"Warm-up until two successive windows agree, {word('warmup_max_seconds')} s at most; "
@@ -99,11 +105,12 @@ def _run(results: Results) -> Iterable[Fact]:
     if start.arms:
         yield Fact("revisions compared", ", ".join(f"{arm}: {rev}" for arm, rev in start.arms.items()))
     yield Fact("versions", ", ".join(f"{k} {v}" for k, v in start.versions.items()) or UNKNOWN)
-    yield Fact("rounds planned", str(start.measure.get("rounds", UNKNOWN)) + _quick(start.measure))
+    yield Fact("rounds planned", _rounds(start.measure) + _quick(start.measure))
     if digits.known(start.measure.get("resolution")):
-        most = start.measure.get("max_rounds", UNKNOWN)
         asked = digits.percent(start.measure["resolution"], 1)
-        yield Fact("resolution asked for", f"±{asked} of each ratio to dense, in {most} rounds at most")
+        yield Fact("resolution asked for", f"±{asked} of each ratio to dense")
+    if seating := _values(trial.seating or None for trial in trials if trial.latency):
+        yield Fact("cases that are compared", _SEATINGS.get(seating, seating))
     failed = sum(trial.status != "ok" for trial in trials)
     under_load = sum(map(loaded, trials))
     yield Fact(
@@ -124,6 +131,20 @@ def _run(results: Results) -> Iterable[Fact]:
 
 
 _HEAPS = {"kept": "kept by the process", "default": "returned as the system's allocator decides"}
+
+
+_SEATINGS = {
+    "together": "share a fresh process and take turns of a few calls",
+    "apart": "take turns of a few calls, each in a fresh process of its own",
+    UNKNOWN: "run one after the other, each alone in a fresh process",
+}
+
+
+def _rounds(measure: Json) -> str:
+    """``5``, or the rounds from which and up to which a verdict was waited for."""
+    if digits.known(measure.get("rounds")) or "min_rounds" not in measure:
+        return str(measure.get("rounds", UNKNOWN))
+    return f"{measure['min_rounds']} to {measure.get('max_rounds', UNKNOWN)}, until each verdict is known"
 
 
 def _quick(measure: Json) -> str:

@@ -40,14 +40,14 @@ MEANINGS = {
             trials.
         """,
         "latency ÷ dense": """
-            Latency over the dense baseline's, formed within each round, with its interval over rounds;
-            below 1 is faster.
+            Latency over the dense baseline's, formed of turns next to each other in time, with its interval
+            over fresh processes; below 1 is faster.
         """,
         "verdict": """
-            Same where the whole interval lies within the resolution asked for (3 % unless the run says
+            Same where the whole interval lies within the resolution asked for (1 % unless the run says
             otherwise); else faster or slower where it lies on one side of 1 and the difference survives
             Holm's correction for all cases of the run; else it cannot be told, and half the interval
-            stands below.
+            stands below. Intervals and verdicts are corrected for every look that the run took.
         """,
         "delivered share": """
             log(dense latency ÷ latency) over log(dense MACs ÷ logical MACs): how much of the promised saving

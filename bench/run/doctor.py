@@ -9,7 +9,8 @@ import statistics
 import subprocess
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from contextlib import ExitStack
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,17 +18,19 @@ import psutil
 
 from bench.analysis import stats
 from bench.analysis.disk import check_writable
-from bench.analysis.quality import marks, medians
+from bench.analysis.pairing import round_logs
+from bench.analysis.power import detectable
+from bench.analysis.quality import marks
 from bench.analysis.records import Trial
 from bench.analysis.roofline import FILE, write_peaks
-from bench.analysis.verdict import FASTER, SLOWER, verdict
+from bench.analysis.sequential import ALPHA, repeated_interval
 from bench.case import DENSE, Case
 from bench.plan.suite import Measure
 from bench.plan.targets import TARGETS
-from bench.run.launch import run_worker
-from bench.run.sitting import trial_of
+from bench.run.launch import WorkerFailed, run_worker
+from bench.run.sitting import Process, take_turns
 from bench.worker import host
-from bench.worker.protocol import Job, Measured, Peaks
+from bench.worker.protocol import Job, Peaks
 
 UNKNOWN = "unknown"
 PEAKS_TIMEOUT = 300.0
@@ -47,11 +50,13 @@ class NothingMeasuredError(RuntimeError):
 
 @dataclass(frozen=True)
 class SelfTest:
-    """What two identical arms looked like on this host.
+    """What two equal networks that took turns in one process looked like on this host.
 
-    ``wrong``: share of five-round comparisons called faster or slower. ``difference_p95``: 95th
-    percentile of |A/A difference| of their estimates. ``resolution_p95``: 95th percentile of half their
-    intervals. All from draws of ROUNDS pairs out of ``pairs``, arms swapped at random.
+    ``wrong``: share of five-process comparisons called different. ``difference_p95``: 95th percentile of
+    the A/A difference of their estimates. ``resolution_p95``: 95th percentile of half their intervals. All
+    from draws of ROUNDS processes out of ``pairs``, the two networks swapped at random. ``spread``: standard
+    deviation of the difference between processes. ``smallest_change``: what a comparison of ROUNDS processes
+    finds with a chance of 95 %.
     """
 
     pairs: int
@@ -60,6 +65,8 @@ class SelfTest:
     difference_p95: float
     resolution_p95: float
     marked: dict[str, int]
+    spread: float
+    smallest_change: float
 
     def gates(self, at: float) -> bool:
         """True when a change of ``at`` can be told: intervals that narrow, and few enough false alarms."""
@@ -71,60 +78,77 @@ def self_test(
     seed: int,
     done: Callable[[int, int], None],
     measure: Measure | None = None,
-    worker: Callable[[Job], Measured] | None = None,
+    sitting: Callable[[Sequence[Job], Measure, random.Random], list[Trial]] | None = None,
 ) -> tuple[SelfTest, list[Trial]]:
-    """Measures one case as two arms, ``pairs`` times, next to each other in random order.
+    """Measures one case against itself in ``pairs`` fresh processes, the two copies in turns.
 
-    ``worker`` turns a job into an answer (a fresh process by default); ``done`` is told the progress.
+    ``sitting`` gives the trials of one process (a real one by default); ``done`` is told the progress.
     Raises NothingMeasuredError when there are fewer than ROUNDS pairs.
     """
     measure = measure or Measure()
-    case = Case("resnet20", DENSE)
-    job = Job(case, recipes=(None,), protocol=measure.protocol())
-    start = worker or (lambda job: run_worker(TARGETS.get("cpu"), job, measure.timeout, Measured))
+    job = Job(Case("resnet20", DENSE), recipes=(None,), protocol=measure.protocol())
+    hold = sitting or _sitting
     coin = random.Random(seed)
     trials: list[Trial] = []
     for number in range(pairs):
-        for arm in coin.sample(("a", "b"), 2):
-            since = time.monotonic()
-            answer = start(job)
-            trials.append(
-                trial_of(
-                    answer,
-                    run="doctor",
-                    case=case.id,
-                    arm=arm,
-                    round=number,
-                    position=0,
-                    started="",
-                    wall_seconds=time.monotonic() - since,
-                )
-            )
-            done(len(trials), 2 * pairs)
-    a, b = (medians([t for t in trials if t.arm == arm]) for arm in ("a", "b"))
-    common = sorted(a.keys() & b.keys())
-    if len(common) < ROUNDS:
+        found = hold([job, job], measure, coin)
+        trials += [replace(trial, round=number, arm=arm) for trial, arm in zip(found, "ab", strict=False)]
+        done(number + 1, pairs)
+    a, b = ([trial for trial in trials if trial.arm == arm] for arm in "ab")
+    logs = round_logs(a, b)
+    if len(logs) < ROUNDS:
         errors = [t.error.first_line() for t in trials if t.error]
         reason = errors[0] if errors else "the others lay too far off on a busy host"
-        raise NothingMeasuredError(f"only {len(common)} of {pairs} pairs could be measured: {reason}")
-    logs = [stats.log_ratio(a[r], b[r]) for r in common]
-    return judge(logs, pairs, seed, _marks(trials)), trials
+        raise NothingMeasuredError(f"only {len(logs)} of {pairs} pairs could be measured: {reason}")
+    return judge(list(logs.values()), pairs, seed, _marks(trials)), trials
+
+
+def _sitting(jobs: Sequence[Job], measure: Measure, coin: random.Random) -> list[Trial]:
+    """One fresh process with all jobs in turns."""
+    case = jobs[0].case.id
+    common: dict[str, Any] = {
+        "run": "doctor",
+        "case": case,
+        "position": 0,
+        "started": "",
+        "wall_seconds": 0.0,
+    }
+    with ExitStack() as stack:
+        try:
+            process = Process(TARGETS.get("cpu"), jobs, measure.timeout, stack)
+            process.start()
+            take_turns([process], lambda _process, seat: seat == 0, measure, coin)
+            process.end()
+        except WorkerFailed as failed:
+            return [Trial(round=0, status="failed", error=failed.failure, **common) for _ in jobs]
+        return [
+            Trial(
+                round=0,
+                status="failed" if process.seat(at).error else "ok",
+                error=process.seat(at).error,
+                latency=None if process.seat(at).error else process.latency(at),
+                host=process.seated.host,
+                conditions_before=process.seated.conditions_before,
+                conditions_after=process.risen.conditions_after,
+                sitting="self-test",
+                **common,
+            )
+            for at in range(len(jobs))
+        ]
 
 
 def judge(logs: Sequence[float], pairs: int, seed: int, marked: Mapping[str, int]) -> SelfTest:
-    """The self-test's figures from the pairs' log ratios: pure, seeded."""
+    """The self-test's figures from the processes' log ratios: pure, seeded."""
     coin = random.Random(seed)
     wrong = 0
     differences, widths = [], []
     for _ in range(DRAWS):
         drawn = [value * coin.choice((-1, 1)) for value in coin.sample(list(logs), ROUNDS)]
-        base = dict.fromkeys(range(ROUNDS), 1.0)
-        other = {at: stats.from_log(value) for at, value in enumerate(drawn)}
-        interval = stats.ratio(base, other)
-        significant = stats.paired_p_value(base, other) <= 1 - stats.LEVEL
-        wrong += significant and verdict(interval, 1e-9) in (FASTER, SLOWER)
+        interval = repeated_interval(drawn, ALPHA)
+        wrong += interval.low > 1 or interval.high < 1
         differences.append(abs(stats.log_ratio(1.0, interval.value)))
         widths.append(interval.half_width)
+    found = detectable(logs, ALPHA, count=ROUNDS)
     return SelfTest(
         pairs=pairs,
         failed=pairs - len(logs),
@@ -132,6 +156,8 @@ def judge(logs: Sequence[float], pairs: int, seed: int, marked: Mapping[str, int
         difference_p95=_p95(differences),
         resolution_p95=_p95(widths),
         marked=dict(marked),
+        spread=found.sd,
+        smallest_change=found.change,
     )
 
 
@@ -139,7 +165,8 @@ def verdict_line(test: SelfTest) -> str:
     """One line: at which changes this host can gate."""
     able = [f"{gate:.0%}" for gate in GATES if test.gates(gate)]
     if able:
-        return f"this host can gate at {', '.join(able)} with {ROUNDS} rounds"
+        found = f"; a change of {test.smallest_change:.1%} is found with 95 %"
+        return f"this host can gate at {', '.join(able)} with {ROUNDS} rounds{found}"
     return f"this host cannot gate at any of {', '.join(f'{g:.0%}' for g in GATES)} with {ROUNDS} rounds"
 
 

@@ -52,7 +52,7 @@ class Unseated(Exception):  # noqa: N818 - no error of ours: it is measured in a
 
 
 class Process:
-    """A worker with its seats, and what was sampled of each. Ended with the ``stack`` that it is entered in."""
+    """A worker with its seats, and what was sampled of each; it ends with the ``stack``."""
 
     def __init__(
         self,

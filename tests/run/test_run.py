@@ -9,7 +9,7 @@ import subprocess
 import time
 import warnings
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -25,11 +25,12 @@ from bench.case import Case
 from bench.errors import InputError
 from bench.plan.plan import Plan, make_plan
 from bench.plan.suite import load_suite
-from bench.run import counting, rounds
+from bench.run import counting, probing, rounds
 from bench.run import run as runs
 from bench.run.rounds import round_order
 from bench.run.run import begin, execute, unfinished
-from bench.run.session import GIVE_UP_AFTER, Outcome
+from bench.run.session import GIVE_UP_AFTER, Outcome, Session
+from bench.run.sitting import Place, Unseated, job_of, trial_of
 from bench.worker.counter import Counted
 from bench.worker.protocol import Failure, Job, Measured
 
@@ -53,6 +54,8 @@ class Quiet:
     def counting(self, done: int, total: int) -> None:
         self.counted.append((done, total))
 
+    def probing(self, done: int, total: int) -> None: ...
+
     def trial(self, done: int, total: int, trial: Trial | None) -> None:
         self.told.append((done, total, trial))
 
@@ -63,17 +66,44 @@ class Workshop:
 
     jobs: list[Job] = field(default_factory=list)
     counted: list[str] = field(default_factory=list)
+    probed: list[str] = field(default_factory=list)
+    seatings: list[tuple[str, bool]] = field(default_factory=list)
+    crashing: set[str] = field(default_factory=set)
     broken: set[str] = field(default_factory=set)
     uncountable: set[str] = field(default_factory=set)
     interrupt_at: int | None = None
 
-    def run_worker(self, target: Any, job: Job, timeout: float, *_: Any) -> Measured:
-        if self.interrupt_at == len(self.jobs):
-            raise KeyboardInterrupt
-        self.jobs.append(job)
-        if job.case.id in self.broken:
-            return made_answer(error=NO)
+    def probe(self, target: Any, job: Job, timeout: float, *_: Any) -> Measured:
+        assert not job.timed
+        self.probed.append(job.case.id)
         return made_answer(more="than is known")
+
+    def sit(self, session: Session, places: Sequence[Place], apart: bool, note: str = "") -> list[Trial]:
+        """One trial after the other: an interruption loses the whole sitting."""
+        for place in places:
+            if place.case.id in self.crashing and len(places) > 1 and not apart:
+                raise Unseated("a process that they shared: ended", place.arm.name)
+        trials = []
+        for place in places:
+            if self.interrupt_at == len(self.jobs):
+                raise KeyboardInterrupt
+            self.jobs.append(job_of(session, place))
+            self.seatings.append((place.case.id, apart))
+            answer = made_answer(error=NO) if place.case.id in self.broken else made_answer()
+            trials.append(
+                trial_of(
+                    answer,
+                    run="r",
+                    case=place.case.id,
+                    arm=place.arm.name,
+                    round=place.number,
+                    position=place.position,
+                    started="",
+                    wall_seconds=1.0,
+                    note=note,
+                )
+            )
+        return trials
 
     def counting_pool(self, *_: Any, **__: Any) -> Workshop:
         return self
@@ -96,7 +126,8 @@ class Workshop:
 @pytest.fixture
 def workshop(monkeypatch: pytest.MonkeyPatch) -> Workshop:
     shop = Workshop()
-    monkeypatch.setattr(rounds, "run_worker", shop.run_worker)
+    monkeypatch.setattr(rounds, "sit", shop.sit)
+    monkeypatch.setattr(probing, "run_worker", shop.probe)
     monkeypatch.setattr(counting, "CountingPool", shop.counting_pool)
     return shop
 
@@ -116,7 +147,7 @@ def visits(trials: list[Trial]) -> Counter[tuple[str, int]]:
 
 
 def everything(plan: Plan) -> Counter[tuple[str, int]]:
-    return Counter((case.id, number) for case in plan.cases for number in range(plan.measure.rounds))
+    return Counter((case.id, number) for case in plan.cases for number in range(plan.measure.planned_rounds))
 
 
 def test_nothing_is_written_before_a_run_begins(plan: Plan, tmp_path: Path) -> None:
