@@ -10,6 +10,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
 from typing import Any, TypeVar
@@ -93,10 +94,11 @@ class WorkerProcess:
         self._answered = bytearray()
         self._printed = bytearray()
 
-    def ask(self, question: Json, timeout: float) -> Json:
+    def ask(self, question: Json, timeout: float, last: bool = False) -> Json:
         """The worker's answer: the first line that is one. Raises WorkerFailed, after which it is of no use.
 
         What it prints beside (a login banner, a library's warning) is kept for the message of a failure.
+        ``last`` closes stdin behind the question.
         """
         to_write = memoryview(json.dumps(question).encode() + b"\n")
         deadline = time.monotonic() + timeout
@@ -123,6 +125,8 @@ class WorkerProcess:
                             to_write = to_write[:0]
                         if not to_write:
                             waiting.unregister(stdin)
+                            if last:
+                                stdin.close()
                         continue
                     data = os.read(key.fd, 1 << 20)
                     if key.fileobj is stdout:
@@ -191,6 +195,14 @@ class WorkerProcess:
         return (bytes(self._printed) + bytes(self._answered[-TAIL:])).decode(errors="replace")
 
 
+def reads_lines(checkout: Path | None) -> bool:
+    """False for a checkout whose worker reads stdin to its end, and would wait for more behind the job.
+
+    Those are the revisions from before ``bench.worker.protocol``.
+    """
+    return checkout is None or (checkout / "bench" / "worker" / "protocol.py").is_file()
+
+
 def end_group(process: subprocess.Popen[bytes]) -> None:
     """Ends a process's whole group, and waits for the process."""
     with contextlib.suppress(ProcessLookupError):
@@ -212,9 +224,11 @@ def run_worker(
     named. ``checkout`` runs the package of another checkout instead of the installed one.
     """
     env = environment(job.case.threads, checkout, job.heap)
+    last = not reads_lines(checkout)
+    question = replace(job, watch=job.watch and not last).to_json()
     try:
         with WorkerProcess(argv(target, module), env, checkout) as worker:
-            return read_answer(kind, worker.ask(job.to_json(), timeout))
+            return read_answer(kind, worker.ask(question, timeout, last))
     except WorkerFailed as failed:
         return kind(error=failed.failure)  # type: ignore[call-arg]
 

@@ -94,6 +94,21 @@ def test_another_checkout_stands_first_on_the_path(tmp_path: Path) -> None:
     assert environment(1).get("PYTHONPATH") == os.environ.get("PYTHONPATH")
 
 
+def test_a_revision_that_reads_stdin_to_its_end_gets_one(tmp_path: Path) -> None:
+    script = f"""cat > {tmp_path}/job; echo '{OK}'"""
+    assert launch.run_worker(shell(script), JOB, 10, Measured, tmp_path).error is None
+    assert not Job.from_json(json.loads((tmp_path / "job").read_text())).watch
+
+
+def test_a_revision_that_reads_lines_keeps_its_stdin(tmp_path: Path) -> None:
+    (tmp_path / "bench" / "worker").mkdir(parents=True)
+    (tmp_path / "bench" / "worker" / "protocol.py").touch()
+    script = f"""cat > {tmp_path}/job; echo '{OK}'"""
+    error = failure(launch.run_worker(shell(script), JOB, 0.5, Measured, tmp_path))
+    assert error.type == "Timeout"
+    assert Job.from_json(json.loads((tmp_path / "job").read_text())).watch
+
+
 def test_what_a_prefix_prints_before_the_answer_is_skipped() -> None:
     assert run_worker(shell(f"echo Welcome; echo; echo '{OK}'"), JOB, 10).error is None
 
