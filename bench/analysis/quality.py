@@ -71,7 +71,7 @@ class CaseTrials:
 
     def left_out(self) -> int:
         """Trials with a latency that the estimate is not made of."""
-        return sum(1 for trial in self.good if trial.latency) - len(self.medians)
+        return sum(1 for trial in self.good if trial.latency) - len(kept(self.good))
 
 
 def kept(trials: Sequence[Trial]) -> list[Trial]:
@@ -86,8 +86,14 @@ def kept(trials: Sequence[Trial]) -> list[Trial]:
 
 
 def medians(trials: Sequence[Trial]) -> dict[int, float]:
-    """Round -> median of the samples, of the trials that the estimate is made of."""
-    return {trial.round: math.exp(_log_median(trial)) for trial in kept(trials)}
+    """Round -> median of the samples, of the trials that the estimate is made of.
+
+    A baseline may have several trials in a round, one in each process that it shared: their geometric mean.
+    """
+    logs: dict[int, list[float]] = {}
+    for trial in kept(trials):
+        logs.setdefault(trial.round, []).append(_log_median(trial))
+    return {number: math.exp(math.fsum(values) / len(values)) for number, values in logs.items()}
 
 
 def _own_marks(trial: Trial) -> set[str]:

@@ -23,7 +23,7 @@ Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9_.-]+$", max_length=100)]
 """Becomes part of a file's name, which has at most 255 bytes."""
 
 
-PASSES = 8
+PASSES, QUICK_PASSES = 8, 4
 """Turns of each case in a round: see bench.run.turns."""
 
 
@@ -84,7 +84,7 @@ class Measure(BaseModel):
         return self.model_copy(
             update={
                 "rounds": min(self.planned_rounds, 2),
-                "passes": min(self.passes, 4),
+                "passes": min(self.passes, QUICK_PASSES),
                 "min_seconds": min(self.min_seconds, 0.05),
                 "min_samples": min(self.min_samples, 16),
                 "max_seconds": min(self.max_seconds, 0.4),

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from bench.analysis.quality import OTHERS_SHARE, STOLEN_SHARE
-from bench.analysis.records import Trial
+from bench.analysis.records import Json, Trial
 from bench.analysis.store import Results
 from bench.report.digits import known
 from bench.report.prose import plural, shortened
@@ -68,15 +68,17 @@ def _runs(results: Sequence[Results]) -> Iterable[Caution]:
             "Cases may be missing or have fewer trials than planned.",
             True,
         )
-    if few := [
-        one for one in results if _few(one.start.measure.get("rounds") or one.start.measure.get("min_rounds"))
-    ]:
+    if few := [one for one in results if _few(_planned(one.start.measure))]:
         which = _which(few, results)
         yield Caution(
             f"Fewer than {FEW_ROUNDS} rounds were planned in {which}: intervals are wide and rest on little."
         )
     if dirty := [one for one in results if str(one.start.revision).endswith("-dirty")]:
         yield Caution(f"The checkout had uncommitted changes in {_which(dirty, results)}.")
+
+
+def _planned(measure: Json) -> object:
+    return measure.get("rounds") or measure.get("min_rounds")
 
 
 def _few(rounds: object) -> bool:

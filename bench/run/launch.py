@@ -203,6 +203,11 @@ def reads_lines(checkout: Path | None) -> bool:
     return checkout is None or (checkout / "bench" / "worker" / "protocol.py").is_file()
 
 
+def knows_turns(checkout: Path | None) -> bool:
+    """False for a checkout whose worker measures one case alone, from before several took turns."""
+    return checkout is None or (checkout / "bench" / "worker" / "sitting.py").is_file()
+
+
 def end_group(process: subprocess.Popen[bytes]) -> None:
     """Ends a process's whole group, and waits for the process."""
     with contextlib.suppress(ProcessLookupError):

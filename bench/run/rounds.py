@@ -110,7 +110,7 @@ def _visit(session: Session, places: list[Place], progress: _Progress) -> None:
 
 def _measure(session: Session, places: list[Place], progress: _Progress, apart: bool = False) -> None:
     """One sitting; where it cannot be held, one that can."""
-    if session.unseated:
+    if not session.turns:
         for place in places:
             session.add_trial(lone_trial(session, place))
             progress.step(place)
@@ -118,10 +118,7 @@ def _measure(session: Session, places: list[Place], progress: _Progress, apart: 
     try:
         trials = sit(session, places, apart or session.plan.measure.seating == "apart")
     except Unseated as why:
-        if why.older:
-            session.unseated.add(why.arm)
-        else:
-            session.apart |= {place.case.id for place in places}
+        session.apart |= {place.case.id for place in places}
         session.notes.append(str(why))
         _again(session, places, progress, str(why))
         return
@@ -132,9 +129,6 @@ def _measure(session: Session, places: list[Place], progress: _Progress, apart: 
 
 def _again(session: Session, places: list[Place], progress: _Progress, why: str) -> None:
     """After a process that several shared ended: each case with its baseline, in processes of their own."""
-    if session.unseated:
-        _measure(session, places, progress)
-        return
     base = [place for place in places if place.case.id == place.case.baseline().id]
     cases = dict.fromkeys(place.case.id for place in places if place not in base)
     for case_id in cases or dict.fromkeys(place.case.id for place in places):

@@ -15,6 +15,7 @@ from bench.analysis.resolution import undecided
 from bench.analysis.store import Results, Store
 from bench.case import Case
 from bench.plan.plan import Plan
+from bench.run.launch import knows_turns
 
 GIVE_UP_AFTER = 2
 """Failed trials of a case after which its other rounds are not tried: each may cost a whole time-out."""
@@ -77,8 +78,8 @@ class Session:
         self._probed: set[tuple[str, str]] = set()
         self.apart: set[str] = set()
         """Cases that ended a process that they shared: they get one of their own from then on."""
-        self.unseated: set[str] = set()
-        """Arms whose revision does not know turns: all arms are then measured one process at a time."""
+        self.turns = all(knows_turns(arm.checkout) for arm in arms)
+        """False where a revision does not know turns: all arms are then measured one process at a time."""
         self.notes: list[str] = []
         if resumed is not None:
             self._counts = {key: c for key, c in resumed.counts.items() if c.status == "ok"}

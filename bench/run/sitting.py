@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import secrets
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, fields, replace
@@ -43,12 +44,7 @@ class Place:
 
 
 class Unseated(Exception):  # noqa: N818 - no error of ours: it is measured in another way
-    """A sitting that could not be held: a shared process ended, or knows no turns (``older``)."""
-
-    def __init__(self, message: str, arm: str, older: bool = False) -> None:
-        super().__init__(message)
-        self.arm = arm
-        self.older = older
+    """A sitting that could not be held: a process that several cases shared ended before its time."""
 
 
 class Process:
@@ -71,14 +67,11 @@ class Process:
         env = environment(jobs[0].case.threads, checkout, jobs[0].heap)
         self._worker = stack.enter_context(WorkerProcess(argv(target, "bench.worker"), env, checkout))
 
-    def start(self) -> bool:
-        """Asks for the seats; False for a revision that knows no turns. Raises WorkerFailed."""
+    def start(self) -> None:
+        """Asks for the seats. Raises WorkerFailed."""
         question = {**self.jobs[0].to_json(), "seats": [job.to_json() for job in self.jobs]}
         answer = self._worker.ask(question, self._timeout * len(self.jobs))
-        if "seats" not in answer and "latency" in answer and "params" in answer and answer["latency"]:
-            return False
         self.seated = read_answer(Seated, answer)
-        return True
 
     def seat(self, at: int) -> Seat:
         """The seat of a job; one that the process could not even give has its error."""
@@ -97,6 +90,8 @@ class Process:
 
     def end(self) -> None:
         """Asks what the networks answer, after all turns are taken. Raises WorkerFailed."""
+        if self.seated.error is not None:
+            return  # it could not even begin, and has ended
         self.risen = read_answer(Risen, self._worker.ask({"rise": True}, self._timeout * len(self.jobs)))
 
     def latency(self, at: int) -> Latency:
@@ -155,19 +150,18 @@ def sit(session: Session, places: Sequence[Place], apart: bool, note: str = "") 
     with ExitStack() as stack:
         try:
             processes = [_process(session, share, stack) for share in shares]
-            for share, process in zip(shares, processes, strict=True):
-                if not process.start():
-                    raise Unseated("its revision does not know turns", share[0].arm.name, older=True)
+            for process in processes:
+                process.start()
             take_turns(processes, lambda p, at: _is_baseline(shares[p][at]), measure, coin)
             for process in processes:
                 process.end()
         except WorkerFailed as failed:
             if len(places) > len({place.arm for place in places}):
                 words = f"a process that {len(places)} cases shared: {failed.failure.first_line()}"
-                raise Unseated(words, places[0].arm.name) from None
+                raise Unseated(words) from None
             return _failed(session, places, failed.failure, started, since)
     wall = (session.clock() - since) / len(places)
-    sitting = f"{places[0].number}.{places[0].position}" if len(places) > 1 else ""
+    sitting = secrets.token_hex(4) if len(places) > 1 else ""
     seating = ("apart" if apart or len(session.arms) > 1 else "together") if len(places) > 1 else ""
     common: dict[str, Any] = {
         "run": session.start.run,

@@ -64,7 +64,6 @@ def profile(job: Job) -> Profiled:
 
     case = job.case
     torch.set_num_threads(case.threads)
-    torch.set_flush_denormal(True)
     load_plugins(job.plugins)
     network = compress(backbone_network(case), case, job.recipes).network
     example = torch.randn(case.batch, *case.input, generator=torch.Generator().manual_seed(case.seed))
@@ -187,6 +186,9 @@ def main() -> None:
     def profiled(data: Json) -> Profiled:
         job = Job.from_json(data)
         pin(job.case.threads)
+        import torch
+
+        torch.set_flush_denormal(True)
         return profile(job)
 
     answer_one(profiled, lambda failure: Profiled(error=failure))

@@ -18,7 +18,7 @@ PEAK = {"threads": 1, "flops": {"float32": 2e9}, "bandwidth": 3e9}
 @pytest.fixture
 def examined(monkeypatch: pytest.MonkeyPatch) -> None:
     """A self-test that takes no time: this host can gate at 5 %, not at 1 %."""
-    found = SelfTest(20, 1, 0.04, 0.01, 0.02, {"busy": 2})
+    found = SelfTest(20, 1, 0.04, 0.01, 0.02, {"busy": 2}, 0.006, 0.015)
     monkeypatch.setattr(doctor, "self_test", lambda *_: (found, []))
     monkeypatch.setattr(doctor, "neighbours", lambda: AROUND)
     monkeypatch.setattr(doctor, "gpu_users", lambda: "unknown")
@@ -38,8 +38,10 @@ def test_the_code_says_whether_the_host_can_gate(
     assert rows["load over 1, 5 and 15 minutes"] == "0.5, 0.25, 0.1"
     assert rows["memory available"] == "1.0 of 2.0 GiB"
     assert rows["busiest other processes"] == "comp[/b]iler 0.75 cores"
-    assert rows["A/A pairs"] == "20, 1 failed"
-    assert said.out.endswith("this host can gate at 2%, 5%, 10% with 5 rounds\n")
+    assert rows["A/A processes"] == "20, 1 failed"
+    assert said.out.endswith(
+        "this host can gate at 2%, 5%, 10% with 5 rounds; a change of 1.5% is found with 95 %\n"
+    )
 
 
 def test_the_examination_for_machines_with_peaks_that_are_kept(

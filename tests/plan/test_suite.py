@@ -427,7 +427,9 @@ def test_quick_shortens_and_never_lengthens() -> None:
     quick = Measure().quickened()
     assert (quick.rounds, quick.min_samples) == (2, 16)
     assert quick.min_seconds <= quick.max_seconds
-    short = Measure(rounds=1, min_samples=3, min_seconds=0.001, max_seconds=0.01, warmup_max_seconds=0.01)
+    short = Measure(
+        rounds=1, passes=2, min_samples=3, min_seconds=0.001, max_seconds=0.01, warmup_max_seconds=0.01
+    )
     assert short.quickened().model_dump() == short.model_dump()
 
 

@@ -35,7 +35,7 @@ def test_a_clean_run_has_no_caution() -> None:
         (run(Net(checksums=["a", "b", "a", "a", "a"])), "output differs between trials of 1 case"),
         (run(Net(finite=False)), "not finite in 1 case"),
         (run(Net(medians=[*around(1e-3), 2e-3])), "1 trial marked far"),
-        (run(*NETS, resolution=0.001), "1 case did not reach the resolution"),
+        (run(*NETS, resolution=0.001), "1 case could not be told from dense"),
     ],
 )
 def test_each_reason_is_told(results: Results, words: str) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import subprocess
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,21 +14,24 @@ from bench.analysis.compare import compare_arms
 from bench.analysis.frame import make_frame
 from bench.analysis.records import Trial
 from bench.analysis.store import Results, read_results
-from bench.case import Case
 from bench.errors import InputError
 from bench.plan.plan import Plan, make_plan
 from bench.plan.suite import load_suite
 from bench.run import arms as ab
 from bench.run import rounds
 from bench.run import run as runs
+from bench.run import session as session_of_a_run
 from bench.run.session import Arm, Session
+from bench.run.sitting import Place
 
-SUITE = "name: s\nbackbones: [resnet20]\nmethods: [dense]\nmeasure: {rounds: 3, max_rounds: 6}\n"
+SUITE = "name: s\nbackbones: [resnet20]\nmethods: [dense]\nmeasure: {min_rounds: 3, max_rounds: 6}\n"
 NO = made_error("does not build", "launch", "ImportError")
 
 
 class Quiet:
     def counting(self, done: int, total: int) -> None: ...
+
+    def probing(self, done: int, total: int) -> None: ...
 
     def trial(self, done: int, total: int, trial: Trial | None) -> None: ...
 
@@ -48,14 +52,20 @@ def run_ab(
                 error = NO if arm.name == uncountable else ""
                 session.add_count(made_count(case, arm.name, error=error))
 
-    def measure(session: Session, arm: Arm, case: Case, number: int, position: int) -> Trial:
-        assert arm.checkout == Path(arm.name)
-        if arm.name == broken:
-            return made_trial(case, number, arm=arm.name, error=NO)
-        return made_trial(case, number, seconds(arm.name, number), arm=arm.name)
+    def sit(session: Session, places: Sequence[Place], apart: bool, note: str = "") -> list[Trial]:
+        return [made(place) for place in places]
+
+    def made(place: Place) -> Trial:
+        arm, number = place.arm.name, place.number
+        assert place.arm.checkout == Path(arm)
+        if arm == broken:
+            return made_trial(place.case, number, arm=arm, error=NO)
+        return made_trial(place.case, number, seconds(arm, number), arm=arm)
 
     monkeypatch.setattr(runs, "count_networks", count_networks)
-    monkeypatch.setattr(rounds, "measure", measure)
+    monkeypatch.setattr(runs, "probe_cases", lambda session: None)
+    monkeypatch.setattr(session_of_a_run, "knows_turns", lambda checkout: True)
+    monkeypatch.setattr(rounds, "sit", sit)
     file, start = runs.begin(plan, folder, 1, {"base": "1", "head": "2"})
     arms = (Arm("base", Path("base")), Arm("head", Path("head")))
     runs.execute(plan, file, start, Quiet(), arms=arms)

@@ -5,49 +5,52 @@ from __future__ import annotations
 import math
 import os
 import random
+from collections.abc import Sequence
 from typing import Any
 
 import psutil
 import pytest
-from made_trials import made_answer, made_error
+from made_trials import made_error, made_trial
 
+from bench.analysis.records import Trial
+from bench.plan.suite import Measure
 from bench.run.doctor import NothingMeasuredError, SelfTest, judge, neighbours, self_test, verdict_line
-from bench.worker.protocol import Job, Measured
+from bench.worker.protocol import Job
 
 
 def answers(spread: float, seed: int = 1) -> Any:
-    """A worker whose trials scatter by ``spread`` on the log scale."""
+    """Processes whose copies scatter by ``spread`` on the log scale."""
     noise = random.Random(seed)
 
-    def worker(job: Job) -> Measured:
-        return made_answer(0.01 * math.exp(noise.gauss(0, spread)))
+    def sitting(jobs: Sequence[Job], measure: Measure, coin: random.Random) -> list[Trial]:
+        return [made_trial("c", 0, 0.01 * math.exp(noise.gauss(0, spread))) for _ in jobs]
 
-    return worker
+    return sitting
 
 
 def test_a_quiet_host_can_gate_at_one_percent() -> None:
-    test, trials = self_test(20, 0, lambda done, total: None, worker=answers(0.001))
+    test, trials = self_test(20, 0, lambda done, total: None, sitting=answers(0.001))
     assert len(trials) == 40
     assert test.resolution_p95 < 0.01
-    assert verdict_line(test) == "this host can gate at 1%, 2%, 5%, 10% with 5 rounds"
+    assert verdict_line(test).startswith(
+        "this host can gate at 1%, 2%, 5%, 10% with 5 rounds; a change of 0."
+    )
 
 
 def test_a_noisy_host_cannot_gate_at_all() -> None:
-    test, _ = self_test(20, 0, lambda done, total: None, worker=answers(0.3))
+    test, _ = self_test(20, 0, lambda done, total: None, sitting=answers(0.3))
     assert "cannot gate" in verdict_line(test)
     assert not any(test.gates(at) for at in (0.01, 0.02, 0.05, 0.1))
 
 
 def test_false_alarms_alone_make_a_host_unfit() -> None:
-    assert not SelfTest(20, 0, 0.2, 0.001, 0.001, {}).gates(0.05)
-    assert SelfTest(20, 0, 0.04, 0.001, 0.001, {}).gates(0.05)
+    assert not SelfTest(20, 0, 0.2, 0.001, 0.001, {}, 0.001, 0.001).gates(0.05)
+    assert SelfTest(20, 0, 0.04, 0.001, 0.001, {}, 0.001, 0.001).gates(0.05)
 
 
-def test_both_arms_are_measured_in_both_orders() -> None:
-    _, trials = self_test(20, 0, lambda done, total: None, worker=answers(0.01))
-    firsts = [trials[at].arm for at in range(0, 40, 2)]
-    assert set(firsts) == {"a", "b"}
-    assert all({trials[at].arm, trials[at + 1].arm} == {"a", "b"} for at in range(0, 40, 2))
+def test_each_process_holds_two_copies() -> None:
+    _, trials = self_test(20, 0, lambda done, total: None, sitting=answers(0.01))
+    assert [(t.round, t.arm) for t in trials] == [(number, arm) for number in range(20) for arm in "ab"]
 
 
 def test_the_difference_is_that_of_five_pairs_by_hand() -> None:
@@ -137,5 +140,5 @@ def test_a_host_that_cannot_measure_says_why() -> None:
             6,
             0,
             lambda d, t: None,
-            worker=lambda job: made_answer(error=made_error("no memory", "build", "MemoryError")),
+            worker=lambda job: made_trial("c", error=made_error("no memory", "build", "MemoryError")),
         )

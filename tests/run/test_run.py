@@ -27,7 +27,6 @@ from bench.plan.plan import Plan, make_plan
 from bench.plan.suite import load_suite
 from bench.run import counting, probing, rounds
 from bench.run import run as runs
-from bench.run.rounds import round_order
 from bench.run.run import begin, execute, unfinished
 from bench.run.session import GIVE_UP_AFTER, Outcome, Session
 from bench.run.sitting import Place, Unseated, job_of, trial_of
@@ -82,7 +81,7 @@ class Workshop:
         """One trial after the other: an interruption loses the whole sitting."""
         for place in places:
             if place.case.id in self.crashing and len(places) > 1 and not apart:
-                raise Unseated("a process that they shared: ended", place.arm.name)
+                raise Unseated("a process that they shared: ended")
         trials = []
         for place in places:
             if self.interrupt_at == len(self.jobs):
@@ -146,6 +145,15 @@ def visits(trials: list[Trial]) -> Counter[tuple[str, int]]:
     return Counter((trial.case, trial.round) for trial in trials)
 
 
+def each_once(trials: list[Trial], plan: Plan) -> bool:
+    """Every case in every round, and none twice but the baseline, which sits with whoever was missing."""
+    base = plan.cases[0].baseline().id
+    found = visits(trials)
+    return found.keys() == everything(plan).keys() and all(
+        n == 1 for (case, _), n in found.items() if case != base
+    )
+
+
 def everything(plan: Plan) -> Counter[tuple[str, int]]:
     return Counter((case.id, number) for case in plan.cases for number in range(plan.measure.planned_rounds))
 
@@ -164,16 +172,14 @@ def test_a_seed_is_drawn_where_none_is_given(plan: Plan, tmp_path: Path) -> None
     assert begin(plan, tmp_path, None)[1].seed != begin(plan, tmp_path, None)[1].seed
 
 
-def test_every_case_is_measured_once_per_round_in_the_rounds_order(
-    workshop: Workshop, plan: Plan, tmp_path: Path
-) -> None:
+def test_every_case_is_measured_once_per_round(workshop: Workshop, plan: Plan, tmp_path: Path) -> None:
     outcome = go(plan, tmp_path, seed=9)
     found = read_results(outcome.file)
     assert visits(found.trials) == everything(plan)
     ids = [case.id for case in plan.cases]
     for number in range(3):
         of_round = [t for t in found.trials if t.round == number]
-        assert [t.case for t in of_round] == round_order(ids, 9, number)
+        assert [t.case for t in of_round] == ids
         assert [t.position for t in of_round] == [0, 1, 2]
     assert [t.round for t in found.trials] == [0, 0, 0, 1, 1, 1, 2, 2, 2]
     assert found.complete
@@ -186,7 +192,8 @@ def test_every_network_is_counted_once_before_anything_is_timed(
     outcome = go(plan, tmp_path)
     assert workshop.counted == [case.id for case in plan.cases]
     kinds = [json.loads(line)["kind"] for line in outcome.file.read_text().splitlines()]
-    assert kinds == ["run", "count", "count", "count", *["trial"] * 9, "end"]
+    assert kinds == ["run", *["count"] * 3, *["probe"] * 3, *["trial"] * 9, "end"]
+    assert workshop.probed == workshop.counted
 
 
 def test_a_job_holds_case_protocol_and_recipes(workshop: Workshop, plan: Plan, tmp_path: Path) -> None:
@@ -204,12 +211,6 @@ def test_a_person_is_told_how_far_it_is(workshop: Workshop, plan: Plan, tmp_path
     assert listener.counted == [(0, 3), (1, 3), (2, 3), (3, 3)]
     assert [told[:2] for told in listener.told] == [(done, 9) for done in range(10)]
     assert listener.told[0][2] is None
-
-
-def test_wall_time_is_read_from_the_clock(workshop: Workshop, plan: Plan, tmp_path: Path) -> None:
-    ticks = iter(float(n * n) for n in range(100))
-    outcome = execute(plan, *begin(plan, tmp_path, 1), Quiet(), clock=lambda: next(ticks))
-    assert [t.wall_seconds for t in read_results(outcome.file).trials[:3]] == [1.0, 5.0, 9.0]
 
 
 def test_a_failing_case_is_recorded_given_up_and_the_others_go_on(
@@ -244,7 +245,7 @@ def test_a_run_interrupted_anywhere_is_resumed_with_exactly_what_is_missing(
     outcome = go(plan, tmp_path)
     assert outcome.interrupted
     before = read_results(outcome.file)
-    assert len(before.trials) == at
+    assert len(before.trials) == at // 3 * 3  # a sitting is kept whole or not at all
     assert [end.status for end in before.ends] == ["interrupted"]
     workshop.interrupt_at = None
     workshop.counted.clear()
@@ -256,8 +257,7 @@ def test_a_run_interrupted_anywhere_is_resumed_with_exactly_what_is_missing(
     assert after.complete
     assert after.start == before.start
     assert workshop.counted == []
-    whole = [case for n in range(3) for case in round_order([c.id for c in plan.cases], 1, n)]
-    assert [t.case for t in after.trials] == whole
+    assert [t.case for t in after.trials] == [case.id for case in plan.cases] * 3
 
 
 def test_an_interruption_while_counting_is_resumed(
@@ -289,10 +289,10 @@ def test_a_run_cut_off_in_the_middle_of_a_line_is_resumed(
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         resumed = unfinished(plan, tmp_path)
-        assert len(resumed.trials) == 4
+        assert len(resumed.trials) == 1
         go(plan, tmp_path, resumed)
         found = read_results(outcome.file)
-    assert visits(found.trials) == everything(plan)
+    assert each_once(found.trials, plan)
     assert found.complete
 
 
@@ -304,7 +304,7 @@ def test_what_could_not_be_counted_is_tried_again_when_resuming(
     workshop.uncountable, workshop.interrupt_at = set(), None
     outcome = go(plan, tmp_path, unfinished(plan, tmp_path))
     assert outcome.failed == {}
-    assert visits(read_results(outcome.file).trials) == everything(plan)
+    assert each_once(read_results(outcome.file).trials, plan)
 
 
 def test_failures_before_an_interruption_are_remembered(
@@ -508,3 +508,30 @@ def test_methods_that_measure_time_are_counted_alone_and_last(
     go(plan, tmp_path)
     assert pools == [2, 1]
     assert "haloc" in workshop.counted[-1]
+
+
+def test_a_case_that_ends_a_shared_process_is_measured_apart_from_then_on(
+    workshop: Workshop, plan: Plan, tmp_path: Path
+) -> None:
+    """A crash costs the others this round's seats in one process, not their measurement."""
+    workshop.crashing = {plan.cases[2].id}
+    found = read_results(go(plan, tmp_path).file)
+    alone = [trial for trial in found.trials if trial.note]
+    assert {trial.round for trial in alone} == {0}
+    assert "a process that they shared" in alone[0].note
+    others = {case.id for case in plan.cases[1:]}
+    assert {(t.case, t.round) for t in found.trials if t.case in others} == {
+        (case, number) for case in others for number in range(3)
+    }
+    assert all(apart for _, apart in workshop.seatings)
+    assert found.complete
+
+
+def test_rounds_end_by_themselves_when_every_verdict_is_known(
+    workshop: Workshop, suite_file: Callable[[str], Path], tmp_path: Path
+) -> None:
+    """Equal medians in every process: the same within the resolution at the first look."""
+    plan = make_plan(load_suite(suite_file(SUITE.replace("rounds: 3,", "min_rounds: 4, max_rounds: 9,"))))
+    found = read_results(go(plan, tmp_path).file)
+    assert {t.round for t in found.trials} == {0, 1, 2, 3}
+    assert set(make_frame([found])["verdict"]) == {"", "same"}
