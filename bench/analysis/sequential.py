@@ -90,6 +90,11 @@ def looks(min_rounds: int = MIN_ROUNDS, max_rounds: int = MAX_ROUNDS) -> Schedul
     return tuple(sorted({round(value) for value in grown}))
 
 
+def next_look(count: int, schedule: Schedule) -> int | None:
+    """How many rounds an open case with ``count`` of them goes on to, or None after the last look."""
+    return next((look for look in schedule if look > count), None)
+
+
 def spent(fraction: float, eagerness: float = EAGERNESS) -> float:
     """Part of ALPHA spent when ``fraction`` of the rounds are in (Hwang, Shih and DeCani 1990)."""
     if eagerness == 0:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import time
 from collections.abc import Callable
 from typing import Any
 
@@ -24,6 +23,7 @@ from bench.analysis.sequential import (
     judge,
     leaving_chances,
     looks,
+    next_look,
     nominal_levels,
     repeated_interval,
     sizes_of,
@@ -354,11 +354,5 @@ def test_many_cases_need_more_than_one() -> None:
     assert among.p_value == alone.p_value
 
 
-@pytest.mark.slow
-def test_a_hundred_cases_are_judged_quickly() -> None:
-    """No timing assertion of a run: an upper bound twenty times what it takes, against a quadratic slip."""
-    logs = {str(k): drawn(0.002 * k, 0.01, 30, k) for k in range(100)}
-    decide(logs, 0.01, DEFAULT)
-    began = time.perf_counter()
-    decide(logs, 0.01, DEFAULT)
-    assert time.perf_counter() - began < 0.2
+def test_the_next_look_is_the_first_not_reached() -> None:
+    assert [next_look(count, DEFAULT) for count in (0, 4, 5, 6, 29, 30, 31)] == [5, 5, 7, 7, 30, None, None]

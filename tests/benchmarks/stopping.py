@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import math
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from bench.analysis.power import expected_rounds, rounds_needed, smallest_change
-from bench.analysis.sequential import ALPHA, WORDS, Judged, judge, looks, nominal_levels, sizes_of
+from bench.analysis.sequential import ALPHA, WORDS, Judged, decide, judge, looks, nominal_levels, sizes_of
 from bench.analysis.verdict import SAME, SLOWER
 
 sys.path.insert(0, str(Path(__file__).parents[2]))
@@ -181,9 +182,18 @@ def expected() -> None:
         print(f"| {sd:.1%} | " + " | ".join(f"{rounds:.1f}" for rounds in found) + " |")
 
 
+def speed() -> None:
+    drawn = 0.008 * np.random.default_rng(7).standard_normal((100, SCHEDULE[-1]))
+    logs = {str(case): [float(v) for v in row + 0.001 * case] for case, row in enumerate(drawn)}
+    began = time.perf_counter()
+    for _ in range(20):
+        decide(logs, RESOLUTION, SCHEDULE)
+    print(f"\n100 cases of 30 rounds are judged in {(time.perf_counter() - began) * 50:.1f} ms.")
+
+
 def main() -> None:
     print("levels of the looks: " + ", ".join(f"{level:.4f}" for level in nominal_levels(SCHEDULE)) + "\n")
-    for table in (one_case, family, power, planted_in_a_family, schedules, stated, expected):
+    for table in (one_case, family, power, planted_in_a_family, schedules, stated, expected, speed):
         table()
 
 
