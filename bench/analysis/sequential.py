@@ -11,7 +11,7 @@ significance level approach).
 
 Intervals are *repeated* confidence intervals (Jennison and Turnbull, JRSS B 51, 1989): with 95 % all of them,
 at all looks, hold the true ratio, whatever the reason to stop. p-values are repeated too (their 2000 book,
-section 9.1): the smallest level at which an interval so far leaves out 1. They only ever fall, so Holm's
+chapter 9): the smallest level at which an interval so far leaves out 1. They only ever fall, so Holm's
 procedure over all cases holds its family-wise level at every look and at every moment of stopping.
 """
 
