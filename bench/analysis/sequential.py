@@ -1,16 +1,17 @@
-"""Verdicts that end by themselves: intervals and p-values that stay true when one looks after each few rounds.
+"""Verdicts that end by themselves: intervals and p-values that stay true when one looks again and again.
 
 The unit is one fresh process, which gives one log ratio case / baseline. After a fixed schedule of numbers of
-rounds (``looks``) every case still at "cannot tell" is judged again. Judged each time at 5 %, equal cases would
-be called different far more often than in 5 %; so each look gets a share of the 5 % (alpha spending: Lan and
-DeMets, Biometrika 70, 1983, with the family of Hwang, Shih and DeCani, Statistics in Medicine 9, 1990). A share
-becomes the level of a look by recursive integration of the joint normal law of the looks (Armitage, McPherson
-and Rowe, JRSS A 132, 1969; Jennison and Turnbull, Group Sequential Methods, 2000, chapter 19), and the level
-becomes an interval and a p-value by Student's t (their section 3.8, the significance level approach).
+rounds (``looks``) every case still at "cannot tell" is judged again. Judged each time at 5 %, equal cases
+would be called different far more often than in 5 %; so each look gets a share of the 5 % (alpha spending:
+Lan and DeMets, Biometrika 70, 1983, with the family of Hwang, Shih and DeCani, Statistics in Medicine 9,
+1990). A share becomes the level of a look by recursive integration of the joint normal law of the looks
+(Armitage, McPherson and Rowe, JRSS A 132, 1969; Jennison and Turnbull, Group Sequential Methods, 2000,
+chapter 19), and the level becomes an interval and a p-value by Student's t (their section 3.8, the
+significance level approach).
 
-Intervals are *repeated* confidence intervals (Jennison and Turnbull, JRSS B 51, 1989): with 95 % all of them, at
-all looks, hold the true ratio, whatever the reason to stop. p-values are repeated too (their 2000 book,
-section 9.1): the smallest level at which an interval so far leaves out 1. They only ever fall, so Holm's
+Intervals are *repeated* confidence intervals (Jennison and Turnbull, JRSS B 51, 1989): with 95 % all of them,
+at all looks, hold the true ratio, whatever the reason to stop. p-values are repeated too (their 2000 book,
+chapter 9): the smallest level at which an interval so far leaves out 1. They only ever fall, so Holm's
 procedure over all cases holds its family-wise level at every look and at every moment of stopping.
 """
 
@@ -20,6 +21,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -47,7 +49,7 @@ MARGIN = 0.9
 """Part of ALPHA given to the normal law of the looks, because its levels are exact at one look and up to 10 %
 too generous over several when the variance comes from few values (``tests/analysis/test_sequential.py``)."""
 
-MARGIN_FROM, MARGIN_LOOKS = 4, 9
+MARGIN_FROM, MARGIN_LOOKS = 5, 12
 """Schedules for which MARGIN was shown to be enough: first look from, and looks at most. Others get the share
 itself as their level (Bonferroni), which holds for every joint law."""
 
@@ -86,6 +88,11 @@ def looks(min_rounds: int = MIN_ROUNDS, max_rounds: int = MAX_ROUNDS) -> Schedul
     steps = max(1, round(math.log(max_rounds / min_rounds, _STEP)))
     grown = (min_rounds * (max_rounds / min_rounds) ** (step / steps) for step in range(steps + 1))
     return tuple(sorted({round(value) for value in grown}))
+
+
+def next_look(count: int, schedule: Schedule) -> int | None:
+    """How many rounds an open case with ``count`` of them goes on to, or None after the last look."""
+    return next((look for look in schedule if look > count), None)
 
 
 def spent(fraction: float, eagerness: float = EAGERNESS) -> float:
@@ -162,18 +169,14 @@ def repeated_interval(logs: Sequence[float], level_alpha: float) -> Interval:
         return Interval(math.exp(values[0]), math.nan, math.nan, 1)
     mean, error = _mean_and_error(values)
     reach = float(special.stdtrit(len(values) - 1, 1 - level_alpha / 2)) * float(error)
-    return Interval(
-        math.exp(mean), _exp(float(mean) - reach), _exp(float(mean) + reach), len(values)
-    )
+    return Interval(math.exp(mean), _exp(float(mean) - reach), _exp(float(mean) + reach), len(values))
 
 
-def adjusted_p(
-    logs: Sequence[float], schedule: Schedule, horizon: int | None = None
-) -> float:
+def adjusted_p(logs: Sequence[float], schedule: Schedule, horizon: int | None = None) -> float:
     """Repeated p-value of "no difference" over all looks of ``schedule`` that ``logs`` have reached.
 
-    The smallest alpha at which one of the repeated intervals so far leaves out 1; it never rises when rounds are
-    added, and Holm's procedure may be applied to it at every look. 1 before the first look.
+    The smallest alpha at which one of the repeated intervals so far leaves out 1; it never rises when rounds
+    are added, and Holm's procedure may be applied to it at every look. 1 before the first look.
     """
     values = np.asarray([value for value in logs if math.isfinite(value)], dtype=float)
     p = 1.0
@@ -191,26 +194,30 @@ def decide(
 ) -> dict[str, Decision]:
     """The verdicts of all cases of one family, each at the look where it was decided, else at its last one.
 
-    ``logs``: case -> log ratios in the order of rounds (one a process; nan and infinite ones are left out, as are
-    those after the last look). A case is "same" when its repeated interval lies inside ±log1p(resolution);
-    "faster" or "slower" when the interval leaves out 1 and the repeated p-value survives Holm's procedure over
-    all cases of the family, those without any number included; else "cannot tell". Looks are replayed in
-    order, so a verdict once given stays when others go on, and values that came after it change nothing.
+    ``logs``: case -> log ratios in the order of rounds (one a process; nan and infinite ones are left out, as
+    are those after the last look). A case is "same" when its repeated interval lies inside
+    ±log1p(resolution); "faster" or "slower" when the interval leaves out 1 and the repeated p-value survives
+    Holm's procedure over all cases of the family, those without any number included; else "cannot tell".
+    Looks are replayed in order, so a verdict once given stays when others go on, and values that came after
+    it change nothing.
 
     Only whole looks count: with looks at 5 and 7, six processes are judged by their first five. ``over`` says
-    that no more rounds will come for a reason that has nothing to do with the numbers (a fixed or the greatest
-    number of rounds is through, and some processes failed): then a case short of its last look is looked at once
-    more with all it has, and what is left of ALPHA. Leave it False after an interruption that may go on later.
+    that no more rounds will come for a reason that has nothing to do with the numbers (a fixed or the
+    greatest number of rounds is through, and some processes failed): then a case short of its last look is
+    looked at once more with all it has, and what is left of ALPHA. Leave it False after an interruption that
+    may go on later.
     """
     _check(schedule)
     names = list(logs)
     if not names:
         return {}
-    finite = [np.asarray([v for v in logs[name] if math.isfinite(v)], dtype=float)[: schedule[-1]] for name in names]
+    finite = [
+        np.asarray([v for v in logs[name] if math.isfinite(v)], dtype=float)[: schedule[-1]] for name in names
+    ]
     counts = np.asarray([len(values) for values in finite])
     padded = np.full((len(names), max(2, int(counts.max()))), np.nan)
-    for row, values in zip(padded, finite, strict=True):
-        row[: len(values)] = values
+    for into, values in zip(padded, finite, strict=True):
+        into[: len(values)] = values
     sizes = np.where(counts[:, None] >= np.asarray(schedule), np.asarray(schedule), 0)
     if over:
         extra = np.where((counts >= 2) & (counts < schedule[-1]) & (counts != sizes.max(1)), counts, 0)
@@ -220,10 +227,10 @@ def decide(
     for row, (name, values) in enumerate(zip(names, finite, strict=True)):
         count = int(found.count[0, row])
         if count == 0:
-            centre = math.exp(values.mean()) if len(values) else math.nan
-            ratio = Interval(centre, math.nan, math.nan, len(values))
+            ratio = Interval(_exp(_mean(values)), math.nan, math.nan, len(values))
         else:
-            ratio = Interval(*(_exp(float(a[0, row])) for a in (found.centre, found.low, found.high)), count)
+            centre, low, high = (_exp(float(a[0, row])) for a in (found.centre, found.low, found.high))
+            ratio = Interval(centre, low, high, count)
         answer[name] = Decision(WORDS[int(found.verdict[0, row])], ratio, float(found.p_value[0, row]))
     return answer
 
@@ -234,7 +241,7 @@ WORDS = (CANNOT_TELL, SAME, FASTER, SLOWER)
 
 @dataclass(frozen=True)
 class Judged:
-    """What ``judge`` found: arrays of shape (families, cases), on the log scale, ``count`` 0 without a look."""
+    """What ``judge`` found: arrays of shape (families, cases), logs of ratios; ``count`` 0 without a look."""
 
     verdict: Integers
     count: Integers
@@ -247,9 +254,9 @@ class Judged:
 def judge(values: Floats, sizes: Integers, resolution: float, schedule: Schedule) -> Judged:
     """``decide`` for many families at once: what simulations call.
 
-    ``values``: log ratios, shape (families, cases, rounds), finite as far as ``sizes`` reach. ``sizes``: how many
-    of them each look takes, 0 for a look that was not reached, shape (families, cases, looks); the columns of
-    ``schedule``, then perhaps one more, the look of cases that ended early.
+    ``values``: log ratios, shape (families, cases, rounds), finite as far as ``sizes`` reach. ``sizes``: how
+    many of them each look takes, 0 for a look that was not reached, shape (families, cases, looks); the
+    columns of ``schedule``, then perhaps one more, the look of cases that ended early.
     """
     shape = values.shape[:2]
     band = math.log1p(resolution)
@@ -258,14 +265,17 @@ def judge(values: Floats, sizes: Integers, resolution: float, schedule: Schedule
     p, p_side = np.ones(shape), np.zeros(shape)
     rejected = np.zeros(shape, dtype=bool)
     for at in range(sizes.shape[2]):
-        for size in np.unique(sizes[..., at]):
+        for taken in np.unique(sizes[..., at]):
+            size = int(taken)
             here = (sizes[..., at] == size) & (verdict == 0)
             if size == 0 or not here.any():
                 continue
-            plan, horizon = (schedule, None) if at < len(schedule) else (_ended(schedule, int(size)), schedule[-1])
-            index = plan.index(int(size))
+            plan, horizon = (schedule, None) if at < len(schedule) else (_ended(schedule, size), schedule[-1])
+            index = plan.index(size)
             mean, error = _mean_and_error(values[..., :size][here])
-            reach = error * float(special.stdtrit(size - 1, 1 - nominal_levels(plan, ALPHA, horizon)[index] / 2))
+            reach = error * float(
+                special.stdtrit(size - 1, 1 - nominal_levels(plan, ALPHA, horizon)[index] / 2)
+            )
             centre[here], low[here], high[here], count[here] = mean, mean - reach, mean + reach, size
             fresh = _repeated_p(plan, horizon, index, _p_alone(mean, error, np.full(len(mean), size)))
             smaller = fresh < p[here]
@@ -284,11 +294,12 @@ def judge(values: Floats, sizes: Integers, resolution: float, schedule: Schedule
 
 def sizes_of(schedule: Schedule, families: int, cases: int) -> Integers:
     """The ``sizes`` of ``judge`` when every case has reached every look."""
-    return np.broadcast_to(np.asarray(schedule), (families, cases, len(schedule)))
+    sizes: Integers = np.broadcast_to(np.asarray(schedule), (families, cases, len(schedule)))
+    return sizes
 
 
 def _check(schedule: Schedule) -> None:
-    if not schedule or schedule[0] < 2 or any(b <= a for a, b in zip(schedule, schedule[1:], strict=False)):
+    if not schedule or schedule[0] < 2 or any(b <= a for a, b in pairwise(schedule)):
         raise ValueError(f"looks at {schedule} rounds: a growing tuple from at least 2 is wanted")
 
 
@@ -357,6 +368,10 @@ def _mean_and_error(values: Floats) -> tuple[Floats, Floats]:
     return mean, error
 
 
+def _mean(values: Floats) -> float:
+    return float(values.mean()) if len(values) else math.nan
+
+
 def _p_alone(mean: Floats, error: Floats, count: Integers) -> Floats:
     """Student's two-sided p-value; without any spread 1 for no difference, else 0."""
     with np.errstate(divide="ignore", invalid="ignore"):
@@ -377,4 +392,4 @@ def _holm(p: Floats) -> Flags:
 
 def _exp(value: float) -> float:
     """exp that ends at infinity instead of raising."""
-    return math.exp(value) if value < 700 else math.inf
+    return math.inf if value > 700 else math.exp(value)
