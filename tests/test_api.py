@@ -27,7 +27,7 @@ def block(page: str, language: str, at: int = 0) -> str:
 def played(code: str) -> dict[str, Any]:
     """The names that an example leaves behind."""
     names: dict[str, Any] = {}
-    exec(compile(code, "example", "exec"), names)  # noqa: S102 - our own page
+    exec(compile(code, "example", "exec"), names)
     return names
 
 

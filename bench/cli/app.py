@@ -56,6 +56,7 @@ def main() -> None:
     try:
         for verb in sorted(Path(__file__).parent.glob("verb_*.py")):
             importlib.import_module(f"bench.cli.{verb.stem}")
+        app.registered_commands.sort(key=lambda one: one.name or getattr(one.callback, "__name__", ""))
         app()
     except SystemExit as end:
         if _came_from(end, KeyboardInterrupt):

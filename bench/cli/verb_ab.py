@@ -26,7 +26,10 @@ from bench.cli.screen import duration, run_progress, say, say_waiting
 from bench.cli.verb_compare import parse_fail_on, show
 
 
-@app.command(epilog="Example: bench ab main HEAD suites/asv.yaml --rounds 10")
+@app.command(
+    short_help="Measure two revisions and compare them.",
+    epilog="Example: bench ab main HEAD suites/asv.yaml --rounds 10",
+)
 def ab(
     rev_a: Annotated[str, typer.Argument(help="Revision of before.")],
     rev_b: Annotated[str, typer.Argument(help="Revision of after.")],

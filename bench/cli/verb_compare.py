@@ -17,7 +17,10 @@ if TYPE_CHECKING:
     from bench.analysis.compare import Comparison
 
 
-@app.command(epilog="Example: bench compare results/old.jsonl results/new.jsonl --fail-on bigger")
+@app.command(
+    short_help="Compare two results files.",
+    epilog="Example: bench compare results/old.jsonl results/new.jsonl --fail-on bigger",
+)
 def compare(
     base: Annotated[Path, typer.Argument(help="Results file of before.")],
     head: Annotated[Path, typer.Argument(help="Results file of after.")],
