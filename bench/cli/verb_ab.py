@@ -31,8 +31,8 @@ from bench.cli.verb_compare import parse_fail_on, show
     epilog="Example: bench ab main HEAD suites/asv.yaml --rounds 10",
 )
 def ab(
-    rev_a: Annotated[str, typer.Argument(help="Revision of before.")],
-    rev_b: Annotated[str, typer.Argument(help="Revision of after.")],
+    rev_a: Annotated[str, typer.Argument(help="Revision before the change.")],
+    rev_b: Annotated[str, typer.Argument(help="Revision after the change.")],
     suite: SuiteFile,
     results: ResultsFolder = Path("results"),
     rounds: Rounds = None,
@@ -47,8 +47,8 @@ def ab(
 ) -> None:
     """Measure two revisions of this package in one interleaved run and compare them, case by case.
 
-    A case goes on, beyond the suite's rounds, until its ratio is known to the resolution, for
-    `--max-rounds` at most.
+    After the suite's rounds a case is measured again until its ratio is known to the resolution, in
+    `--max-rounds` rounds at most.
 
     Exit: 0 nothing got worse, 1 something did, 2 the input was wrong, 4 cannot tell, 130 interrupted.
     """

@@ -22,8 +22,8 @@ if TYPE_CHECKING:
     epilog="Example: bench compare results/old.jsonl results/new.jsonl --fail-on bigger",
 )
 def compare(
-    base: Annotated[Path, typer.Argument(help="Results file of before.")],
-    head: Annotated[Path, typer.Argument(help="Results file of after.")],
+    base: Annotated[Path, typer.Argument(help="Results file from before the change.")],
+    head: Annotated[Path, typer.Argument(help="Results file from after the change.")],
     fail_on: FailOn = "slower,bigger",
     resolution: SameWithin = "3%",
     across_hosts: Annotated[
