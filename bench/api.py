@@ -97,7 +97,7 @@ def run(
 
 
 def read_results(path: Name) -> Results:
-    """All records of a results file. Raises InputError with file and line for what is none."""
+    """All records of a results file. Raises InputError with file and line for a file that is not one."""
     from bench.analysis.store import read_results as read
 
     return read(Path(path))

@@ -95,7 +95,7 @@ def read_results(file: Path) -> Results:
     """All records of a results file.
 
     A line that is cut off is left out with one warning for the file. Raises InputError for a file that
-    is not there, that another schema wrote, that holds no run, or a record of wrong types.
+    is not there, is of a newer schema, holds no run, or has a record of wrong types.
     """
     start: RunStart | None = None
     counts: dict[tuple[str, str], CountRecord] = {}

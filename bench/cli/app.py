@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from typer.models import CommandInfo
 
 import bench
 from bench.cli.ending import INTERRUPTED, internal_error
@@ -47,6 +48,10 @@ def _show_warning(message: Warning | str, *_: object, **__: object) -> None:
     say(one_line(f"bench: {message}"), err=True)
 
 
+def _verb(command: CommandInfo) -> str:
+    return command.name or str(getattr(command.callback, "__name__", ""))
+
+
 def main() -> None:
     """Runs the command line and leaves with its exit code; whatever goes wrong is one line on stderr."""
     for stream in (sys.stdout, sys.stderr):
@@ -56,6 +61,7 @@ def main() -> None:
     try:
         for verb in sorted(Path(__file__).parent.glob("verb_*.py")):
             importlib.import_module(f"bench.cli.{verb.stem}")
+        app.registered_commands.sort(key=_verb)
         app()
     except SystemExit as end:
         if _came_from(end, KeyboardInterrupt):

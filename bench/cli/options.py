@@ -15,11 +15,13 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print JSON, for machines."
 NoWait = Annotated[
     bool, typer.Option("--no-wait", help="Refuse instead of waiting while another run measures here.")
 ]
-ResultsFolder = Annotated[Path, typer.Option("--results", help="Folder for measured data.")]
+ResultsFolder = Annotated[Path, typer.Option("--results", help="Folder for the measured data.")]
 PeaksFolder = Annotated[
     Path, typer.Option("--results", help="Folder with peaks.json, which `bench doctor --peaks` writes.")
 ]
-Plugins = Annotated[list[Path] | None, typer.Option("--plugin", help="Python file with methods of your own.")]
+Plugins = Annotated[
+    list[Path] | None, typer.Option("--plugin", help="Python file with methods of your own; may be repeated.")
+]
 Trust = Annotated[bool, typer.Option("--trust", help="Allow the plugins and programs that this suite names.")]
 Rounds = Annotated[
     int | None,
@@ -27,9 +29,15 @@ Rounds = Annotated[
 ]
 MaxRounds = Annotated[
     int | None,
-    typer.Option("--max-rounds", min=1, max=MOST_ROUNDS, help="Rounds that a resolution may take."),
+    typer.Option(
+        "--max-rounds", min=1, max=MOST_ROUNDS, help="Rounds at most, where a resolution is asked for."
+    ),
 ]
-Only = Annotated[str | None, typer.Option("--only", help="Glob on case ids, or a part of one.")]
-OrderSeed = Annotated[int | None, typer.Option("--seed", min=0, help="Seed of the rounds' order.")]
+Only = Annotated[
+    str | None, typer.Option("--only", help="Only cases whose id fits this glob or has this part.")
+]
+OrderSeed = Annotated[
+    int | None, typer.Option("--seed", min=0, help="Seed of the rounds' order; random by default.")
+]
 FailOn = Annotated[str, typer.Option("--fail-on", help="What counts as worse: slower, bigger, or both.")]
 SameWithin = Annotated[str, typer.Option("--resolution", help="Differences up to this are called the same.")]

@@ -26,10 +26,13 @@ from bench.cli.screen import duration, run_progress, say, say_waiting
 from bench.cli.verb_compare import parse_fail_on, show
 
 
-@app.command(epilog="Example: bench ab main HEAD suites/asv.yaml --rounds 10")
+@app.command(
+    short_help="Measure two revisions and compare them.",
+    epilog="Example: bench ab main HEAD suites/asv.yaml --rounds 10",
+)
 def ab(
-    rev_a: Annotated[str, typer.Argument(help="Revision of before.")],
-    rev_b: Annotated[str, typer.Argument(help="Revision of after.")],
+    rev_a: Annotated[str, typer.Argument(help="Revision before the change.")],
+    rev_b: Annotated[str, typer.Argument(help="Revision after the change.")],
     suite: SuiteFile,
     results: ResultsFolder = Path("results"),
     rounds: Rounds = None,
@@ -44,8 +47,8 @@ def ab(
 ) -> None:
     """Measure two revisions of this package in one interleaved run and compare them, case by case.
 
-    A case goes on, beyond the suite's rounds, until its ratio is known to the resolution, for
-    `--max-rounds` at most.
+    After the suite's rounds a case is measured again until its ratio is known to the resolution, in
+    `--max-rounds` rounds at most.
 
     Exit: 0 nothing got worse, 1 something did, 2 the input was wrong, 4 cannot tell, 130 interrupted.
     """

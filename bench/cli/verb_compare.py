@@ -17,10 +17,13 @@ if TYPE_CHECKING:
     from bench.analysis.compare import Comparison
 
 
-@app.command(epilog="Example: bench compare results/old.jsonl results/new.jsonl --fail-on bigger")
+@app.command(
+    short_help="Compare two results files.",
+    epilog="Example: bench compare results/old.jsonl results/new.jsonl --fail-on bigger",
+)
 def compare(
-    base: Annotated[Path, typer.Argument(help="Results file of before.")],
-    head: Annotated[Path, typer.Argument(help="Results file of after.")],
+    base: Annotated[Path, typer.Argument(help="Results file from before the change.")],
+    head: Annotated[Path, typer.Argument(help="Results file from after the change.")],
     fail_on: FailOn = "slower,bigger",
     resolution: SameWithin = "3%",
     across_hosts: Annotated[

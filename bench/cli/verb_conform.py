@@ -19,7 +19,9 @@ if TYPE_CHECKING:
     from bench.analysis.published import Published
 
 
-@app.command(epilog="Example: bench conform --only 'csr_conv*'")
+@app.command(
+    short_help="Compare published figures with our own.", epilog="Example: bench conform --only 'csr_conv*'"
+)
 def conform(
     only: Annotated[str | None, typer.Option(help="Glob on system or 'system network'.")] = None,
     table: Annotated[Path | None, typer.Option(help="Another table of figures (CSV).")] = None,

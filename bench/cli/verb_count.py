@@ -17,8 +17,9 @@ _LONGEST = 40
 
 
 @app.command(
+    short_help="Count parameters and MACs of a network.",
     epilog="Example: bench count resnet56 csr_conv T=4 --json\n\n"
-    "bench count mobilenet_v2_csr csr_conv 'T={expand: 3, project: 4}'"
+    "Example: bench count mobilenet_v2_csr csr_conv 'T={expand: 3, project: 4}'",
 )
 def count(
     backbone: Annotated[str, typer.Argument(help="A name of `bench list backbones`.")],

@@ -19,7 +19,9 @@ if TYPE_CHECKING:
 CANNOT_GATE = 1
 
 
-@app.command(epilog="Example: bench doctor --gate 2% --json")
+@app.command(
+    short_help="Say whether this host is fit to judge.", epilog="Example: bench doctor --gate 2% --json"
+)
 def doctor(
     gate: Annotated[str, typer.Option(help="The change that this host should be able to tell.")] = "5%",
     pairs: Annotated[int, typer.Option(min=5, help="A/A pairs to measure.")] = 20,

@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from bench.cli.app import app
+from bench.cli.options import AsJson
 from bench.cli.screen import print_table
 from bench.errors import InputError
 
@@ -22,11 +23,15 @@ class Kind(StrEnum):
     targets = "targets"
 
 
-@app.command(name="list", epilog="Example: bench list backbones 'timm/ghost*'")
+@app.command(
+    name="list",
+    short_help="List names that suites understand.",
+    epilog="Example: bench list backbones 'timm/ghost*'",
+)
 def list_(
     kind: Annotated[Kind, typer.Argument(help="What to list.")],
     glob: Annotated[str, typer.Argument(help="Only names that fit.")] = "*",
-    as_json: Annotated[bool, typer.Option("--json", help="For machines.")] = False,
+    as_json: AsJson = False,
 ) -> None:
     """List the names that suites and commands understand."""
     rows = _rows(kind, glob)

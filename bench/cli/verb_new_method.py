@@ -11,7 +11,11 @@ from bench.cli.app import app
 from bench.cli.screen import say
 
 
-@app.command(name="new-method", epilog="Example: bench new-method my_conv")
+@app.command(
+    name="new-method",
+    short_help="Write a method of your own to start from.",
+    epilog="Example: bench new-method my_conv",
+)
 def new_method(
     name: Annotated[str, typer.Argument(help="Lower-case letters, digits and _.")],
     folder: Annotated[Path, typer.Option(help="Where the two files go.")] = Path(),

@@ -12,7 +12,9 @@ from bench.cli.options import AsJson, Only, Plugins, Rounds, SuiteFile, Trust
 from bench.cli.screen import duration, say
 
 
-@app.command(epilog="Example: bench plan suites/cifar.yaml --only 'resnet56*'")
+@app.command(
+    short_help="Show what a run would do.", epilog="Example: bench plan suites/cifar.yaml --only 'resnet56*'"
+)
 def plan(
     suite: SuiteFile,
     rounds: Rounds = None,

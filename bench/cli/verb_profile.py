@@ -20,7 +20,9 @@ _LONGEST = 80
 """Characters of a wrong case that a message quotes."""
 
 
-@app.command(epilog="Example: bench profile 'resnet56/csr_conv(T=4)'")
+@app.command(
+    short_help="Show where a network's time goes.", epilog="Example: bench profile 'resnet56/csr_conv(T=4)'"
+)
 def profile(
     case: Annotated[str, typer.Argument(help="A case id, or its beginning: BACKBONE/METHOD(KNOB=VALUE).")],
     results: PeaksFolder = Path("results"),
@@ -30,7 +32,9 @@ def profile(
     """Show where a network's time goes, layer by layer, in eager mode on this processor.
 
     For CSR-Conv: how much goes to U and V convolutions, element-wise work, split/concatenate and
-    dispatch. Exit: 0 profiled, 2 the input was wrong, 3 the case failed.
+    dispatch.
+
+    Exit: 0 profiled, 2 the input was wrong, 3 the case failed.
     """
     from bench.analysis.roofline import read_peaks
     from bench.plan.case_id import parse_case_id

@@ -11,7 +11,10 @@ from bench.cli.app import app
 from bench.cli.screen import say
 
 
-@app.command(epilog="Example: bench report results/*.jsonl -o reports/all.html")
+@app.command(
+    short_help="Write an HTML page from results files.",
+    epilog="Example: bench report results/*.jsonl -o reports/all.html",
+)
 def report(
     results: Annotated[list[Path], typer.Argument(help="Results files of `bench run`.")],
     output: Annotated[Path, typer.Option("-o", "--output", help="HTML file to write.")],

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 COLUMNS = ("file", "suite", "started", "cases", "trials", "failed", "state", "revision")
 
 
-@app.command(epilog="Example: bench results --json")
+@app.command(short_help="List the runs of a folder.", epilog="Example: bench results --json")
 def results(
     folder: Annotated[Path, typer.Argument(help="Folder with results files.")] = Path("results"),
     as_json: AsJson = False,

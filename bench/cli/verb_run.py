@@ -31,7 +31,10 @@ if TYPE_CHECKING:
     from bench.run.session import Outcome
 
 
-@app.command(epilog="Example: bench run suites/cifar.yaml --only 'resnet56*' --rounds 3")
+@app.command(
+    short_help="Measure a suite and write a report.",
+    epilog="Example: bench run suites/cifar.yaml --only 'resnet56*' --rounds 3",
+)
 def run(
     suite: SuiteFile,
     results: ResultsFolder = Path("results"),
@@ -52,7 +55,7 @@ def run(
 ) -> None:
     """Measure every case of a suite, in rounds, one fresh process per trial, and write a report.
 
-    A suite's own plugins and programs run only with --trust; `bench plan` shows them.
+    Plugins and programs that the suite names run only with --trust; `bench plan` shows the programs.
 
     Exit: 0 all measured, 3 some cases failed, 2 the input was wrong or the report cannot be written,
     130 interrupted.
@@ -81,27 +84,7 @@ def run(
         kept = "what was measured before is in it, and `--resume` goes on"
         with naming(file, kept), run_progress() as progress:
             outcome = runs.execute(plan, file, start, progress, resumed)
-    page = report or Path("reports") / f"{start.run}.html"
-    with contextlib.suppress(ReaderGone):  # nobody may read it, but the report is still to be written
-        say(f"results: {file}", err=as_json)
-    problem, written = "", False
-    try:
-        written = _write_page(file, page, outcome)
-    except InputError as error:
-        problem = f"{error}; the measured data are in {file}: `bench report {file} -o PAGE` makes the report"
-    with leaving(_exit_code(outcome, problem)):
-        _tell(outcome, problem)
-        if as_json:
-            answer = {
-                "results": str(file),
-                "report": str(page) if written else None,
-                "cases": len(plan.cases),
-                "failed": outcome.failed,
-                "interrupted": outcome.interrupted,
-            }
-            say(json.dumps(answer))
-        elif written:
-            say(f"report:  {page}")
+    _conclude(outcome, report or Path("reports") / f"{start.run}.html", len(plan.cases), as_json)
 
 
 def _announce(plan: Plan) -> None:
@@ -115,6 +98,31 @@ def _announce(plan: Plan) -> None:
         say(f"solved: {solved.in_words()}", err=True)
     for command in plan.untrusted:
         say(one_line(f"runs: {command}"), err=True)
+
+
+def _conclude(outcome: Outcome, page: Path, cases: int, as_json: bool) -> None:
+    """Writes the report, says how the run went, and leaves with its exit code."""
+    file = outcome.file
+    with contextlib.suppress(ReaderGone):  # nobody may read it, but the report is still to be written
+        say(f"results: {file}", err=as_json)
+    problem, written = "", False
+    try:
+        written = _write_page(file, page, outcome)
+    except InputError as error:
+        problem = f"{error}; the measured data are in {file}: `bench report {file} -o PAGE` makes the report"
+    with leaving(_exit_code(outcome, problem)):
+        _tell(outcome, problem)
+        if as_json:
+            answer = {
+                "results": str(file),
+                "report": str(page) if written else None,
+                "cases": cases,
+                "failed": outcome.failed,
+                "interrupted": outcome.interrupted,
+            }
+            say(json.dumps(answer))
+        elif written:
+            say(f"report:  {page}")
 
 
 def _write_page(file: Path, page: Path, outcome: Outcome) -> bool:

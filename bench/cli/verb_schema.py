@@ -9,7 +9,9 @@ import typer
 from bench.cli.app import app
 
 
-@app.command(epilog="Example: bench schema > suites/schema.json")
+@app.command(
+    short_help="Print the JSON Schema of suite files.", epilog="Example: bench schema > suites/schema.json"
+)
 def schema() -> None:
     """Print the JSON Schema of suite files; editors complete and check them by it."""
     from bench.plan.schema import suite_schema

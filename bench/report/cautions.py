@@ -158,8 +158,8 @@ def _partial(rows: Sequence[Row]) -> Iterable[Caution]:
     partial = [case_name(row) for row in rows if row["status"] == "ok" and row["failed_trials"]]
     if partial:
         yield Caution(
-            f"Some trials failed in {plural(len(partial), 'case')} that others finished; "
-            "the numbers are from those that finished. "
+            f"Some trials of {plural(len(partial), 'case')} failed; "
+            "the numbers come from the trials that finished. "
             f"Cases: {_names(partial)}."
         )
 

@@ -81,7 +81,7 @@ def _facts(row: Row) -> list[tuple[str, str]]:
     if digits.known(row["intensity"]):
         facts.append(("arithmetic intensity, FLOPs per compulsory byte", f"{row['intensity']:.1f}"))
     if digits.known(row["attainable"]):
-        reached = f"{digits.time(row['attainable'])}, {digits.percent(row['attained'])} of it reached"
+        reached = f"{digits.time(row['attainable'])}, {digits.percent(row['attained'])} of that speed reached"
         facts.append(("attainable time by the host's peaks", reached))
     for order, peak in row["live_peak_by_order"].items():
         facts.append((f"live tensor peak in {order} order, bytes", digits.exact(peak)))

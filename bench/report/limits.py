@@ -35,7 +35,7 @@ MEMORY = paragraph("""
 """)
 INTERVALS = paragraph("""
     An interval covers variation between processes on this host during this run: not other days, other
-    hosts, other random weights or another order of memory in another build.
+    hosts, other random weights or another layout of memory in another build.
 """)
 TOGETHER = paragraph("""
     An interval is about one case, a verdict about all of them: among {number} equal cases some intervals

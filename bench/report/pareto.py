@@ -15,7 +15,7 @@ TITLE = "Parameters against latency"
 INTRODUCTION = paragraph("""
     Each point is a case, each colour and shape a method; bars are intervals. Parameters are the stored ones:
     what the file holds. The dotted line is the Pareto front of the estimates: no other case of the plot has
-    both fewer parameters and a lower latency. Accuracy is no part of it, and neighbours whose intervals
+    both fewer parameters and a lower latency. Accuracy plays no part in it, and neighbours whose intervals
     overlap may change places.
 """)
 

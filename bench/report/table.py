@@ -46,8 +46,8 @@ MEANINGS = {
         "verdict": """
             Same where the whole interval lies within the resolution asked for (1 % unless the run says
             otherwise); else faster or slower where it lies on one side of 1 and the difference survives
-            Holm's correction for all cases of the run; else it cannot be told, and half the interval
-            stands below. Intervals and verdicts are corrected for every look that the run took.
+            Holm's correction for all cases of the run; otherwise it cannot be told, and half the
+            interval stands below. Intervals and verdicts are corrected for every look that the run took.
         """,
         "delivered share": """
             log(dense latency ÷ latency) over log(dense MACs ÷ logical MACs): how much of the promised saving

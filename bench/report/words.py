@@ -67,7 +67,7 @@ def _headline(rows: Sequence[Row], compressed: Sequence[Row], judged: Sequence[R
         return "No case was measured."
     if not any(row["status"] == "ok" for row in rows):
         if all(row["status"] == "failed" for row in rows):
-            return f"All {plural(len(rows), 'case')} failed: there is no time to read here."
+            return f"All {plural(len(rows), 'case')} failed: there are no times to show."
         return f"Nothing has been measured: {plural(len(rows), 'case')} planned."
     if not compressed:
         return "Only dense networks were measured: there is nothing to compare them with."
@@ -176,7 +176,7 @@ def _unjudged(compressed: Sequence[Row], others_judged: bool) -> list[str]:
     if alone := found[outcome.NO_INTERVAL]:
         cases = plural(alone, noun)
         lines.append(
-            f"{cases} shared one round only with dense: one round gives no interval, so there is no verdict."
+            f"{cases} shared only one round with dense: one round gives no interval, so there is no verdict."
         )
     if without := found[outcome.NOT_COMPARED]:
         cases = plural(without, noun)

@@ -77,6 +77,7 @@ def execute(
     start: RunStart,
     listener: Listener,
     resumed: Results | None = None,
+    *,
     arms: Sequence[Arm] = (Arm(),),
     clock: Callable[[], float] = time.monotonic,
 ) -> Outcome:

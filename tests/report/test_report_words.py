@@ -141,7 +141,7 @@ def test_one_round_claims_nothing() -> None:
 
 def test_all_failed() -> None:
     summary = said(Net(error="out of memory"), Net("psconv", error="out of memory"))
-    assert summary.headline == "All 2 cases failed: there is no time to read here."
+    assert summary.headline == "All 2 cases failed: there are no times to show."
     assert "2 of 2 cases failed; the table says why." in summary.sentences
 
 
