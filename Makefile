@@ -52,6 +52,8 @@ track: setup
 # How often the verdicts are wrong about equal arms, beside other protocols (up to 20 minutes, a quiet host).
 bench-noise: setup
 	$(BIN)/python tests/benchmarks/noise.py
+	$(BIN)/python tests/benchmarks/bias.py
+	$(BIN)/python tests/benchmarks/stopping.py
 
 # The harness's own cost per trial, and of planning.
 bench-overhead: setup

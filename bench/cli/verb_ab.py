@@ -60,6 +60,7 @@ def ab(
     from bench.plan.suite import load_suite
     from bench.run import arms
     from bench.run import run as runs
+    from bench.run.estimate import estimated_seconds
     from bench.run.lock import HostLock
 
     wanted, band = parse_fail_on(fail_on), parse_percent(resolution)
@@ -71,7 +72,7 @@ def ab(
     check_writable(file)
     say(
         f"{rev_a} against {rev_b}: {len(plan.cases)} cases, {2 * plan.trials} trials, "
-        f"about {duration(2 * plan.estimated_seconds)}",
+        f"about {duration(2 * estimated_seconds(plan, results))}",
         err=True,
     )
     interrupt_when_asked_to_end()

@@ -65,6 +65,7 @@ def run(
     from bench.plan.plan import make_plan
     from bench.plan.suite import load_suite
     from bench.run import run as runs
+    from bench.run.estimate import estimated_seconds
     from bench.run.lock import HostLock
 
     wanted = None if resolution is None else parse_percent(resolution)
@@ -80,18 +81,18 @@ def run(
         resumed = runs.unfinished(plan, results) if resume else None
         if resumed is not None:
             file, start = resumed.file, resumed.start
-        _announce(plan)
+        _announce(plan, estimated_seconds(plan, results))
         kept = "what was measured before is in it, and `--resume` goes on"
         with naming(file, kept), run_progress() as progress:
             outcome = runs.execute(plan, file, start, progress, resumed)
     _conclude(outcome, report or Path("reports") / f"{start.run}.html", len(plan.cases), as_json)
 
 
-def _announce(plan: Plan) -> None:
+def _announce(plan: Plan, seconds: float) -> None:
     """What will be done, before anything is."""
     say(
         f"{plan.suite}: {len(plan.cases)} cases, {plan.measure.planned_rounds} rounds, {plan.trials} trials, "
-        f"about {duration(plan.estimated_seconds)}",
+        f"about {duration(seconds)}",
         err=True,
     )
     for solved in plan.solved:

@@ -17,14 +17,14 @@ from bench.errors import InputError, nearest, printable, quoted
 from bench.plan.declared import DECLARED_METHODS
 from bench.plan.expand import Draft, expand, globs_of
 from bench.plan.problems import Located, message_of
-from bench.plan.suite import LoadedSuite, Measure
+from bench.plan.suite import PASSES, LoadedSuite, Measure
 from bench.plan.targets import Target
 from bench.plan.wanted import Solved
 
 # Seconds, read off runs of suites/cifar.yaml on a two-core virtual machine. The estimate is for a
 # person's patience; the progress bar corrects it from the run's own trials.
-TRIAL_START = 0.95
-COUNT_START, COUNT_EACH = 1.5, 0.5
+CASE_SECONDS, PROCESS_SECONDS = 0.6, 1.4
+BEFORE_START, BEFORE_EACH = 2.0, 1.1
 
 
 @dataclass(frozen=True)
@@ -58,10 +58,18 @@ class Plan:
         return len({case.count_id for case in self.cases})
 
     @property
+    def seconds_before(self) -> float:
+        """Seconds for each case before the first round: its counts and its probe."""
+        return BEFORE_EACH
+
+    @property
     def estimated_seconds(self) -> float:
-        """A first guess of the run's time."""
-        sampling = self.measure.min_seconds + 0.3 * self.measure.warmup_max_seconds
-        return self.trials * (TRIAL_START + sampling) + COUNT_START + self.networks * COUNT_EACH
+        """A first guess of the run's time, on a usual host."""
+        sampling = self.measure.passes / PASSES * CASE_SECONDS
+        groups = len({case.baseline().id for case in self.cases})
+        each_round = len(self.cases) * sampling + groups * PROCESS_SECONDS
+        before = BEFORE_START + len(self.cases) * self.seconds_before
+        return self.measure.planned_rounds * each_round + before
 
     def digest(self) -> str:
         """Changes when anything changes that a resumed run must have in common with its beginning."""

@@ -1,8 +1,14 @@
-"""How often each protocol is wrong about two equal arms, and whether ours finds a planted slowdown.
+"""How sharp the ratios are, and how often verdicts about equal and about slower networks are right.
 
-``make bench-noise`` runs it and prints one table; docs/measurement.md explains it. One run measures
-all protocols side by side on the same network (ResNet-56, one image, one thread): a slot visits every
-(protocol, arm) once, each in a fresh process, in random order. Equal arms are called a and b.
+``make bench-noise`` runs it; docs/measurement.md holds one run of it and explains it. ResNet-56, one image,
+one thread. Measured in fresh processes:
+
+- *turns*: a network, an equal one, ones that are 1, 2 and 5 % slower and one with one more small layer, all
+  in one process, taking turns; on a quiet host, and beside one and two busy neighbours started here;
+- *ab*: the same network and equal and slower ones in a second process, as ``bench ab`` does;
+- *lone*: one process after the other, by the protocol without turns, timm's, torch's and pyperf's.
+
+What a comparison of some rounds would have said is found by drawing so many processes, without replacement.
 """
 
 from __future__ import annotations
@@ -14,180 +20,190 @@ import random
 import statistics
 import subprocess
 import sys
-import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
-from scipy import stats as distributions
-
-from bench.analysis import stats
-from bench.analysis.verdict import FASTER, SLOWER, verdict
+from bench.analysis.pairing import turn_log
+from bench.analysis.sequential import ALPHA, decide, looks, repeated_interval
+from bench.case import DENSE, Case, MethodCall
+from bench.plan.suite import Measure
+from bench.plan.targets import TARGETS
 from bench.run.launch import environment
+from bench.run.sitting import Process, take_turns
+from bench.worker.protocol import Job
 
-WORKER = Path(__file__).with_name("noise_worker.py")
-ROUNDS = 5
-MAX_ROUNDS = 30
-ARMS: tuple[tuple[str, str, float], ...] = (
-    ("ours", "a", 0.0),
-    ("ours", "b", 0.0),
-    ("ours", "+5%", 0.05),
-    ("ours", "+2%", 0.02),
-    ("timm", "a", 0.0),
-    ("timm", "b", 0.0),
-    ("autorange", "a", 0.0),
-    ("autorange", "b", 0.0),
-    ("pyperf", "a", 0.0),
-    ("pyperf", "b", 0.0),
-)
-Slot = dict[str, dict[str, object]]
+HERE = Path(__file__).parent
+PLUGIN = str(HERE / "planted.py")
+ARMS = {
+    "equal": MethodCall("spun", {"share": 0.0}),
+    "+1 %": MethodCall("spun", {"share": 0.01}),
+    "+2 %": MethodCall("spun", {"share": 0.02}),
+    "+5 %": MethodCall("spun", {"share": 0.05}),
+    "one more layer": MethodCall("one_more_layer"),
+}
+DRAWS = 2000
+Logs = dict[str, list[float]]
+
+BUSY = """
+import array
+data = array.array("d", bytes(64 * 2**20))
+while True:
+    total = sum(data[i] for i in range(0, len(data), 4096))
+    data = data[:]
+"""
 
 
-def collect(slots: int, minutes: float, seed: int, file: Path) -> list[Slot]:
-    """Measures slot after slot until there are enough or the time is up; every slot is kept in ``file``."""
-    coin = random.Random(seed)
-    until = time.monotonic() + 60 * minutes
-    found: list[Slot] = []
-    with file.open("w", encoding="utf-8") as kept:
-        while len(found) < slots and time.monotonic() < until:
-            slot: Slot = {}
-            for at, (protocol, arm, share) in enumerate(coin.sample(ARMS, len(ARMS))):
-                answer = subprocess.run(
-                    [sys.executable, str(WORKER), protocol, str(share)],
-                    capture_output=True,
-                    text=True,
-                    env=environment(1, heap="kept" if protocol == "ours" else "default"),
-                    check=True,
-                )
-                slot[f"{protocol} {arm}"] = {**json.loads(answer.stdout), "position": at}
-            found.append(slot)
-            kept.write(json.dumps(slot) + "\n")
-            kept.flush()
-            print(f"\r{len(found)} of {slots} slots", end="", file=sys.stderr)
+def job(call: MethodCall) -> Job:
+    """ResNet-56 with that method."""
+    case = Case("resnet56", (call,))
+    return Job(case, recipes=(None,), protocol=Measure().protocol(), plugins=(PLUGIN,))
+
+
+def sitting(groups: list[list[Job]], coin: random.Random) -> list[float]:
+    """Log ratios of all jobs but the first to the first; each group has a process of its own."""
+    with ExitStack() as stack:
+        processes = [Process(TARGETS.get("cpu"), jobs, 120, stack) for jobs in groups]
+        for process in processes:
+            process.start()
+        take_turns(processes, lambda p, at: (p, at) == (0, 0), Measure(), coin)
+        latencies = [p.latency(at) for p in processes for at in range(len(p.jobs))]
+    logs = [turn_log(latencies[0], latency) for latency in latencies[1:]]
+    return [value for value in logs if value is not None]
+
+
+@contextmanager
+def neighbours(count: int) -> Iterator[None]:
+    """So many processes that compute and copy all the time, started and ended here."""
+    started = [subprocess.Popen([sys.executable, "-c", BUSY]) for _ in range(count)]
+    try:
+        yield
+    finally:
+        for process in started:
+            process.kill()
+            process.wait()
+
+
+def collect(what: str, count: int, measure: Callable[[random.Random], list[float]], names: list[str]) -> Logs:
+    """So many processes' log ratios by name."""
+    coin = random.Random(what)
+    found: Logs = {name: [] for name in names}
+    for number in range(count):
+        for name, value in zip(names, measure(coin), strict=True):
+            found[name].append(value)
+        print(f"\r{what}: {number + 1} of {count}", end="", file=sys.stderr)
     print(file=sys.stderr)
     return found
 
 
-def value(slot: Slot, arm: str) -> float:
-    """The protocol's own figure of an arm in a slot, seconds."""
-    return float(slot[arm]["value"])  # type: ignore[arg-type]
-
-
-def windows(slots: list[Slot]) -> list[list[Slot]]:
-    """All runs of ROUNDS slots that follow each other."""
-    return [slots[at : at + ROUNDS] for at in range(len(slots) - ROUNDS + 1)]
-
-
-def told(window: list[Slot], arm: str, resolution: float) -> tuple[str, stats.Interval]:
-    """Our verdict of ``arm`` against a, with its interval."""
-    base = {at: value(slot, "ours a") for at, slot in enumerate(window)}
-    head = {at: value(slot, arm) for at, slot in enumerate(window)}
-    interval = stats.ratio(base, head)
-    word = verdict(interval, resolution)
-    if word in (FASTER, SLOWER) and not stats.paired_p_value(base, head) <= 0.05:
-        word = "cannot tell"
-    return word, interval
-
-
-def adaptive(slots: list[Slot], begin: int, arm: str, resolution: float) -> tuple[str, int] | None:
-    """Our verdict when rounds go on from ``begin`` until the resolution; None when the data ends before."""
-    for count in range(ROUNDS, MAX_ROUNDS + 1):
-        if begin + count > len(slots):
-            return None
-        word, interval = told(slots[begin : begin + count], arm, resolution)
-        if interval.half_width <= math.log1p(resolution):
-            return word, count
-    return word, MAX_ROUNDS
+def lone(protocol: str) -> float:
+    """Seconds by one process of that protocol."""
+    heap = "kept" if protocol == "ours" else "default"
+    command = [sys.executable, str(HERE / "lone_worker.py"), protocol, "0"]
+    answer = subprocess.run(
+        command, capture_output=True, text=True, env=environment(1, heap=heap), check=True
+    )
+    return float(json.loads(answer.stdout)["value"])
 
 
 def p95(values: list[float]) -> float:
-    """95th percentile."""
-    return statistics.quantiles(values, n=20, method="inclusive")[-1]
+    """95th percentile of the magnitudes."""
+    return statistics.quantiles([abs(v) for v in values], n=20, method="inclusive")[-1]
 
 
-def single_process(slots: list[Slot], protocol: str) -> float:
-    """95th percentile of |A/A difference| when each arm is one process."""
-    return p95([abs(math.log(value(s, f"{protocol} b") / value(s, f"{protocol} a"))) for s in slots])
+def estimates(logs: list[float], rounds: int) -> list[float]:
+    """Estimates of ``rounds`` processes, drawn again and again."""
+    coin = random.Random(1)
+    return [statistics.fmean(coin.sample(logs, rounds)) for _ in range(DRAWS)]
 
 
-def blocks(slots: list[Slot], protocol: str) -> tuple[float, float]:
-    """pyperf's way: five processes of one arm, then five of the other, Student's t at 95 %.
-
-    Returns the share called significant and the 95th percentile of |A/A difference|. Equal arms in the
-    order in which they ran stand for the two blocks.
-    """
-    ordered = []
-    for slot in slots:
-        pair = [(slot[f"{protocol} {arm}"]["position"], value(slot, f"{protocol} {arm}")) for arm in "ab"]
-        ordered += [seconds for _, seconds in sorted(pair)]
-    wrong, differences = [], []
-    for at in range(0, len(ordered) - 2 * ROUNDS + 1):
-        first, second = ordered[at : at + ROUNDS], ordered[at + ROUNDS : at + 2 * ROUNDS]
-        wrong.append(distributions.ttest_ind(first, second).pvalue < 0.05)
-        differences.append(abs(math.log(statistics.mean(second) / statistics.mean(first))))
-    return sum(wrong) / len(wrong), p95(differences)
+def verdicts(logs: list[float], resolution: float) -> tuple[dict[str, float], float]:
+    """Shares of the verdicts when rounds end by themselves, and the mean number of rounds."""
+    coin, schedule = random.Random(2), looks()
+    most = min(schedule[-1], len(logs))
+    shares: dict[str, float] = {}
+    rounds = 0
+    for _ in range(DRAWS):
+        found = decide({"case": coin.sample(logs, most)}, resolution, schedule)["case"]
+        shares[found.verdict] = shares.get(found.verdict, 0) + 1 / DRAWS
+        rounds += found.ratio.count
+    return shares, rounds / DRAWS
 
 
-def calls_in_blocks(slots: list[Slot]) -> float:
-    """Share of equal pairs called different when the calls of two processes are compared (Mann-Whitney)."""
-    wrong = sum(
-        bool(distributions.mannwhitneyu(slot["ours a"]["samples"], slot["ours b"]["samples"]).pvalue < 0.05)
-        for slot in slots
-    )
-    return wrong / len(slots)
+def show(what: str, logs: Logs) -> None:
+    """One line per network."""
+    print(f"\n{what}: {len(next(iter(logs.values())))} processes")
+    columns = ("ratio", "sd", "p95 of one", "p95 of 5")
+    print(f"{'network':<16}" + "".join(f"{name:>12}" for name in columns) + "   verdicts at 1 %, mean rounds")
+    for name, values in logs.items():
+        shift = [value - statistics.fmean(values) for value in values]
+        shares, rounds = verdicts(values, 0.01)
+        words = ", ".join(f"{word} {share:.1%}" for word, share in sorted(shares.items()))
+        numbers = (
+            f"{repeated_interval(values, ALPHA).value:.4f}",
+            *(f"{v:.2%}" for v in (statistics.stdev(values), p95(shift), p95(estimates(shift, 5)))),
+        )
+        print(f"{name:<16}" + "".join(f"{n:>12}" for n in numbers) + f"   {words}, {rounds:.1f}")
 
 
-def table(slots: list[Slot]) -> str:
-    """The one table."""
-    ours = [told(window, "ours b", 1e-9) for window in windows(slots)]
-    wrong = sum(word in (FASTER, SLOWER) for word, _ in ours) / len(ours)
-    difference = p95([abs(math.log(interval.value)) for _, interval in ours])
-    five = [told(window, "ours +5%", 0.03)[0] == SLOWER for window in windows(slots)]
-    blocked, blocked_difference = blocks(slots, "pyperf")
-    lines = [
-        f"{len(slots)} slots of {len(ARMS)} processes; ResNet-56, 1x3x32x32, one thread",
-        "",
-        "| protocol | A/A called different | p95 of A/A difference |",
-        "|---|---|---|",
-        f"| this harness, {ROUNDS} interleaved rounds | {wrong:.1%} | {difference:.2%} |",
-        f"| calls of two processes, Mann-Whitney | {calls_in_blocks(slots):.1%} | — |",
-        f"| pyperf's way, blocks of {ROUNDS} processes, t | {blocked:.1%} | {blocked_difference:.2%} |",
-        f"| timm's script, one process an arm | no rule | {single_process(slots, 'timm'):.2%} |",
-        f"| adaptive_autorange, one process an arm | no rule | {single_process(slots, 'autorange'):.2%} |",
-        "",
-        f"planted +5 % found in {ROUNDS} rounds: {sum(five) / len(five):.1%} of {len(five)} windows",
-        went_on(slots, "+5%", 0.03),
-        went_on(slots, "+2%", 0.01),
-    ]
-    return "\n".join(lines)
+def figure(words: str, found: float, goal: str) -> None:
+    """A figure beside its goal."""
+    print(f"{words:<64}{found:>8.2%}  {goal}")
 
 
-def went_on(slots: list[Slot], arm: str, resolution: float) -> str:
-    """How often a planted slowdown is found when rounds go on until the resolution, or MAX_ROUNDS."""
-    title = f"planted {arm} found with --resolution {resolution:.0%}"
-    every = [adaptive(slots, at, f"ours {arm}", resolution) for at in range(len(slots))]
-    ended = [answer for answer in every if answer is not None]
-    if not ended:
-        return f"{title}: too few slots to reach it"
-    found = sum(word == SLOWER for word, _ in ended) / len(ended)
-    rounds = statistics.median(count for _, count in ended)
-    return f"{title}: {found:.1%} of {len(ended)} starts, median {rounds:g} rounds"
+def different(shares: dict[str, float]) -> float:
+    """Share of the verdicts that call the case faster or slower."""
+    return shares.get("slower", 0.0) + shares.get("faster", 0.0)
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--slots", type=int, default=70)
-    parser.add_argument("--minutes", type=float, default=18.0)
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--data", type=Path, default=Path("results/noise.json-lines"))
-    parser.add_argument("--again", action="store_true", help="print the table of the data that is there")
-    arguments = parser.parse_args()
-    if arguments.again:
-        slots = [json.loads(line) for line in arguments.data.read_text(encoding="utf-8").splitlines()]
-    else:
-        arguments.data.parent.mkdir(parents=True, exist_ok=True)
-        slots = collect(arguments.slots, arguments.minutes, arguments.seed, arguments.data)
-    if len(slots) <= ROUNDS:
-        sys.exit(f"{len(slots)} slots are too few: more than {ROUNDS} are needed")
-    print(table(slots))
+    parser.add_argument("--processes", type=int, default=40)
+    parser.add_argument("--only", choices=("turns", "ab", "lone"))
+    parser.add_argument("--keep", type=Path, help="file for all log ratios, JSON")
+    asked = parser.parse_args()
+    kept: dict[str, Logs] = {}
+    first, others = job(DENSE[0]), [job(call) for call in ARMS.values()]
+    together = [[first, *others]]
+    if asked.only in (None, "turns"):
+        for count, share in ((0, 1.0), (1, 0.5), (2, 0.3)):
+            words = ("quiet", "beside one busy neighbour", "beside two busy neighbours")[count]
+            with neighbours(count):
+                kept[words] = collect(
+                    words, max(8, int(share * asked.processes)), lambda c: sitting(together, c), list(ARMS)
+                )
+            show(f"turns in one process, {words}", kept[words])
+        quiet = kept["quiet"]
+        equal, _ = verdicts(quiet["equal"], 1e-9)
+        two, _ = verdicts(quiet["+2 %"], 0.01)
+        one, _ = verdicts(quiet["+1 %"], 0.005)
+        busy = kept["beside one busy neighbour"]["equal"]
+        print()
+        figure(
+            "A/A, p95 of the difference of 5 processes, quiet", p95(estimates(quiet["equal"], 5)), "<= 0.6 %"
+        )
+        figure("the same beside one busy neighbour", p95(estimates(busy, 5)), "<= 1.5 %")
+        figure('"different" on equal networks, however small', different(equal), "<= 5 %")
+        figure("planted +2 % found at the default", two.get("slower", 0), ">= 95 %")
+        figure("planted +1 % found within 30 rounds, resolution 0.5 %", one.get("slower", 0), ">= 90 %")
+    if asked.only in (None, "ab"):
+        pairs = [[first], [others[0], others[2]]]
+        kept["ab"] = collect("ab", asked.processes, lambda c: sitting(pairs, c), ["equal", "+2 %"])
+        show("turns in two processes, as `bench ab`", kept["ab"])
+        two, _ = verdicts(kept["ab"]["+2 %"], 0.01)
+        figure("bench ab, planted +2 % found within 30 rounds", two.get("slower", 0), ">= 90 %")
+    if asked.only in (None, "lone"):
+        names = ["ours", "timm", "autorange", "pyperf"]
+        print("\none process after the other: p95 of |log ratio| of two equal arms, one pair")
+        pairs_of: Logs = {name: [] for name in names}
+        for _ in range(max(8, asked.processes // 4)):
+            for name in names:
+                pairs_of[name].append(math.log(lone(name) / lone(name)))
+        for name, values in pairs_of.items():
+            print(f"{name:<12}{p95(values):8.2%}  (median {statistics.median(map(abs, values)):.2%})")
+        kept["lone"] = pairs_of
+    if asked.keep is not None:
+        asked.keep.write_text(json.dumps(kept), encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -135,10 +135,6 @@ def test_what_cannot_be_read_is_unknown(monkeypatch: pytest.MonkeyPatch) -> None
 
 
 def test_a_host_that_cannot_measure_says_why() -> None:
+    failed = made_trial("c", error=made_error("no memory", "build", "MemoryError"))
     with pytest.raises(NothingMeasuredError, match="only 0 of 6 pairs could be measured: no memory"):
-        self_test(
-            6,
-            0,
-            lambda d, t: None,
-            worker=lambda job: made_trial("c", error=made_error("no memory", "build", "MemoryError")),
-        )
+        self_test(6, 0, lambda d, t: None, sitting=lambda jobs, measure, coin: [failed] * len(jobs))
