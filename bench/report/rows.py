@@ -33,7 +33,7 @@ _SELF_EXPLAINING = ("target", "runtime", "input", "memory_format")
 
 
 def records(frame: pd.DataFrame) -> list[Row]:
-    """The frame's rows in order, with long messages cut; ``arm`` is empty except in a run of two revisions."""
+    """The frame's rows in order, long messages cut; ``arm`` is empty but in a run of two revisions."""
     return [_row({str(key): value for key, value in row.items()}) for row in frame.to_dict("records")]
 
 
