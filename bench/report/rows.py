@@ -33,13 +33,11 @@ _SELF_EXPLAINING = ("target", "runtime", "input", "memory_format")
 
 
 def records(frame: pd.DataFrame) -> list[Row]:
-    """The frame's rows in order, with their ``arm`` ("" but in a run of two revisions) and messages cut."""
+    """The frame's rows in order, long messages cut; ``arm`` is empty but in a run of two revisions."""
     return [_row({str(key): value for key, value in row.items()}) for row in frame.to_dict("records")]
 
 
 def _row(row: dict[str, Any]) -> Row:
-    if "arm" not in row:
-        row |= _without_arm(row)
     replaced = [{**layer, **_short(layer, "before", "after")} for layer in row["replaced"]]
     left = [{**layer, **_short(layer, "reason")} for layer in row["left"]]
     disagreements = [shortened(str(line)) for line in row["disagreements"]]
@@ -49,15 +47,6 @@ def _row(row: dict[str, Any]) -> Row:
 
 def _short(layer: Mapping[str, Any], *keys: str) -> dict[str, str]:
     return {key: shortened(str(layer[key])) for key in keys}
-
-
-def _without_arm(row: Row) -> dict[str, str]:
-    """Case, label and arm of a frame that has the arm behind an ``@`` in the first two."""
-    case, at, arm = str(row["case"]).rpartition("@")
-    label = str(row["label"])
-    if not at or not label.endswith(f" @{arm}"):
-        return {"arm": ""}
-    return {"case": case, "label": label.removesuffix(f" @{arm}"), "arm": arm}
 
 
 def varying(rows: Sequence[Row]) -> tuple[str, ...]:

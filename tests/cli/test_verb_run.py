@@ -16,6 +16,9 @@ from bench.analysis.frame import make_frame
 from bench.analysis.records import RunEnd
 from bench.analysis.store import Store, read_results
 from bench.errors import InputError
+from bench.plan.plan import make_plan
+from bench.plan.suite import load_suite
+from bench.run import lock
 from bench.run import run as runs
 from bench.run.session import Outcome
 
@@ -84,6 +87,41 @@ def test_nothing_to_resume_is_code_2_and_writes_nothing(bench: Callable[..., Any
     said = bench("run", "s.yaml", "--resume")
     assert (said.code, said.out) == (2, "")
     assert said.err == ("bench: --resume: results holds no unfinished run of suite good with these cases\n")
+    assert [file.name for file in tmp_path.iterdir()] == ["s.yaml"]
+
+
+def test_bug_resuming_beside_a_living_run_repeated_its_trials(
+    bench: Callable[..., Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    suite = tmp_path / "s.yaml"
+    suite.write_text(GOOD)
+    file, start = runs.begin(make_plan(load_suite(suite)), tmp_path / "results", 1)
+    with Store(file) as store:
+        store.append(start)
+
+    class LivingRunEnds:
+        def __init__(self, *_: Any) -> None: ...
+
+        def __enter__(self) -> None:
+            with Store(file) as store:
+                store.append(RunEnd(start.run, "complete", start.started))
+
+        def __exit__(self, *_: object) -> None: ...
+
+    monkeypatch.setattr(lock, "HostLock", LivingRunEnds)
+    monkeypatch.setattr(runs, "execute", lambda *_: pytest.fail("measured again"))
+    said = bench("run", "s.yaml", "--resume")
+    assert said.code == 2
+    assert said.err == "bench: --resume: results holds no unfinished run of suite good with these cases\n"
+
+
+def test_bug_a_suite_started_any_program(bench: Callable[..., Any], tmp_path: Path) -> None:
+    prefix = "targets: [{name: odd, device: cpu, prefix: [touch, started]}]\n"
+    (tmp_path / "s.yaml").write_text(GOOD + prefix)
+    said = bench("run", "s.yaml")
+    assert (said.code, said.out) == (2, "")
+    assert said.err.startswith("bench: suite good would run: touch started ")
+    assert "`--trust`" in said.err
     assert [file.name for file in tmp_path.iterdir()] == ["s.yaml"]
 
 

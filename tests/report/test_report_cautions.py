@@ -51,7 +51,7 @@ def test_partial_failures_are_told() -> None:
     whole = run(*NETS)
     last = whole.trials[-1]
     whole.trials[-1] = made_trial(last.case, last.round, error="m", run=last.run)
-    assert "Some trials failed in 1 case" in warned(whole)
+    assert "Some trials of 1 case failed" in warned(whole)
 
 
 def test_several_runs_hosts_and_versions() -> None:

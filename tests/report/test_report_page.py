@@ -251,21 +251,6 @@ def test_two_arms_are_told_apart_wherever_a_case_is_named() -> None:
     assert "resnet20/dense/eager/cpu/b1/3x32x32@head" in text
 
 
-@pytest.mark.parametrize("arm", ["", "base", "head"])
-def test_a_frame_with_a_column_for_the_arm_gives_the_same_page(arm: str) -> None:
-    results = run(*NETS, arms={"base": "a", "head": "b"} if arm else None)
-    glued = make_frame([results]).drop(columns="arm", errors="ignore")
-    column = [case.rpartition("@")[2] if "@" in case else "" for case in glued["case"]]
-    plain = glued.assign(
-        arm=column,
-        case=[case.partition("@")[0] for case in glued["case"]],
-        label=[label.partition(" @")[0] for label in glued["label"]],
-    )
-    if arm and "@" not in "".join(glued["case"]):
-        pytest.skip("the frame has the column itself")
-    assert page.render(plain, [results]) == page.render(glued, [results])
-
-
 def test_an_at_sign_in_a_name_is_no_arm() -> None:
     (row,) = rows(run(Net(backbone="timm/net@v2")))
     assert (row["arm"], row["case"]) == ("", "timm/net@v2/dense/eager/cpu/b1/3x32x32")
