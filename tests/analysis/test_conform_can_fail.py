@@ -16,6 +16,7 @@ from bench.analysis.conform import Status, conform
 from bench.analysis.published import Published, read_published
 from bench.methods import csr_conv, int8, lean_conv, penni, pf_pool, psconv
 from bench.methods.parts import tucker
+from bench.methods.parts.low_rank import like
 from bench.methods.parts.saliency import SynFlow
 from bench.models import external, osnet, resnet_cifar, simplenet, spartan, unireplknet
 
@@ -84,7 +85,6 @@ def one_tap_more(patch: pytest.MonkeyPatch) -> None:
 def one_rank_more(patch: pytest.MonkeyPatch) -> None:
     basis = tucker._basis
     patch.setattr(tucker, "_basis", lambda weight, mode, rank: basis(weight, mode, rank + 1))
-    like = tucker.like
 
     def wider(conv: nn.Conv2d, ins: int, outs: int, **options: Any) -> Any:
         more = [c + 1 if c < conv.in_channels else c for c in (ins, outs)]
