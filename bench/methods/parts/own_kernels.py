@@ -23,7 +23,7 @@ class OwnKernels:
     Channels that a shortcut ties together have several makers. As in the paper (section 3.3, figure 4)
     the projection shortcut's 1×1 convolution decides for all of them, because "the identical feature
     maps are more important than the added residual maps". [ours] Where no projection stands the paper
-    prunes nothing; here its reason decides: the identity maps are those of the convolution that runs
+    gives no rule; here its reason decides: the identity maps are those of the convolution that runs
     first, and its filters are ranked. Depthwise convolutions never decide: they pass on channels that
     another layer made. Channels that no convolution or linear layer makes are never the least.
 
