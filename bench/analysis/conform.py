@@ -1,4 +1,4 @@
-"""Published figures against what this code computes.
+"""Figures of the literature against what this code computes.
 
 A published count is taken as a logical one: a paper counts the weights and the multiply-accumulates
 that its method needs, not those that a framework's dense kernel spends on the zeros.
@@ -7,20 +7,23 @@ that its method needs, not those that a framework's dense kernel spends on the z
 from __future__ import annotations
 
 import io
-from collections.abc import Callable, Iterable
+import re
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from enum import StrEnum
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any
 
 import torch
 
-from bench.analysis.published import Published
+from bench.analysis.published import Kind, Published
 from bench.case import Case
 from bench.counting.closed_form import CountedLayer, counted_layers
 from bench.counting.count import count
 from bench.counting.counts import Counts
 from bench.counting.layer_count import LayerCount
+from bench.counting.weight_bytes import weight_bytes
 from bench.errors import InputError, nearest
 from bench.methods import METHODS
 from bench.models import BACKBONES
@@ -39,7 +42,7 @@ class Status(StrEnum):
 
 @dataclass(frozen=True)
 class Finding:
-    """One published figure, what was computed for it, and the verdict; ``note`` says why where it must."""
+    """One figure, what was computed for it, and the verdict; ``note`` says why where it must."""
 
     row: Published
     status: Status
@@ -51,6 +54,7 @@ class Finding:
         data = asdict(self.row)
         data["methods"] = [{"name": name, "knobs": knobs} for name, knobs in self.row.methods]
         data["input"] = "x".join(map(str, self.row.input))
+        data["kind"] = self.row.kind.value
         return {**data, "status": self.status.value, "computed": self.computed, "note": self.note}
 
 
@@ -74,13 +78,35 @@ class Subject:
 
     def weights(self, only_convolutions: bool = False) -> float:
         """Distinct non-zero weights of convolution and linear layers, biases and scalars left out."""
-        total = 0
-        for name, layer in {layer.name: layer for layer in reversed(self.layers)}.items():
-            if only_convolutions and len(layer.output_shape) != 3:
-                continue
-            parameters = self.network.get_submodule(name).parameters()
-            total += layer.count.logical_params - sum(p.numel() for p in parameters if p.dim() < 2)
-        return total
+        return sum(
+            self._kept(layer)
+            for layer in self._distinct()
+            if len(layer.output_shape) == 3 or not only_convolutions
+        )
+
+    def layer_density(self, number: int) -> float:
+        """Share of non-zero weights of the layer that runs as the ``number``-th, from 1.
+
+        Raises ValueError for a network with fewer convolution and linear layers.
+        """
+        layers = self._distinct()
+        if not 1 <= number <= len(layers):
+            raise ValueError(f"there is no layer {number}: the network has {len(layers)}")
+        layer = layers[number - 1]
+        sizes = (p.numel() for p in self.network.get_submodule(layer.name).parameters() if p.dim() > 1)
+        return self._kept(layer) / sum(sizes)
+
+    def _distinct(self) -> list[CountedLayer]:
+        """Every layer at its first call, in the order of the calls."""
+        first: dict[str, CountedLayer] = {}
+        for layer in self.layers:
+            first.setdefault(layer.name, layer)
+        return list(first.values())
+
+    def _kept(self, layer: CountedLayer) -> int:
+        """Distinct non-zero weights of one layer."""
+        parameters = self.network.get_submodule(layer.name).parameters()
+        return layer.count.logical_params - sum(p.numel() for p in parameters if p.dim() < 2)
 
     def macs(self, only_convolutions: bool = False) -> float:
         """Logical MACs. Raises ValueError where the three witnesses disagree on what is executed."""
@@ -104,6 +130,10 @@ class Subject:
         torch.save(self.network.state_dict(), file)
         return file.tell() / 2**20
 
+    def weight_bytes(self) -> float:
+        """Bytes of everything that the saved state holds, without the file's own overhead."""
+        return weight_bytes(self.network)
+
     def _classifier(self) -> LayerCount:
         """The layer that ran last, where it is a linear one."""
         last = self.layers[-1]
@@ -126,8 +156,14 @@ MEASURES: dict[str, Callable[[Subject], float]] = {
     "feature_params": Subject.feature_params,
     "feature_macs": Subject.feature_macs,
     "file_size_mb": Subject.file_size_mb,
+    "weight_bytes": Subject.weight_bytes,
 }
-"""What a metric measures; a name with ``_ratio`` or ``_reduction_percent`` compares with dense."""
+"""What a metric measures; a name with ``_ratio`` or ``_reduction_percent`` compares with dense.
+
+Beside these there is ``layer_density:7`` for the seventh layer that runs.
+"""
+
+_LAYER_DENSITY = re.compile(r"layer_density:([1-9]\d*)")
 
 _COMPARED: dict[str, Callable[[float, float], float]] = {
     "_ratio": lambda dense, own: dense / own,
@@ -151,7 +187,8 @@ def conform(rows: Iterable[Published]) -> list[Finding]:
             measures = wanted.setdefault(subject.id, (subject, []))[1]
             if measure not in measures:
                 measures.append(measure)
-    measured = {case_id: _measure(case, measures) for case_id, (case, measures) in wanted.items()}
+    with _one_thread():
+        measured = {case_id: _measure(case, measures) for case_id, (case, measures) in wanted.items()}
     return [_finding(row, case, measured) for row, case in zip(rows, cases, strict=True)]
 
 
@@ -163,11 +200,36 @@ def tally(findings: Iterable[Finding]) -> dict[str, int]:
     return counts
 
 
+def tally_by_kind(findings: Iterable[Finding]) -> dict[str, dict[str, int]]:
+    """The tally of each kind of figure, every kind named: only published ones are reproduced."""
+    findings = list(findings)
+    return {kind.value: tally(f for f in findings if f.row.kind is kind) for kind in Kind}
+
+
+@contextmanager
+def _one_thread() -> Iterator[None]:
+    """Nothing here is timed, and threads that wait for each other cost more than they bring."""
+    threads = torch.get_num_threads()
+    try:
+        torch.set_num_threads(1)
+        yield
+    finally:
+        torch.set_num_threads(threads)
+
+
 def _missing(row: Published) -> str:
     """Names of the row that no registry has, in words."""
     words = [f"method {name}" for name, _ in row.methods if name not in METHODS]
-    words += [] if row.backbone in BACKBONES else [f"backbone {row.backbone}"]
+    words += [] if _is_backbone(row.backbone) else [f"backbone {row.backbone}"]
     return " and ".join(words) + " not in the registry" if words else ""
+
+
+def _is_backbone(name: str) -> bool:
+    try:
+        BACKBONES.get(name)  # a family answers for more names than it lists: any layer/…
+    except InputError:
+        return False
+    return True
 
 
 def _case(row: Published) -> Case | None:
@@ -186,10 +248,16 @@ def _metric(row: Published) -> tuple[str, Callable[[float, float], float] | None
     for suffix, compared in _COMPARED.items():
         if row.metric.endswith(suffix) and row.metric.removesuffix(suffix) in MEASURES:
             return row.metric.removesuffix(suffix), compared
-    if row.metric not in MEASURES:
+    if row.metric not in MEASURES and not _LAYER_DENSITY.fullmatch(row.metric):
         known = [*MEASURES, *(measure + suffix for measure in MEASURES for suffix in _COMPARED)]
+        known.append("layer_density:1")
         raise InputError(f"{row.where}: unknown metric '{row.metric}'{nearest(row.metric, known)}")
     return row.metric, None
+
+
+def _measurement(measure: str) -> Callable[[Subject], float]:
+    density = _LAYER_DENSITY.fullmatch(measure)
+    return partial(Subject.layer_density, number=int(density[1])) if density else MEASURES[measure]
 
 
 def _measure(case: Case, measures: list[str]) -> dict[str, float | str]:
@@ -199,7 +267,7 @@ def _measure(case: Case, measures: list[str]) -> dict[str, float | str]:
     for measure in measures:
         try:
             subject = subject or Subject(case)
-            found[measure] = MEASURES[measure](subject)
+            found[measure] = _measurement(measure)(subject)
         except Exception as error:  # noqa: BLE001 - a figure that cannot be computed is a line of the table
             found[measure] = f"{case.id}: {type(error).__name__}: {str(error).partition(chr(10))[0]}"
             if subject is None:

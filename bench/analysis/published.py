@@ -1,9 +1,10 @@
-"""Published figures: one row each, with its source and with what computes it here."""
+"""Figures to check against: one row each, with its kind, its source and what computes it here."""
 
 from __future__ import annotations
 
 import csv
 from dataclasses import dataclass
+from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
@@ -16,9 +17,23 @@ TABLE = Path(__file__).with_name("published.csv")
 """The table that comes with the package."""
 
 
+class Kind(StrEnum):
+    """Where a figure comes from.
+
+    ``published``: printed by the source, or stored in its results; the tolerance is half a unit of its
+    last printed digit, 0 where it is printed in full, or the noise between seeds that the source shows.
+    ``derived``: counted again from a published definition, by somebody else's hand than this code.
+    ``formula``: a layer's or a file's size by the formula of the source.
+    """
+
+    PUBLISHED = "published"
+    DERIVED = "derived"
+    FORMULA = "formula"
+
+
 @dataclass(frozen=True)
 class Published:
-    """A figure that somebody published, and the case that should give it.
+    """A figure of a source, and the case that should give it.
 
     ``system``, ``network`` and ``variant`` are the source's words; ``backbone``, ``methods`` (applied
     one after the other, each as (name, knobs)) and ``classes`` (None: the backbone's own) are ours.
@@ -36,9 +51,11 @@ class Published:
     methods: tuple[tuple[str, dict[str, Any]], ...]
     classes: int | None
     where: str
+    kind: Kind = Kind.PUBLISHED
 
 
-COLUMNS = tuple(name for name in Published.__dataclass_fields__ if name != "where")
+COLUMNS = tuple(name for name in Published.__dataclass_fields__ if name not in ("where", "kind"))
+"""Those that a table must have; ``kind`` may be left out, its rows are then published ones."""
 
 
 def read_published(file: Path = TABLE) -> list[Published]:
@@ -79,7 +96,15 @@ def _row(row: dict[str, str], where: str) -> Published:
         methods=_methods(row["methods"], where),
         classes=None if classes is None else int(classes),
         where=where,
+        kind=_kind(row.get("kind") or Kind.PUBLISHED, where),
     )
+
+
+def _kind(text: str, where: str) -> Kind:
+    if text not in set(Kind):
+        known = ", ".join(Kind)
+        raise InputError(f"{where}: unknown kind '{text}'{nearest(text, Kind)}: {known} work")
+    return Kind(text)
 
 
 def _number(text: str, column: str, where: str) -> float:

@@ -28,11 +28,14 @@ def conform(
     plugin: Plugins = None,
     as_json: AsJson = False,
 ) -> None:
-    """Compare published figures with what this code computes, one line each.
+    """Compare figures of the literature with what this code computes, one line each.
+
+    Each has a kind: published (as the source prints it), derived (counted again from a published
+    definition), formula (a size by the source's formula). They are tallied apart.
 
     Exit: 0 every figure that can be computed agrees, 1 one is off, 2 the input was wrong.
     """
-    from bench.analysis.conform import Status, tally
+    from bench.analysis.conform import Status, tally, tally_by_kind
     from bench.analysis.conform import conform as compare
     from bench.analysis.published import TABLE, read_published
     from bench.plugins import load_plugins
@@ -43,10 +46,13 @@ def conform(
     with leaving(1 if counts[Status.OFF] else 0):
         if as_json:
             rows = [finding.as_dict() for finding in findings]
-            say(json.dumps({"summary": counts, "rows": rows}, indent=1))
+            by_kind = tally_by_kind(findings)
+            say(json.dumps({"summary": counts, "by_kind": by_kind, "rows": rows}, indent=1))
         else:
             _print(findings)
-            say(", ".join(f"{number} {status}" for status, number in counts.items()))
+            for kind, own in tally_by_kind(findings).items():
+                say(f"{kind}: {_counted(own)}")
+            say(_counted(counts))
 
 
 def _chosen(rows: list[Published], glob: str | None) -> list[Published]:
@@ -58,12 +64,16 @@ def _chosen(rows: list[Published], glob: str | None) -> list[Published]:
     return chosen
 
 
+def _counted(tally: dict[str, int]) -> str:
+    return ", ".join(f"{number} {status}" for status, number in tally.items())
+
+
 def _print(findings: list[Finding]) -> None:
     """Aligned columns, on a terminal and in a pipe alike: a person reads both."""
     lines = []
     for finding in findings:
         row = finding.row
-        words = (finding.status.value, row.system, _what(row), row.metric)
+        words = (finding.status.value, row.kind.value, row.system, _what(row), row.metric)
         computed = "" if finding.computed is None else _number(finding.computed)
         margin = f"±{_number(row.tolerance)}" if row.tolerance else ""
         cells = (*words, _number(row.value), margin, computed, finding.note or row.source)
@@ -71,7 +81,7 @@ def _print(findings: list[Finding]) -> None:
     widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
     for line in lines:
         aligned = [
-            cell.rjust(width) if 4 <= at <= 6 else cell.ljust(width)
+            cell.rjust(width) if 5 <= at <= 7 else cell.ljust(width)
             for at, (cell, width) in enumerate(zip(line, widths, strict=True))
         ]
         say("  ".join(aligned).rstrip())
@@ -82,4 +92,4 @@ def _what(row: Published) -> str:
 
 
 def _number(value: float) -> str:
-    return f"{value:,.0f}" if float(value).is_integer() else f"{value:,.3f}".rstrip("0")
+    return f"{value:,.0f}" if float(value).is_integer() else f"{value:,.4f}".rstrip("0")

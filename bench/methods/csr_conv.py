@@ -76,11 +76,9 @@ class CSRConv2d(nn.Module):
         self.order = order
         self.gi = math.ceil(in_channels / T)
         self.go = math.ceil(out_channels / T)
-        if depthwise and self.go % self.gi:
-            raise ValueError(
-                f"depthwise CSR-Conv: {self.gi} = ceil(Ci/T) does not divide {self.go} = ceil(Co/T): "
-                f"out_channels a multiple of {self.gi * T} works"
-            )
+        indivisible = _indivisible(in_channels, out_channels, T) if depthwise else ""
+        if indivisible:
+            raise ValueError(indivisible)
         u_in, v_in = (1, 1) if depthwise else (self.gi, self.go)
         self.u = nn.Parameter(torch.empty(self.go, u_in, kernel, kernel, device=device, dtype=dtype))
         self.v = nn.Parameter(torch.empty(self.go, v_in, kernel, kernel, device=device, dtype=dtype))
@@ -202,7 +200,7 @@ def undefined(
     return ""
 
 
-def check(*, T: int | dict[str, int], blocks: str = "", **_others: Any) -> None:
+def check(*, T: int | dict[str, int], blocks: str = "", depthwise: bool = False, **_others: Any) -> None:
     """Raises ValueError for knob values that fit no network."""
     if isinstance(T, dict):
         unknown = set(T) - {"expand", "project"}
@@ -213,6 +211,10 @@ def check(*, T: int | dict[str, int], blocks: str = "", **_others: Any) -> None:
             raise ValueError(f"T={value}: the number of steps must be at least 1")
     if blocks:
         _block_range(blocks)
+    if depthwise and isinstance(T, dict):
+        raise ValueError(
+            "depthwise=True takes one number T: {expand: …, project: …} names no depthwise layer"
+        )
 
 
 @method("csr_conv", check=check)
@@ -224,12 +226,19 @@ def csr_conv(
     skip: tuple[str, ...] = (),
     blocks: str = "",
     order: str = "batched",
+    depthwise: bool = False,
 ) -> Rewritten:
     """CSR-Conv with T steps: parameters fall as 1/T², MACs as about 2/T, the steps are serial.
 
     ``T`` is one number for every layer, or ``{expand: 3, project: 4}`` for the 1×1 convolutions of
     inverted residuals alone. ``skip``: globs of layers to leave dense. ``blocks``: ``5-16`` rewrites
     those blocks alone (numbered from 0). ``order``: ``batched`` or ``literal``.
+
+    ``depthwise``: depthwise convolutions are replaced too, in addition to the others, by the operator's
+    depthwise form (U and V of one input channel, groups = gi and go). That saves parameters as 2/T only
+    and costs MACs: (2T-1)/T times the dense layer's. It needs a go that gi divides, which layers with
+    as many outputs as inputs have; the authors' notebook leaves all of them dense. Raises ValueError
+    where no depthwise convolution can be replaced: the result would be another case's.
     """
     chosen = _chosen_blocks(network, blocks)
     role_of = roles(network) if isinstance(T, dict) else {}
@@ -240,14 +249,22 @@ def csr_conv(
             return f"outside the blocks {blocks}"
         if steps == 0:
             return "T names only expand and project layers of inverted residuals"
-        return _obstacle(conv, steps) or (from_dense(conv, steps, order), f"CSRConv2d T={steps}")
+        words = f"CSRConv2d T={steps}" + (" depthwise" if _is_depthwise(conv) else "")
+        return _obstacle(conv, steps, depthwise) or (from_dense(conv, steps, order, depthwise), words)
 
-    return replace_each(network, context, skip, build)
+    rewritten = replace_each(network, context, skip, build)
+    layers = (network.get_submodule(layer.name) for layer in rewritten.replaced)
+    if depthwise and not any(isinstance(layer, CSRConv2d) and layer.depthwise for layer in layers):
+        raise ValueError(_no_depthwise(rewritten))
+    return rewritten
 
 
-def from_dense(conv: nn.Conv2d, T: int, order: str = "batched") -> CSRConv2d:
-    """A CSR-Conv of the same shape with fresh weights. Raises ValueError where it is not defined."""
-    obstacle = _obstacle(conv, T)
+def from_dense(conv: nn.Conv2d, T: int, order: str = "batched", depthwise: bool = False) -> CSRConv2d:
+    """A CSR-Conv of the same shape with fresh weights. Raises ValueError where it is not defined.
+
+    ``depthwise``: a depthwise convolution is replaced too, by the depthwise form.
+    """
+    obstacle = _obstacle(conv, T, depthwise)
     if obstacle:
         raise ValueError(obstacle)
     padding = conv.padding
@@ -261,18 +278,46 @@ def from_dense(conv: nn.Conv2d, T: int, order: str = "batched") -> CSRConv2d:
         (conv.stride[0], conv.stride[1]),
         (padding[0], padding[1]),
         conv.bias is not None,
-        order=order,
+        _is_depthwise(conv),
+        order,
         device=conv.weight.device,
         dtype=conv.weight.dtype,
     )
 
 
-def _obstacle(conv: nn.Conv2d, T: int) -> str:
-    if conv.groups == conv.in_channels and conv.groups > 1:
+def _is_depthwise(conv: nn.Conv2d) -> bool:
+    return conv.groups == conv.in_channels and conv.groups > 1
+
+
+def _obstacle(conv: nn.Conv2d, T: int, depthwise: bool = False) -> str:
+    alone = _is_depthwise(conv)
+    if alone and not depthwise:
         return "depthwise convolution"
     if conv.padding_mode != "zeros":
         return f"padding mode {conv.padding_mode}"
-    return undefined(conv.in_channels, conv.kernel_size, T, conv.dilation, conv.groups)
+    reason = undefined(conv.in_channels, conv.kernel_size, T, conv.dilation, 1 if alone else conv.groups)
+    return reason or (_indivisible(conv.in_channels, conv.out_channels, T) if alone else "")
+
+
+def _indivisible(in_channels: int, out_channels: int, T: int) -> str:
+    """Why the depthwise form is not defined for such widths; empty where it is."""
+    gi, go = math.ceil(in_channels / T), math.ceil(out_channels / T)
+    if go % gi == 0:
+        return ""
+    return (
+        f"depthwise CSR-Conv: {gi} = ceil(Ci/T) does not divide {go} = ceil(Co/T): "
+        f"out_channels a multiple of {gi * T} works"
+    )
+
+
+def _no_depthwise(rewritten: Rewritten) -> str:
+    """Why ``depthwise`` replaced nothing, with the reasons of the depthwise convolutions that stayed."""
+    network = rewritten.network
+    stayed = [(left, network.get_submodule(left.name)) for left in rewritten.left]
+    reasons = sorted(
+        {left.reason for left, conv in stayed if isinstance(conv, nn.Conv2d) and _is_depthwise(conv)}
+    )
+    return f"depthwise=True: nothing to replace ({'; '.join(reasons) or 'no depthwise convolution'})"
 
 
 def _block_range(text: str) -> tuple[int, int]:

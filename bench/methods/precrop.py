@@ -9,6 +9,7 @@ from torch import nn
 
 from bench.methods.parts.channel_widths import free_widths, keep_ratios
 from bench.methods.parts.method import Context, Left, Rewritten, method
+from bench.methods.parts.own_kernels import OwnKernels
 from bench.methods.parts.pruning import already_kept, check_density, densities, keep_highest, prunable
 from bench.methods.parts.saliency import (
     SynFlow,
@@ -60,13 +61,11 @@ def prepare(
     iterations: int = 100,
 ) -> dict[str, Any]:
     """Channels that stay, and the densities that were asked for, by layer."""
-    from torch_pruning.pruner.importance import MagnitudeImportance
-
     asked = layer_densities(network, context, density, scorer, iterations)
     widths = free_widths(network, context)
     ratios = keep_ratios(widths, asked)
     targets = {w.root: max(1, round(r * w.channels)) for w, r in zip(widths, ratios, strict=True)}
-    channels = plan_widths(network, context, MagnitudeImportance(p=1), targets)
+    channels = plan_widths(network, context, lambda walked: OwnKernels(walked, context), targets)
     return {"channels": channels, "asked": asked}
 
 
@@ -85,9 +84,9 @@ def precrop(
     one threshold; of it only the layer densities d are used. Channels C' = max(1, round(w·C)) with
     w_in·w_out ≈ d, least squares in log space, image and classes at 1: the paper does not fix this
     rule, we do. In networks of blocks only widths inside a block change, in inverted residuals the
-    expansion, to the mean of the densities of expanding and projecting layer. The channels of
-    largest L1 norm stay. A smaller dense network; each layer's account says achieved against asked.
-    ``iterations`` are SynFlow's.
+    expansion, to the mean of the densities of expanding and projecting layer. Of a layer's filters
+    those of largest L1 norm of their own kernels stay, as in ``filter_l1``. A smaller dense network;
+    each layer's account says achieved against asked. ``iterations`` are SynFlow's.
     """
     del density, scorer, iterations  # they are in the recipe
     asked: dict[str, float] = context.recipe["asked"]

@@ -15,7 +15,7 @@ def prepare(network: nn.Module, context: Context, *, ratio: float) -> Recipe:
 
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(context.seed)
-        return plan_channels(network, context, RandomImportance(), ratio)
+        return plan_channels(network, context, lambda _walked: RandomImportance(), ratio)
 
 
 @method("random_channels", prepare=prepare, check=check)

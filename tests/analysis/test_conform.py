@@ -2,7 +2,6 @@
 
 import csv
 import json
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,8 +10,8 @@ import torch
 from typer.testing import CliRunner
 
 import bench.cli.verb_conform  # noqa: F401 - registers the verb
-from bench.analysis.conform import Finding, Status, conform
-from bench.analysis.published import COLUMNS, Published, read_published
+from bench.analysis.conform import Finding, Status, conform, tally_by_kind
+from bench.analysis.published import COLUMNS, Kind, Published, read_published
 from bench.cli.app import app
 from bench.errors import InputError
 
@@ -23,11 +22,8 @@ ROW = Published(
 
 
 @pytest.fixture(scope="module")
-def findings() -> Iterator[list[Finding]]:
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)  # on a busy host waiting threads cost more than they do
-    yield conform(read_published())
-    torch.set_num_threads(threads)
+def findings() -> list[Finding]:
+    return conform(read_published())
 
 
 @pytest.mark.slow
@@ -48,12 +44,28 @@ def test_exact_means_equal_and_within_means_within(findings: list[Finding]) -> N
 
 
 @pytest.mark.slow
+def test_nothing_shipped_is_not_computable(findings: list[Finding]) -> None:
+    assert [f.note for f in findings if f.status is Status.NOT_COMPUTABLE] == []
+
+
+@pytest.mark.slow
+def test_the_readme_says_what_the_command_says(findings: list[Finding]) -> None:
+    """How many figures are reproduced as printed: the number of the text is the command's."""
+    own = tally_by_kind(findings)["published"]
+    whole = sum(own.values())
+    for page in ("README.md", "docs/coverage.md"):
+        text = " ".join((Path(__file__).parents[2] / page).read_text(encoding="utf-8").split())
+        assert f"{own['exact'] + own['within tolerance']} of {whole} published figures" in text, page
+        assert f"{own['exact']} to the last digit" in text, page
+
+
+@pytest.mark.slow
 def test_only_what_has_no_name_here_is_not_computable(findings: list[Finding]) -> None:
     for finding in findings:
         if finding.status is Status.NOT_COMPUTABLE:
             assert finding.note.endswith("not in the registry")
     systems = {f.row.system for f in findings if f.status is not Status.NOT_COMPUTABLE}
-    assert systems >= {"csr_conv", "psconv", "ghostnet", "ghostnetv2", "haloc", "simplenet", "torchvision"}
+    assert systems >= {"csr_conv", "psconv", "ghostnet", "ghostnetv2", "synflow", "simplenet", "torchvision"}
 
 
 @pytest.mark.parametrize(
@@ -67,6 +79,8 @@ def test_only_what_has_no_name_here_is_not_computable(findings: list[Finding]) -
         ("conv_weights", 269722 - 2 * 688 - 650, Status.EXACT),
         ("feature_params", 269722 - 650, Status.EXACT),
         ("feature_macs", 40550400, Status.EXACT),
+        ("weight_bytes", 4 * 269722 + 4 * 2 * 688 + 8 * 19, Status.EXACT),  # and BatchNorm's statistics
+        ("layer_density:20", 1, Status.EXACT),  # the classifier
         ("params_ratio", 1, Status.EXACT),
         ("params_reduction_percent", 0, Status.EXACT),
     ],
@@ -83,6 +97,34 @@ def test_masked_weights_do_not_count() -> None:
     row = replace(ROW, methods=methods)
     found = conform([replace(row, metric="conv_weights"), replace(row, metric="params")])
     assert [f.computed for f in found] == [432 + rest, 432 + rest + 2 * 688 + 650]
+
+
+def test_layer_densities_by_hand() -> None:
+    """The stem stays dense, layers 2 to 19 keep 4 of 9 taps; there is no layer 21."""
+    row = replace(ROW, methods=(("psconv", {"variant": "PS4_P4"}),), value=4 / 9)
+    found = conform([replace(row, metric=f"layer_density:{number}") for number in (1, 2, 19, 21)])
+    assert [f.computed for f in found] == [1.0, 4 / 9, 4 / 9, None]
+    assert found[-1].note.endswith("there is no layer 21: the network has 20")
+
+
+def test_any_layer_is_a_backbone_although_its_family_lists_few() -> None:
+    row = replace(ROW, backbone="layer/10-7-k3", input=(10, 8, 8), classes=None, value=630)
+    assert conform([row])[0].status is Status.EXACT
+
+
+def test_kinds_are_tallied_apart() -> None:
+    kinds = (Kind.PUBLISHED, Kind.PUBLISHED, Kind.DERIVED)
+    values = (269722, 1, 269722)
+    found = conform([replace(ROW, value=v, kind=k) for v, k in zip(values, kinds, strict=True)])
+    by_kind = tally_by_kind(found)
+    assert (by_kind["published"]["exact"], by_kind["published"]["off"]) == (1, 1)
+    assert (by_kind["derived"]["exact"], sum(by_kind["formula"].values())) == (1, 0)
+
+
+def test_threads_are_as_before() -> None:
+    before = torch.get_num_threads()
+    conform([ROW])
+    assert torch.get_num_threads() == before
 
 
 def test_file_size_is_that_of_the_saved_state() -> None:
@@ -127,7 +169,12 @@ def write(folder: Path, *values: int) -> str:
 def test_the_command_exits_1_when_a_figure_is_off(tmp_path: Path) -> None:
     good = CliRunner().invoke(app, ["conform", "--table", write(tmp_path, 269722)])
     assert good.exit_code == 0
-    assert good.output.splitlines()[-1] == "1 exact, 0 within tolerance, 0 off, 0 not computable"
+    assert good.output.splitlines()[-4:] == [
+        "published: 1 exact, 0 within tolerance, 0 off, 0 not computable",
+        "derived: 0 exact, 0 within tolerance, 0 off, 0 not computable",
+        "formula: 0 exact, 0 within tolerance, 0 off, 0 not computable",
+        "1 exact, 0 within tolerance, 0 off, 0 not computable",
+    ]
     bad = CliRunner().invoke(app, ["conform", "--table", write(tmp_path, 269722, 270000)])
     assert bad.exit_code == 1
     lines = bad.output.splitlines()
@@ -139,7 +186,8 @@ def test_the_command_exits_1_when_a_figure_is_off(tmp_path: Path) -> None:
 def test_json_carries_rows_and_summary(tmp_path: Path) -> None:
     answer = CliRunner().invoke(app, ["conform", "--json", "--table", write(tmp_path, 270000)])
     data = json.loads(answer.stdout)
-    assert data["summary"]["off"] == 1
+    assert data["summary"]["off"] == data["by_kind"]["published"]["off"] == 1
+    assert data["rows"][0]["kind"] == "published"
     assert data["rows"][0]["computed"] == 269722
     assert data["rows"][0]["source"] == "a page"
     assert data["rows"][0]["methods"] == [{"name": "dense", "knobs": {}}]

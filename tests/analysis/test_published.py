@@ -1,10 +1,11 @@
 """Reading tables of published figures."""
 
+import math
 from pathlib import Path
 
 import pytest
 
-from bench.analysis.published import COLUMNS, TABLE, read_published
+from bench.analysis.published import COLUMNS, TABLE, Kind, read_published
 from bench.errors import InputError
 
 HEADER = ",".join(COLUMNS)
@@ -22,6 +23,32 @@ def test_every_row_of_the_own_table_has_a_source() -> None:
     assert len(rows) >= 37
     assert all(row.source and row.system and row.backbone for row in rows)
     assert all(row.where.startswith(f"{TABLE}:") for row in rows)
+
+
+def test_bug_tolerances_are_half_of_the_last_printed_digit() -> None:
+    """What is printed in full must be met; else 5 behind the last digit, or what the source says."""
+    for row in read_published():
+        if row.tolerance == 0:
+            continue
+        assert row.kind is Kind.PUBLISHED, row.where
+        if "noise between" in row.source or "truncated" in row.source:
+            continue
+        digits = f"{row.tolerance:.10f}".strip("0.").replace(".", "").strip("0")
+        assert digits == "5", f"{row.where}: {row.tolerance}"
+        unit = 2 * row.tolerance
+        assert math.isclose(row.value / unit, round(row.value / unit), abs_tol=1e-6), row.where
+
+
+def test_figures_printed_in_full_are_eleven() -> None:
+    full = [row for row in read_published() if row.kind is Kind.PUBLISHED and row.tolerance == 0]
+    assert len(full) == 11
+
+
+def test_the_kind_is_read_and_may_be_left_out(tmp_path: Path) -> None:
+    assert read_published(write(tmp_path, HEADER, ROW))[0].kind is Kind.PUBLISHED
+    assert read_published(write(tmp_path, f"{HEADER},kind", f"{ROW},derived"))[0].kind is Kind.DERIVED
+    with pytest.raises(InputError, match=r":2: unknown kind 'formular'; did you mean 'formula'"):
+        read_published(write(tmp_path, f"{HEADER},kind", f"{ROW},formular"))
 
 
 def test_a_row_is_read_with_its_types(tmp_path: Path) -> None:

@@ -50,4 +50,4 @@ def test_a_family_is_listed_behind_its_prefix(bench: Callable[..., Any]) -> None
 
 
 def test_methods_show_their_knobs(bench: Callable[..., Any]) -> None:
-    assert "[T, skip, blocks, order]" in bench("list", "methods", "csr_conv").out
+    assert "[T, skip, blocks, order, depthwise]" in bench("list", "methods", "csr_conv").out

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from typing import Any
 
 import pytest
 import torch
@@ -13,6 +14,7 @@ from bench.counting.count import count
 from bench.errors import InputError
 from bench.methods import METHODS, Context
 from bench.methods.bn_scale import prepare
+from bench.methods.parts.structured import below_one_threshold
 from bench.models import BACKBONES
 from bench.plan.knobs import check_call
 
@@ -98,3 +100,87 @@ def test_without_batchnorm_there_is_nothing_to_rank() -> None:
 def test_bad_ratio_is_refused(name: str, ratio: float) -> None:
     with pytest.raises(InputError, match="share of channels to remove"):
         check_call(name, {"ratio": ratio})
+
+
+def scales(network: nn.Module) -> dict[str, list[float]]:
+    """|γ| of every BatchNorm by name."""
+    norms = {n: m for n, m in network.named_modules() if isinstance(m, nn.BatchNorm2d)}
+    return {name: [abs(v) for v in norm.weight.tolist()] for name, norm in norms.items()}
+
+
+def of_vgg(
+    ratio: float, weaker: str = "", **knobs: Any
+) -> tuple[dict[str, list[float]], dict[str, list[int]]]:
+    """|γ| of VGG-16's BatchNorms, those of one made smaller; and the channels that stay behind each."""
+    network = BACKBONES.get("vgg16_bn").network()
+    if weaker:
+        with torch.no_grad():
+            network.get_parameter(f"{weaker}.weight").mul_(0.05)
+    recipe = prepare(network, Context(), ratio=ratio, **knobs)
+    found = scales(network)
+    return found, {
+        name: recipe.get(name, {"out": list(range(len(own)))})["out"] for name, own in found.items()
+    }
+
+
+@pytest.mark.parametrize("ratio", [0.3, 0.7])
+def test_bug_one_threshold_over_all_layers(ratio: float) -> None:
+    """Network Slimming's percentile of all γ, sorted by hand; each layer lost the same share before."""
+    found, kept = of_vgg(ratio)
+    together = sorted(scale for own in found.values() for scale in own)
+    threshold = together[int(ratio * len(together)) - 1]
+    for name, own in found.items():
+        assert kept[name] == [at for at, scale in enumerate(own) if scale > threshold], name
+    assert sum(map(len, kept.values())) == len(together) - int(ratio * len(together))
+
+
+def test_bug_a_weak_layer_loses_all_but_its_strongest_channel() -> None:
+    """A layer whose γ are a twentieth kept 70 % of its channels; now one, or the network falls apart."""
+    found, kept = of_vgg(0.3, weaker="features.25")
+    own = found["features.25"]
+    assert kept["features.25"] == [own.index(max(own))]
+    share = min(len(kept[name]) / len(found[name]) for name in found if name != "features.25")
+    assert share > 0.7
+
+
+def test_scope_layer_takes_the_same_share_everywhere() -> None:
+    found, kept = of_vgg(0.25, weaker="features.25", scope="layer")
+    for name, own in found.items():
+        order = sorted(range(len(own)), key=lambda at: own[at])
+        assert kept[name] == sorted(order[len(own) // 4 :])
+
+
+def test_tied_channels_count_once_by_the_mean_of_their_scales() -> None:
+    backbone = BACKBONES.get("resnet18")
+    recipe = prepare(backbone.network(), Context(), ratio=0.5)
+    found = scales(backbone.network())
+    tied = [found["layer2.0.bn2"], found["layer2.0.downsample.1"], found["layer2.1.bn2"]]
+    means = [sum(three) / 3 for three in zip(*tied, strict=True)]
+    kept = recipe["layer2.0.conv2"]["out"]
+    gone = [at for at in range(128) if at not in kept]
+    assert min(means[at] for at in kept) > max(means[at] for at in gone)
+    assert recipe["layer2.0.downsample.0"]["out"] == recipe["layer2.1.conv2"]["out"] == kept
+
+
+def test_equal_scales_mean_nothing_and_are_refused() -> None:
+    network = BACKBONES.get("vgg16_bn_synflow").network()  # BatchNorm in its initial state
+    for scope in ("global", "layer"):
+        with pytest.raises(ValueError, match=r"every scale γ is equal \(1\): a ranking by it means nothing"):
+            METHODS.get("bn_scale").rewrite(network, Context(), {"ratio": 0.5, "scope": scope})
+
+
+def test_a_ratio_of_less_than_one_channel_is_refused() -> None:
+    with pytest.raises(ValueError, match=r"ratio=0.01 of the 4 channels .* less than one: 0.25 or more"):
+        METHODS.get("bn_scale").rewrite(ranked(), CONTEXT, {"ratio": 0.01})
+
+
+def test_an_unknown_scope_is_refused() -> None:
+    with pytest.raises(InputError, match="scope 'all' is not known"):
+        check_call("bn_scale", {"ratio": 0.5, "scope": "all"})
+
+
+def test_one_threshold_by_hand() -> None:
+    layers = [torch.tensor([0.1, 0.9, 0.4]), torch.tensor([0.2, 0.3])]
+    assert below_one_threshold(layers, 0.6) == [[0], [0]]  # 0.1, 0.2 and 0.3 go, but 0.3 is its layer's last
+    assert below_one_threshold(layers, 0.2) == [[0], []]
+    assert below_one_threshold([], 0.5) == []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import csv
 from pathlib import Path
 from typing import Any
@@ -11,9 +12,11 @@ import torch
 from torch import Tensor, nn
 
 from bench.counting.count import count
+from bench.errors import InputError
 from bench.methods import METHODS, Context, Rewritten
 from bench.methods.csr_conv import CSRConv2d, from_dense
 from bench.models import BACKBONES
+from bench.plan.knobs import check_call
 
 DATA = Path(__file__).parent.parent / "data"
 NETWORKS = {
@@ -302,6 +305,102 @@ def test_from_dense_keeps_shape_stride_bias_and_type(padding: Any, bias: bool) -
     assert layer(x).shape == conv(x).shape
     assert (layer.bias_u is not None) == bias
     assert layer.u.dtype == torch.float64
+
+
+def test_the_depthwise_form_in_a_network_by_hand() -> None:
+    """96→96 k3 T3 at 32×32: 9·32·2 + 2 parameters, 1024·9·32·(3 + 2) MACs, and the 1×1 layers too."""
+    network = nn.Sequential(
+        nn.Conv2d(3, 96, 1, bias=False),
+        nn.Conv2d(96, 96, 3, padding=1, groups=96, bias=False),
+        nn.Conv2d(96, 96, 1, bias=False),
+    )
+    alone = rewrite(copy.deepcopy(network), T=3, depthwise=True, skip=("2",))
+    layer = alone.network.get_submodule("1")
+    assert isinstance(layer, CSRConv2d)
+    assert (layer.u.shape, layer.v.shape) == ((32, 1, 3, 3), (32, 1, 3, 3))
+    counts = count(alone.network, torch.randn(1, 3, 32, 32))
+    assert counts.disagreements == ()
+    assert counts.witnesses["fvcore"] == counts.witnesses["torch"] == counts.witnesses["closed_form"]
+    (row,) = (row for row in counts.layers if row.name == "1")
+    assert (row.params, row.macs, row.fvcore_macs, row.torch_macs) == (578, 1474560, 1474560, 1474560)
+    both = rewrite(network, T=3, depthwise=True)
+    assert [(r.name, r.after) for r in both.replaced] == [
+        ("1", "CSRConv2d T=3 depthwise"),
+        ("2", "CSRConv2d T=3"),
+    ]
+
+
+@pytest.mark.parametrize("order", ["literal", "batched"])
+def test_the_depthwise_form_computes_its_definition(order: str) -> None:
+    """Every channel by itself, from section 1's formulas: h_t of channel c needs only channel c."""
+    torch.manual_seed(0)
+    network = nn.Sequential(nn.Conv2d(6, 6, 3, padding=1, groups=6, bias=False)).double()
+    context = Context(input=(6, 5, 5), keep_first=False)
+    layer = (
+        METHODS.get("csr_conv")
+        .rewrite(network, context, {"T": 3, "depthwise": True, "order": order})
+        .network.get_submodule("0")
+    )
+    assert isinstance(layer, CSRConv2d)
+    x = torch.randn(2, 6, 5, 5, dtype=torch.float64)
+    with torch.no_grad():
+        y = layer(x)
+        for c in range(2):
+            u, v = layer.u[c : c + 1], layer.v[c : c + 1]
+            h = torch.conv2d(x[:, c : c + 1], u, padding=1)
+            torch.testing.assert_close(y[:, c : c + 1], h)
+            for t in (1, 2):
+                fed, seen = (
+                    torch.conv2d(h, v, padding=1),
+                    torch.conv2d(x[:, 2 * t + c : 2 * t + c + 1], u, padding=1),
+                )
+                h = 0.5 * torch.relu(seen + fed) + 0.5 * fed
+                torch.testing.assert_close(y[:, 2 * t + c : 2 * t + c + 1], h)
+
+
+def test_depthwise_layers_are_replaced_beside_the_others() -> None:
+    plain, both = on_backbone("mobilenet_v2", T=3), on_backbone("mobilenet_v2", T=3, depthwise=True)
+    more = {r.name for r in both.replaced} - {r.name for r in plain.replaced}
+    assert more == {f"blocks.{i}.depthwise.0" for i in range(17)}
+    assert {r.name for r in plain.replaced} < {r.name for r in both.replaced}
+    counts = count(both.network, torch.randn(1, 3, 32, 32))
+    assert counts.disagreements == ()
+    assert counts.macs > count(plain.network, torch.randn(1, 3, 32, 32)).macs
+    assert counts.params < parameters(plain.network)
+    with torch.no_grad():
+        assert both.network(torch.randn(2, 3, 32, 32)).shape == (2, 10)
+
+
+def test_what_the_depthwise_form_cannot_stand_for_is_left_with_the_reason() -> None:
+    network = nn.Sequential(
+        nn.Conv2d(4, 4, 3, padding=1, groups=4),
+        nn.Conv2d(4, 8, 3, padding=1, groups=4),
+        nn.Conv2d(8, 16, 3, groups=8, dilation=2),
+        nn.Conv2d(16, 16, 2, groups=16),
+        nn.Conv2d(16, 16, 3, groups=4),
+        nn.Conv2d(16, 2, 1),
+        nn.Conv2d(2, 2, 3, groups=2),
+    )
+    context = Context(input=(4, 16, 16), keep_first=False)
+    rewritten = METHODS.get("csr_conv").rewrite(network, context, {"T": 3, "depthwise": True})
+    assert [r.name for r in rewritten.replaced] == ["0", "5"]
+    assert reasons(rewritten) == {
+        "1": "depthwise CSR-Conv: 2 = ceil(Ci/T) does not divide 3 = ceil(Co/T): "
+        "out_channels a multiple of 6 works",
+        "2": "dilation 2 is not defined for CSR-Conv: dilation 1 works",
+        "3": "kernel 2×2 is even, V would shrink the map: an odd one works",
+        "4": "4 groups are not defined for CSR-Conv: groups=1, or depthwise=True, works",
+        "6": "T=3 is more than the 2 input channels: T from 1 to 2 works",
+    }
+
+
+def test_depthwise_without_a_depthwise_layer_is_an_error_that_says_why() -> None:
+    with pytest.raises(ValueError, match=r"depthwise=True: nothing to replace \(no depthwise convolution\)"):
+        on_backbone("resnet20", T=2, depthwise=True)
+    with pytest.raises(ValueError, match=r"depthwise=True: nothing to replace \(named by the knob skip\)"):
+        on_backbone("mobilenet_v2", T=2, depthwise=True, skip=("*.depthwise.0",))
+    with pytest.raises(InputError, match="depthwise=True takes one number T"):
+        check_call("csr_conv", {"T": {"expand": 3}, "depthwise": True})
 
 
 NO_SINGLE_CHANNELS = ("spartan", "unireplknet")

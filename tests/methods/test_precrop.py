@@ -169,3 +169,15 @@ def test_a_network_without_a_free_width_is_nothing_to_replace() -> None:
     network = nn.Sequential(nn.Conv2d(3, 5, 8), nn.Flatten())
     with pytest.raises(ValueError, match="nothing to replace"):
         METHODS.get("precrop").rewrite(network, CONTEXT, {"density": 0.5, "scorer": "random"})
+
+
+def test_bug_the_filters_that_stay_are_those_of_largest_own_norm() -> None:
+    dense = chain(10, 20)
+    recipe = prepare(dense, CONTEXT, density=0.3, scorer="magnitude")["channels"]
+    for layer in ("0", "2"):
+        norms = [
+            sum(abs(w) for w in row) for row in dense.get_parameter(f"{layer}.weight").flatten(1).tolist()
+        ]
+        kept = recipe[layer]["out"]
+        assert 0 < len(kept) < len(norms)
+        assert kept == sorted(sorted(range(len(norms)), key=lambda at: norms[at])[-len(kept) :])

@@ -38,7 +38,7 @@ def candidates(network: nn.Module, keep_first: bool, skip: tuple[str, ...] = ())
         kept = ""
         if first and keep_first:
             kept = "the network's first convolution"
-        elif module.kernel_size == (1, 1) and _has_part(name, SHORTCUTS):
+        elif is_projection_shortcut(name, module):
             kept = "1×1 projection shortcut"
         elif _has_part(name, ("transition",)):
             kept = "DenseNet transition"
@@ -50,6 +50,11 @@ def candidates(network: nn.Module, keep_first: bool, skip: tuple[str, ...] = ())
             kept = f"{type(module).__name__} has a forward of its own"
         first = False
         yield Candidate(name, module, kept)
+
+
+def is_projection_shortcut(name: str, layer: nn.Module) -> bool:
+    """True for the 1×1 convolution of a residual shortcut, by its kernel and by a part of its name."""
+    return isinstance(layer, nn.Conv2d) and layer.kernel_size == (1, 1) and _has_part(name, SHORTCUTS)
 
 
 def computes_otherwise(layer: nn.Conv2d | nn.Linear) -> bool:

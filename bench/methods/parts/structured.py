@@ -7,10 +7,12 @@ the channels that stay. Applying the recipe needs torch alone.
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Iterable, Iterator
 from fnmatch import fnmatchcase
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 
 from bench.counting.observe import observe
@@ -20,6 +22,12 @@ from bench.methods.parts.selection import describe
 
 Recipe = dict[str, dict[str, list[int]]]
 """Module name -> {"in": kept input channels, "out": kept output channels}."""
+
+Importance = Callable[[Any], Tensor | None]
+"""From one of torch-pruning's groups: a number per channel of its root, or None where none may go."""
+
+Ranking = Callable[[nn.Module], Importance]
+"""Makes the importance for the copy of the network whose graph is walked."""
 
 
 def check(*, ratio: float, **_others: Any) -> None:
@@ -33,54 +41,125 @@ def check(*, ratio: float, **_others: Any) -> None:
 def plan_channels(
     network: nn.Module,
     context: Context,
-    importance: Callable[[Any], Tensor],
+    ranking: Ranking,
     ratio: float,
-    ratios: dict[str, float] | None = None,
+    scope: str = "layer",
 ) -> Recipe:
-    """Which channels stay when ``ratio`` of every layer's output channels go, least important ones first.
+    """Which channels stay when the share ``ratio`` of the output channels goes, least important ones first.
 
-    ``importance`` is one of torch-pruning's; ``ratios`` overrides the ratio for layers by name. The
-    classifier and the layers of the context's ``fixed_width`` keep their outputs. Raises ValueError
-    for a network whose channels cannot be removed one by one.
+    ``scope`` "layer": every layer loses that share of its own; "global": one threshold for all layers,
+    see ``below_one_threshold``. The classifier and the layers of the context's ``fixed_width`` keep their
+    outputs. Raises ValueError for a network whose channels cannot be removed one by one.
     """
-    import torch_pruning
-
     network = copy_for_the_graph(network)
-    pruner = torch_pruning.pruner.BasePruner(
-        network,
-        context.example_input(),
-        importance=importance,
-        pruning_ratio=ratio,
-        pruning_ratio_dict={network.get_submodule(name): r for name, r in (ratios or {}).items()},
-        ignored_layers=untouchable(network, context),
-    )
-    walk = _Walk(network, pruner.DG)
+    if scope == "global":
+        graph, going = _globally(network, context, ranking, ratio)
+    else:
+        graph, going = _layer_by_layer(network, context, ranking, ratio)
+    walk = _Walk(network, graph)
     try:
-        for group in pruner.step(interactive=True):
+        for group in going:
             walk.prune(group)
     except IndexError as error:  # the graph gave a layer indices of another one
         raise ValueError(f"torch-pruning's graph cannot follow this network's channels: {error}") from error
     return walk.recipe()
 
 
-def plan_widths(
-    network: nn.Module, context: Context, importance: Callable[[Any], Tensor], widths: dict[str, int]
-) -> Recipe:
+def _layer_by_layer(
+    network: nn.Module, context: Context, ranking: Ranking, ratio: float
+) -> tuple[Any, Iterable[Any]]:
+    """The graph, and the groups of channels to remove from it, each layer losing the same share."""
+    import torch_pruning
+
+    pruner = torch_pruning.pruner.BasePruner(
+        network,
+        context.example_input(),
+        importance=ranking(network),
+        pruning_ratio=ratio,
+        ignored_layers=untouchable(network, context),
+    )
+    return pruner.DG, pruner.step(interactive=True)
+
+
+def _globally(
+    network: nn.Module, context: Context, ranking: Ranking, ratio: float
+) -> tuple[Any, Iterable[Any]]:
+    """The graph, and the groups of channels to remove from it, under one threshold for all layers."""
+    graph, importance = dependency_graph(network, context), ranking(network)
+    found = []
+    for group in graph.get_all_groups(ignored_layers=untouchable(network, context)):
+        scores = importance(group)
+        if scores is not None:
+            parts = _parts(group)
+            # The groups of a grouped convolution lose the same places: a place is worth its mean.
+            found.append((group[0].dep, parts, scores.view(parts, -1).mean(0)))
+    going = below_one_threshold([scores for _, _, scores in found], ratio)
+
+    def groups() -> Iterator[Any]:
+        for (root, parts, scores), places in zip(found, going, strict=True):
+            channels = [part * len(scores) + place for part in range(parts) for place in places]
+            if channels:
+                yield graph.get_pruning_group(root.target.module, root.handler, channels)
+
+    return graph, groups()
+
+
+def _parts(group: Any) -> int:
+    """Groups of the group's grouped convolutions, 1 where there is none; depthwise ones follow anyhow."""
+    modules = [dependency.target.module for dependency, _ in group]
+    return max((m.groups for m in modules if isinstance(m, nn.Conv2d) and not _depthwise(m)), default=1)
+
+
+def _depthwise(conv: nn.Conv2d) -> bool:
+    return conv.groups > 1 and conv.groups == conv.out_channels
+
+
+def below_one_threshold(layers: list[Tensor], ratio: float) -> list[list[int]]:
+    """Indices of the scores that go, by layer: those at or below one threshold over all layers.
+
+    The threshold is the ⌊ratio·N⌋-th smallest of all N scores. A layer keeps at least one channel: where
+    all of its scores lie below, its largest stays. ``layers`` may be empty. Raises ValueError where the
+    ratio is less than one channel.
+    """
+    if not layers:
+        return []
+    scores = torch.cat(layers)
+    count = math.floor(ratio * scores.numel() + 1e-6)  # 0.7·10 is 6.999…
+    if count == 0:
+        raise ValueError(
+            f"ratio={ratio} of the {scores.numel()} channels that may go is less than one: "
+            f"{1 / scores.numel():.2g} or more works"
+        )
+    threshold = scores.kthvalue(count).values
+    going = []
+    for own in layers:
+        below = own <= threshold
+        if bool(below.all()):
+            below[own.argmax()] = False
+        going.append(below.nonzero().view(-1).tolist())
+    return going
+
+
+def plan_widths(network: nn.Module, context: Context, ranking: Ranking, widths: dict[str, int]) -> Recipe:
     """Which channels stay when the named layers are cut to so many outputs, least important ones first.
 
-    Layers tied to a named one get its width. Raises ValueError as ``plan_channels`` does.
+    Layers tied to a named one get its width. Every ranking is taken before anything is removed. Raises
+    ValueError as ``plan_channels`` does.
     """
     network = copy_for_the_graph(network)
-    graph = dependency_graph(network, context)
-    walk = _Walk(network, graph)
+    graph, importance = dependency_graph(network, context), ranking(network)
+    going = []
     for name, width in widths.items():
         layer = network.get_submodule(name)
         cut = graph.get_pruner_of_module(layer).prune_out_channels
         channels = graph.get_out_channels(layer)
-        order = importance(graph.get_pruning_group(layer, cut, list(range(channels)))).argsort()
-        going = sorted(order[: channels - width].tolist())
-        if going:
-            walk.prune(graph.get_pruning_group(layer, cut, going))
+        scores = importance(graph.get_pruning_group(layer, cut, list(range(channels))))
+        assert scores is not None, name
+        going.append((layer, cut, sorted(scores.argsort()[: channels - width].tolist())))
+    walk = _Walk(network, graph)
+    for layer, cut, channels in going:
+        if channels:
+            walk.prune(graph.get_pruning_group(layer, cut, channels))
     return walk.recipe()
 
 
