@@ -23,7 +23,7 @@ Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9_.-]+$", max_length=100)]
 """Becomes part of a file's name, which has at most 255 bytes."""
 
 
-PASSES, QUICK_PASSES = 8, 4
+PASSES, QUICK_PASSES = 16, 4
 """Turns of each case in a round: see bench.run.turns."""
 
 
@@ -42,6 +42,9 @@ class Measure(BaseModel):
         Field(description="together: a baseline and its methods share a process; apart: one process each"),
     ] = "together"
     passes: Annotated[int, Field(ge=1, le=1000, description="turns of each case in a round")] = PASSES
+    layouts: Annotated[
+        int, Field(ge=1, le=100, description="how often in a round the cases lie anew in memory, and once")
+    ] = 1
     min_samples: Annotated[int, Field(ge=3, description="samples that a trial takes at least")] = 64
     min_seconds: Annotated[Seconds, Field(description="time that a trial samples at least")] = 0.25
     max_seconds: Annotated[Seconds, Field(description="time after which a trial stops sampling")] = 2.0

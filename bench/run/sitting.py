@@ -19,6 +19,7 @@ from bench.run.launch import WorkerFailed, WorkerProcess, argv, environment, rea
 from bench.run.session import Arm, Session
 from bench.run.turns import TurnPlan, pass_order, turn_plan
 from bench.worker.protocol import (
+    Drawn,
     Failure,
     Job,
     Json,
@@ -88,6 +89,12 @@ class Process:
         self.samples[at] += sampled.samples
         self.turns[at].append(Turn(number, place, len(sampled.samples)))
 
+    def draw(self, seed: str) -> None:
+        """Has every seat lie anew in memory. Raises WorkerFailed."""
+        drawn = read_answer(Drawn, self._worker.ask({"draw": seed}, self._timeout))
+        if drawn.error is not None:
+            raise WorkerFailed(drawn.error.type, drawn.error.message, drawn.error.traceback)
+
     def end(self) -> None:
         """Asks what the networks answer, after all turns are taken. Raises WorkerFailed."""
         if self.seated.error is not None:
@@ -131,6 +138,9 @@ def take_turns(
         bases = []
     place = 0
     for number in range(max((plan.passes for plan in plans.values()), default=0)):
+        if number and number % max(1, measure.passes // measure.layouts) == 0 and measure.layouts > 1:
+            for process in processes:
+                process.draw(f"{coin.random()}")
         going = [key for key, plan in plans.items() if number < plan.passes]
         for p, at in pass_order(going, [base for base in bases if base in going], coin):
             processes[p].take(at, plans[p, at], number, place)

@@ -13,7 +13,7 @@ Seat = TypeVar("Seat")
 BASELINE_EVERY = 4
 """Other seats between two turns of the baseline: a ratio is formed of turns next to each other in time."""
 
-UNCOUNTED, COUNTED = 5, 6
+UNCOUNTED, COUNTED = 5, 4
 """Calls of a turn: the first five after a switch are slow (tests/benchmarks/noise.py shows it)."""
 
 LEAST_PASSES, LEAST_UNCOUNTED, LEAST_COUNTED = 4, 1, 2

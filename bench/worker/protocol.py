@@ -238,6 +238,14 @@ class Sampled:
 
 
 @dataclass(frozen=True)
+class Drawn:
+    """The answer to ``{"draw": seed}``: every seat lies anew in memory; bytes that the copies occupy."""
+
+    error: Failure | None = None
+    occupied: int = 0
+
+
+@dataclass(frozen=True)
 class SeatEnd:
     """What a seat's network is and answered: see ``Output``."""
 

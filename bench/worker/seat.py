@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import copy
+import random
 import time
 from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
 
+from bench.counting.weight_bytes import weight_bytes
 from bench.models.calibration import calibrate
 from bench.network import backbone_network, calibration_images, compress
 from bench.runtimes import RUNTIMES
@@ -16,6 +19,10 @@ from bench.worker.output import describe_output
 if TYPE_CHECKING:
     from bench.worker.protocol import Job, Output
     from bench.worker.stages import Stages
+
+
+OCCUPIED = 256 * 2**20
+"""Bytes that the copies of one case may occupy."""
 
 
 class Seat:
@@ -39,6 +46,24 @@ class Seat:
         since = time.perf_counter()
         self._forward = RUNTIMES.get(case.runtime).prepare(self.network, self.example)
         self.compile_seconds = time.perf_counter() - since
+        self._kept: list[object] = []
+        self._occupied = 0
+
+    def draw(self, coin: random.Random) -> int:
+        """Lies anew in memory: a copy of the network in other places, and other free chunks for activations.
+
+        Returns the bytes that are occupied by now; 0 where the network cannot be moved (a runtime has
+        compiled it) or where its copies would take more than OCCUPIED.
+        """
+        size = weight_bytes(self.network)
+        if self._forward is not self.network or self._occupied + size > OCCUPIED:
+            return 0
+        block = torch.empty(coin.randrange(1 << 14, 1 << 21), dtype=torch.uint8, device=self.example.device)
+        self._kept += [self.network, block]
+        self.network = copy.deepcopy(self.network)
+        self._forward = self.network
+        self._occupied += size + block.numel()
+        return self._occupied
 
     def __call__(self) -> Tensor:
         """One forward pass of the example."""

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import random
 import sys
 from collections.abc import Iterable, Iterator
 from typing import Any
 
 from bench.worker.protocol import (
+    Drawn,
     Failure,
     Job,
     Json,
@@ -18,7 +20,7 @@ from bench.worker.protocol import (
     SeatEnd,
 )
 from bench.worker.stages import Stages
-from bench.worker.trial import EMULATED, set_up
+from bench.worker.trial import CALLS, EMULATED, set_up
 
 
 class Sitting:
@@ -90,6 +92,17 @@ class Sitting:
         calls = self._settled[seat].calls_per_sample
         return Sampled(samples=take_turn(self._built[seat], self._stopwatch, calls, uncounted, counted))
 
+    def draw(self, seed: str) -> Drawn:
+        """All seats lie anew, in random order, and are called until that is no news to the allocator."""
+        coin = random.Random(seed)
+        seats = [built for built in self._built if built is not None]
+        occupied = 0
+        for built in coin.sample(seats, len(seats)):
+            occupied += built.draw(coin)
+            for _ in range(CALLS):
+                built()
+        return Drawn(occupied=occupied)
+
     def risen(self) -> Risen:
         """What the networks answer, now that all times are taken."""
         from bench.worker import host
@@ -124,4 +137,7 @@ def converse(first: Json, stages: Stages, lines: Iterable[str] = sys.stdin) -> I
             if asked.get("rise"):
                 yield sitting.risen()
                 return
+            if "draw" in asked:
+                yield sitting.draw(str(asked["draw"]))
+                continue
             yield sitting.turn(int(asked["turn"]), int(asked["uncounted"]), int(asked["counted"]))
