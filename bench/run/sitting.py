@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import random
 import secrets
 from collections.abc import Callable, Sequence
@@ -11,13 +12,14 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from bench.analysis.pairing import turn_log
 from bench.analysis.records import Trial, typed
 from bench.case import Case
 from bench.plan.suite import Measure
 from bench.plan.targets import Target
 from bench.run.launch import WorkerFailed, WorkerProcess, argv, environment, read_answer, run_worker
 from bench.run.session import Arm, Session
-from bench.run.turns import TurnPlan, pass_order, turn_plan
+from bench.run.turns import FAR, FAR_PASSES, TurnPlan, pass_order, turn_plan
 from bench.worker.protocol import (
     Drawn,
     Failure,
@@ -123,7 +125,8 @@ def take_turns(
 ) -> None:
     """Pass after pass over all seats of all processes, one at a time, until each has its turns.
 
-    ``is_baseline(process, seat)`` names the seats that the others are compared with. Raises WorkerFailed.
+    ``is_baseline(process, seat)`` names the seats that the others are compared with. Where it names just
+    one, a case whose ratio is far from 1 leaves early (FAR). Raises WorkerFailed.
     """
     plans: dict[tuple[int, int], TurnPlan] = {}
     for p, process in enumerate(processes):
@@ -141,10 +144,22 @@ def take_turns(
         if number and number % max(1, measure.passes // measure.layouts) == 0 and measure.layouts > 1:
             for process in processes:
                 process.draw(f"{coin.random()}")
+        if len(bases) == 1 and number == FAR_PASSES:
+            plans = {
+                key: plan for key, plan in plans.items() if key in bases or not _far(processes, bases[0], key)
+            }
         going = [key for key, plan in plans.items() if number < plan.passes]
+        if going == bases:
+            break  # nobody is left to be compared
         for p, at in pass_order(going, [base for base in bases if base in going], coin):
             processes[p].take(at, plans[p, at], number, place)
             place += 1
+
+
+def _far(processes: Sequence[Process], base: tuple[int, int], other: tuple[int, int]) -> bool:
+    of_base, of_other = (processes[p].latency(at) for p, at in (base, other))
+    log = turn_log(of_base, of_other)
+    return log is not None and abs(log) > math.log1p(FAR)
 
 
 def sit(session: Session, places: Sequence[Place], apart: bool, note: str = "") -> list[Trial]:

@@ -16,6 +16,9 @@ BASELINE_EVERY = 4
 UNCOUNTED, COUNTED = 5, 4
 """Calls of a turn: the first five after a switch are slow (tests/benchmarks/noise.py shows it)."""
 
+FAR, FAR_PASSES = 0.1, 6
+"""A ratio beyond ±10 % after six passes is known well enough: more of them would be no news."""
+
 LEAST_PASSES, LEAST_UNCOUNTED, LEAST_COUNTED = 4, 1, 2
 
 

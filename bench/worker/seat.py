@@ -33,16 +33,17 @@ class Seat:
 
     def __init__(self, job: Job, stages: Stages) -> None:
         case = self.case = job.case
-        stages.enter("build")
-        network = backbone_network(case)
-        stages.enter("method")
-        network = compress(network, case, job.recipes).network
-        stages.enter("runtime")
-        layout = torch.channels_last if case.memory_format == "channels_last" else torch.contiguous_format
-        self._place = {"device": job.device, "memory_format": layout}
-        self.network = network.to(**self._place)  # type: ignore[call-overload]
-        generator = torch.Generator().manual_seed(case.seed)
-        self.example = self._placed(torch.randn(case.batch, *case.input, generator=generator))
+        with torch.inference_mode(False):  # an ordinary network, whose buffers may still be changed
+            stages.enter("build")
+            network = backbone_network(case)
+            stages.enter("method")
+            network = compress(network, case, job.recipes).network
+            stages.enter("runtime")
+            layout = torch.channels_last if case.memory_format == "channels_last" else torch.contiguous_format
+            self._place = {"device": job.device, "memory_format": layout}
+            self.network = network.to(**self._place)  # type: ignore[call-overload]
+            generator = torch.Generator().manual_seed(case.seed)
+            self.example = self._placed(torch.randn(case.batch, *case.input, generator=generator))
         since = time.perf_counter()
         self._forward = RUNTIMES.get(case.runtime).prepare(self.network, self.example)
         self.compile_seconds = time.perf_counter() - since
@@ -60,7 +61,8 @@ class Seat:
             return 0
         block = torch.empty(coin.randrange(1 << 14, 1 << 21), dtype=torch.uint8, device=self.example.device)
         self._kept += [self.network, block]
-        self.network = copy.deepcopy(self.network)
+        with torch.inference_mode(False):
+            self.network = copy.deepcopy(self.network)
         self._forward = self.network
         self._occupied += size + block.numel()
         return self._occupied
