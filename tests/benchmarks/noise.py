@@ -188,12 +188,13 @@ def main() -> None:
         figure("planted +1 % found within 30 rounds, resolution 0.5 %", one.get("slower", 0), ">= 90 %")
     if asked.only in (None, "ab"):
         # One arm against the other, as two revisions sit: as many seats here as there.
-        kept["ab"] = {
-            name: collect(f"ab, {name}", asked.processes, lambda c, o=o: sitting([[first], [o]], c), [name])[
-                name
-            ]
-            for name, o in (("equal", others[0]), ("+2 %", others[2]))
-        }
+        kept["ab"] = {}
+        for name, other in (("equal", others[0]), ("+2 %", others[2])):
+
+            def apart(coin: random.Random, other: Job = other) -> list[float]:
+                return sitting([[first], [other]], coin)
+
+            kept["ab"][name] = collect(f"ab, {name}", asked.processes, apart, [name])[name]
         show("turns in two processes, as `bench ab`", kept["ab"])
         two, _ = verdicts(kept["ab"]["+2 %"], 0.01)
         figure("bench ab, planted +2 % found within 30 rounds", two.get("slower", 0), ">= 90 %")
