@@ -7,13 +7,14 @@ import random
 import secrets
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, fields
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from bench.analysis.pairing import turn_log
-from bench.analysis.records import Trial, typed
+from bench.analysis.records import Trial
 from bench.case import Case
 from bench.plan.suite import Measure
 from bench.plan.targets import Target
@@ -66,6 +67,7 @@ class Process:
         self.turns: list[list[Turn]] = [[] for _ in jobs]
         self.seated = Seated()
         self.risen = Risen()
+        self.failure: Failure | None = None
         self._timeout = timeout
         env = environment(jobs[0].case.threads, checkout, jobs[0].heap)
         self._worker = stack.enter_context(WorkerProcess(argv(target, "bench.worker"), env, checkout))
@@ -90,6 +92,20 @@ class Process:
             raise WorkerFailed(sampled.error.type, sampled.error.message, sampled.error.traceback)
         self.samples[at] += sampled.samples
         self.turns[at].append(Turn(number, place, len(sampled.samples)))
+
+    def alone(self, step: Callable[[], None]) -> None:
+        """Takes a step. A process with a single seat that ends keeps why, and the others go on without it.
+
+        Raises WorkerFailed where several shared it: which of them ended it is not known.
+        """
+        if self.failure is not None:
+            return
+        try:
+            step()
+        except WorkerFailed as failed:
+            if len(self.jobs) > 1:
+                raise
+            self.failure = failed.failure
 
     def draw(self, seed: str) -> None:
         """Has every seat lie anew in memory. Raises WorkerFailed."""
@@ -132,7 +148,7 @@ def take_turns(
     for p, process in enumerate(processes):
         for at in range(len(process.jobs)):
             seat = process.seat(at)
-            if seat.error is None and seat.refused is None:
+            if process.failure is None and seat.error is None and seat.refused is None:
                 plans[p, at] = turn_plan(
                     seat.seconds_per_call, seat.calls_per_sample, measure.max_seconds, measure.passes
                 )
@@ -143,16 +159,19 @@ def take_turns(
     for number in range(max((plan.passes for plan in plans.values()), default=0)):
         if number and number % max(1, measure.passes // measure.layouts) == 0 and measure.layouts > 1:
             for process in processes:
-                process.draw(f"{coin.random()}")
+                seed = f"{coin.random()}"
+                process.alone(partial(process.draw, seed))
         if len(bases) == 1 and number == FAR_PASSES:
             plans = {
                 key: plan for key, plan in plans.items() if key in bases or not _far(processes, bases[0], key)
             }
+        plans = {key: plan for key, plan in plans.items() if processes[key[0]].failure is None}
+        bases = [base for base in bases if base in plans]
         going = [key for key, plan in plans.items() if number < plan.passes]
         if going == bases:
             break  # nobody is left to be compared
         for p, at in pass_order(going, [base for base in bases if base in going], coin):
-            processes[p].take(at, plans[p, at], number, place)
+            processes[p].alone(partial(processes[p].take, at, plans[p, at], number, place))
             place += 1
 
 
@@ -165,8 +184,8 @@ def _far(processes: Sequence[Process], base: tuple[int, int], other: tuple[int, 
 def sit(session: Session, places: Sequence[Place], apart: bool, note: str = "") -> list[Trial]:
     """Measures the places of one group in one round, in turns; one trial each.
 
-    Places of one arm share a process unless ``apart``. A place that cannot be built fails alone. Raises
-    Unseated when a process that several share ends before its time.
+    Places of one arm share a process unless ``apart``. A place that cannot be built fails alone, as one does
+    that ends a process of its own. Raises Unseated when a process that several share ends before its time.
     """
     started, since = now(), session.clock()
     coin = random.Random(f"{session.start.seed}/{places[0].number}/{places[0].case.id}/{len(places)}")
@@ -176,15 +195,14 @@ def sit(session: Session, places: Sequence[Place], apart: bool, note: str = "") 
         try:
             processes = [_process(session, share, stack) for share in shares]
             for process in processes:
-                process.start()
+                process.alone(process.start)
             take_turns(processes, lambda p, at: _is_baseline(shares[p][at]), measure, coin)
             for process in processes:
-                process.end()
+                process.alone(process.end)
         except WorkerFailed as failed:
-            if len(places) > len({place.arm for place in places}):
-                words = f"a process that {len(places)} cases shared: {failed.failure.first_line()}"
-                raise Unseated(words) from None
-            return _failed(session, places, failed.failure, started, since)
+            shared = max(len(share) for share in shares)
+            words = f"a process that {shared} cases shared: {failed.failure.first_line()}"
+            raise Unseated(words) from None
     wall = (session.clock() - since) / len(places)
     sitting = secrets.token_hex(4) if len(places) > 1 else ""
     seating = ("apart" if apart or len(session.arms) > 1 else "together") if len(places) > 1 else ""
@@ -275,7 +293,7 @@ def _trial(
 ) -> Trial:
     seated, seat, risen = process.seated, process.seat(at), process.risen
     end = risen.seats[at] if at < len(risen.seats) else SeatEnd()
-    error = seat.error or end.error or risen.error
+    error = process.failure or seat.error or end.error or risen.error
     latency = process.latency(at) if error is None and seat.refused is None else None
     after = risen.conditions_after
     if after is not None and isinstance(after.get("own_cpu"), int | float):
@@ -316,19 +334,3 @@ def _others_cpu(processes: Sequence[Process]) -> dict[int, float]:
         used[id(process)] = float(after - before) if known else 0.0  # type: ignore[operator]
     total = sum(used.values())
     return {key: total - own for key, own in used.items()}
-
-
-def _failed(
-    session: Session, places: Sequence[Place], failure: Failure, started: str, since: float
-) -> list[Trial]:
-    """Every place failed: its process ended, and it had no other's."""
-    wall = round((session.clock() - since) / len(places), 4)
-    return [
-        replace(
-            typed(Trial, {"run": session.start.run, "case": place.case.id, "round": place.number,
-                          "position": place.position, "status": "failed", "started": started,
-                          "wall_seconds": wall, "arm": place.arm.name}),
-            error=failure,
-        )
-        for place in places
-    ]  # fmt: skip
