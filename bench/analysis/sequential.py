@@ -95,6 +95,21 @@ def next_look(count: int, schedule: Schedule) -> int | None:
     return next((look for look in schedule if look > count), None)
 
 
+def rounds_needed(mean: float, deviation: float, resolution: float, schedule: Schedule) -> int:
+    """Rounds after which a case whose log ratios have that mean and deviation is decided, one case alone.
+
+    The first look whose repeated interval leaves out 1 or lies inside ±log1p(resolution) when its values
+    scatter as they usually do; the last look where none does.
+    """
+    _check(schedule)
+    band = math.log1p(resolution)
+    for count, level in zip(schedule, nominal_levels(schedule), strict=True):
+        reach = float(special.stdtrit(count - 1, 1 - level / 2)) * deviation / math.sqrt(count)
+        if abs(mean) > reach or abs(mean) + reach <= band:
+            return count
+    return schedule[-1]
+
+
 def spent(fraction: float, eagerness: float = EAGERNESS) -> float:
     """Part of ALPHA spent when ``fraction`` of the rounds are in (Hwang, Shih and DeCani 1990)."""
     if eagerness == 0:

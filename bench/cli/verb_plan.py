@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from bench.cli.app import app
-from bench.cli.options import AsJson, Only, Plugins, ResultsFolder, Rounds, SuiteFile, Trust
+from bench.cli.options import AsJson, MaxRounds, Only, Plugins, ResultsFolder, Rounds, SuiteFile, Trust
 from bench.cli.screen import duration, say
 
 
@@ -21,6 +21,10 @@ def plan(
     rounds: Rounds = None,
     only: Only = None,
     quick: Annotated[bool, typer.Option("--quick", help="Two short rounds.")] = False,
+    resolution: Annotated[
+        str | None, typer.Option(help="Time it for ratios that are known that well: 1%.")
+    ] = None,
+    max_rounds: MaxRounds = None,
     plugin: Plugins = None,
     trust: Trust = False,
     results: ResultsFolder = Path("results"),
@@ -28,16 +32,23 @@ def plan(
 ) -> None:
     """Show what a run would do: its cases, trials and time. Nothing is measured or written.
 
+    With --resolution the time is that until each verdict is known, by the scatter of earlier runs on this
+    machine.
+
     Commands that the suite's own targets would start are shown first, and not started.
     """
+    from bench.analysis.resolution import parse_percent
     from bench.plan.plan import make_plan
     from bench.plan.suite import load_suite
-    from bench.run.estimate import estimated_seconds
+    from bench.run.estimate import estimated_seconds, expected_rounds
 
-    planned = make_plan(load_suite(suite, map(str, plugin or ()), trust), rounds, only, quick)
+    band = None if resolution is None else parse_percent(resolution)
+    loaded = load_suite(suite, map(str, plugin or ()), trust)
+    planned = make_plan(loaded, rounds, only, quick, resolution=band, max_rounds=max_rounds)
     for command in planned.untrusted:
         say(f"would run: {command}", err=True)
-    seconds = estimated_seconds(planned, results)
+    each = None if band is None else expected_rounds(planned, results)
+    seconds = estimated_seconds(planned, results, each)
     if as_json:
         say(json.dumps({**planned.as_dict(), "estimated_seconds": round(seconds, 1)}, indent=1))
         return
@@ -45,8 +56,12 @@ def plan(
         say(case.id)
     for solved in planned.solved:
         say(f"solved: {solved.in_words()}", err=True)
-    say(
-        f"{len(planned.cases)} cases, {planned.measure.planned_rounds} rounds, {planned.trials} trials, "
-        f"about {duration(seconds)}",
-        err=True,
-    )
+    measure = planned.measure
+    if each is not None and measure.rounds is None:
+        words = (
+            f"{measure.planned_rounds} to {measure.max_rounds} rounds, until each verdict at "
+            f"±{100 * measure.resolution:.3g} % is known; about {sum(each.values())} trials"
+        )
+    else:
+        words = f"{measure.planned_rounds} rounds, {planned.trials} trials"
+    say(f"{len(planned.cases)} cases, {words}, about {duration(seconds)}", err=True)

@@ -6,12 +6,17 @@ import platform
 import statistics
 import warnings
 from collections import defaultdict
+from collections.abc import Mapping
 from datetime import datetime
 from pathlib import Path
 
+from bench.analysis.records import Trial
 from bench.analysis.store import Results, list_results, read_results
 from bench.errors import InputError
 from bench.plan.plan import Plan
+
+ENOUGH = 3
+"""Rounds of a stored run from which a case's scatter is taken."""
 
 RUNS, LARGEST = 3, 8 * 2**20
 """Stored runs that are looked into, the newest first, and the bytes beyond which one is passed over."""
@@ -19,14 +24,51 @@ RUNS, LARGEST = 3, 8 * 2**20
 MORE_ROUNDS = 1.15
 """Rounds beyond the first look that runs of the shipped suites took on the whole, as a factor."""
 
+USUAL_DEVIATION = 0.0053
+"""Standard deviation of a round's log ratio that is expected of a case never measured here: the one of the
+noise table in docs/measurement.md, quiet host."""
 
-def estimated_seconds(plan: Plan, folder: Path) -> float:
-    """Seconds that a run of ``plan`` will take, counting and probing included.
+
+def expected_rounds(plan: Plan, folder: Path) -> dict[str, int]:
+    """Case id -> rounds that it will take until its verdict is known; the planned ones where they are fixed.
+
+    Ratios and their scatter are those of the runs in ``folder`` measured on this machine; a case without one
+    is taken to be equal to its baseline. A baseline sits as long as those that are compared with it.
+    """
+    # Imported here: they bring scipy, which a plan without a resolution does not wait for.
+    from bench.analysis.pairing import round_logs
+    from bench.analysis.sequential import looks, rounds_needed
+
+    measure = plan.measure
+    if measure.rounds is not None:
+        return {case.id: measure.planned_rounds for case in plan.cases}
+    runs = _runs_here(folder)
+    schedule = looks(measure.planned_rounds, measure.max_rounds)
+    needed: dict[str, int] = {}
+    bases: dict[str, int] = {}
+    for case in plan.cases:
+        base = case.baseline().id
+        if case.id != base:
+            pairs = ((_trials(results, base), _trials(results, case.id)) for results in runs)
+            logs = next((found for pair in pairs if len(found := round_logs(*pair)) >= ENOUGH), {}).values()
+            mean = statistics.fmean(logs) if logs else 0.0
+            deviation = statistics.stdev(logs) if logs else USUAL_DEVIATION
+            needed[case.id] = rounds_needed(mean, deviation, measure.resolution, schedule)
+            bases[base] = max(bases.get(base, 0), needed[case.id])
+    return {case.id: needed.get(case.id) or bases.get(case.id, schedule[0]) for case in plan.cases}
+
+
+def estimated_seconds(plan: Plan, folder: Path, rounds: Mapping[str, int] | None = None) -> float:
+    """Seconds that a run of ``plan`` will take, counting and probing included, with ``rounds`` of cases.
 
     Where runs in ``folder`` measured on this machine have some of its cases, those take what they took then,
     and the others what a usual case takes (``Plan.estimated_seconds``).
     """
     runs = _runs_here(folder)
+    if rounds is None:
+        usual_rounds = plan.measure.planned_rounds * (MORE_ROUNDS if plan.measure.rounds is None else 1.0)
+    else:
+        usual_rounds = statistics.fmean(rounds.values())
     seen: dict[str, float] = {}
     before: list[float] = []
     for results in runs:
@@ -39,11 +81,15 @@ def estimated_seconds(plan: Plan, folder: Path) -> float:
         if (seconds := _before_the_first_round(results)) is not None:
             before.append(seconds / len(results.start.cases))
     if not seen:
-        return plan.estimated_seconds
+        return plan.estimated_seconds * usual_rounds / plan.measure.planned_rounds
     usual = statistics.fmean(seen.values())
-    rounds = plan.measure.planned_rounds * (MORE_ROUNDS if plan.measure.rounds is None else 1.0)
-    sampling = rounds * sum(seen.get(case.id, usual) for case in plan.cases)
+    each = rounds or {}
+    sampling = sum(each.get(case.id, usual_rounds) * seen.get(case.id, usual) for case in plan.cases)
     return sampling + len(plan.cases) * (statistics.fmean(before) if before else plan.seconds_before)
+
+
+def _trials(results: Results, case: str) -> list[Trial]:
+    return [trial for trial in results.trials if trial.case == case and trial.status == "ok"]
 
 
 def _runs_here(folder: Path) -> list[Results]:

@@ -26,6 +26,7 @@ from bench.analysis.sequential import (
     next_look,
     nominal_levels,
     repeated_interval,
+    rounds_needed,
     sizes_of,
 )
 from bench.analysis.verdict import CANNOT_TELL, FASTER, SAME, SLOWER
@@ -356,3 +357,13 @@ def test_many_cases_need_more_than_one() -> None:
 
 def test_the_next_look_is_the_first_not_reached() -> None:
     assert [next_look(count, DEFAULT) for count in (0, 4, 5, 6, 29, 30, 31)] == [5, 5, 7, 7, 30, None, None]
+
+
+def test_rounds_needed_are_few_where_the_answer_is_plain_and_all_where_it_never_comes() -> None:
+    schedule = looks()
+    assert rounds_needed(math.log(2), 0.01, 0.01, schedule) == schedule[0]
+    assert rounds_needed(0.0, 0.001, 0.01, schedule) == schedule[0]
+    assert rounds_needed(0.0, 0.0053, 0.005, schedule) in schedule[1:-1]
+    assert rounds_needed(0.0, 0.5, 0.01, schedule) == schedule[-1]
+    counts = [rounds_needed(0.0, 0.0053, r, schedule) for r in (0.02, 0.01, 0.005, 0.0025)]
+    assert counts == sorted(counts)

@@ -97,3 +97,11 @@ def test_bug_rounds_beyond_what_a_suite_may_have(bench: Callable[..., Any]) -> N
     assert said.code == 2
     assert "--rounds" in said.err
     assert "1000" in said.err
+
+
+def test_a_plan_for_a_resolution_says_how_long_that_takes(bench: Callable[..., Any], tmp_path: Path) -> None:
+    (tmp_path / "s.yaml").write_text("name: s\nbackbones: [resnet20]\nmethods: [dense, csr_conv: {T: 4}]\n")
+    said = bench("plan", "s.yaml", "--resolution", "0.5%")
+    assert said.code == 0
+    assert "5 to 30 rounds, until each verdict at ±0.5 % is known" in said.err
+    assert bench("plan", "s.yaml", "--resolution", "half").code == 2

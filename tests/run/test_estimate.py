@@ -13,7 +13,7 @@ from bench.analysis.store import Store
 from bench.case import Case
 from bench.plan.plan import Plan, make_plan
 from bench.plan.suite import load_suite
-from bench.run.estimate import estimated_seconds
+from bench.run.estimate import estimated_seconds, expected_rounds
 
 SUITE = "name: s\nbackbones: [resnet20]\nmethods: [dense, csr_conv: {T: [2, 4]}]\nmeasure: {rounds: 4}\n"
 
@@ -63,3 +63,23 @@ def test_another_machines_runs_say_nothing(suite_file: Callable[[str], Path], tm
     stored(tmp_path / "results", list(plan.cases), 500.0, "elsewhere")
     assert estimated_seconds(plan, tmp_path / "results") == plan.estimated_seconds
     assert estimated_seconds(plan, tmp_path / "nothing") == plan.estimated_seconds
+
+
+def test_a_finer_resolution_takes_longer(suite_file: Callable[[str], Path], tmp_path: Path) -> None:
+    suite = load_suite(suite_file(SUITE.replace("measure: {rounds: 4}\n", "")))
+    coarse, fine = (make_plan(suite, resolution=r) for r in (0.02, 0.004))
+    rounds = expected_rounds(fine, tmp_path / "none")
+    assert set(rounds.values()) == {max(rounds.values())}
+    assert max(rounds.values()) > fine.measure.planned_rounds
+    short, long = (
+        estimated_seconds(p, tmp_path / "none", expected_rounds(p, tmp_path / "none")) for p in (coarse, fine)
+    )
+    assert short < long
+
+
+def test_stored_ratios_tell_how_many_rounds(suite_file: Callable[[str], Path], tmp_path: Path) -> None:
+    suite = load_suite(suite_file(SUITE.replace("measure: {rounds: 4}\n", "")))
+    plan = make_plan(suite, resolution=0.004)
+    stored(tmp_path / "results", list(plan.cases), 0.5, platform.node())
+    # The stored ratios do not scatter at all, so the first look decides.
+    assert set(expected_rounds(plan, tmp_path / "results").values()) == {plan.measure.planned_rounds}
