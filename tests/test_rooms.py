@@ -29,6 +29,7 @@ WORKERS = (
     "case",
     "counting",
     "errors",
+    "account",
 )
 """Rooms whose modules the measuring process may import."""
 

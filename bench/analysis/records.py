@@ -8,9 +8,10 @@ from typing import Any, TypeVar
 
 from pydantic import TypeAdapter, ValidationError
 
+from bench.account import Left, Replaced
 from bench.case import Case
 from bench.counting.counts import Counts
-from bench.worker.protocol import Failure, LeftLayer, Measured, ReplacedLayer
+from bench.worker.protocol import Failure, Measured
 from bench.worker.protocol import Json as Json
 
 Kind = TypeVar("Kind")
@@ -76,8 +77,8 @@ class CountRecord:
     status: str
     error: Failure | None
     counts: Counts | None
-    replaced: tuple[ReplacedLayer, ...] = ()
-    left: tuple[LeftLayer, ...] = ()
+    replaced: tuple[Replaced, ...] = ()
+    left: tuple[Left, ...] = ()
     recipes: tuple[Any, ...] = ()
     arm: str = ""
     kind: str = field(default="count", init=False)

@@ -64,12 +64,16 @@ class Plan:
 
     @property
     def estimated_seconds(self) -> float:
-        """A first guess of the run's time, on a usual host."""
+        """A first guess of the run's time, on a usual host, when every case takes the planned rounds."""
+        return self.seconds_of(self.measure.planned_rounds)
+
+    def seconds_of(self, rounds: float) -> float:
+        """The same for that many rounds a case, on average."""
         sampling = self.measure.passes / PASSES * CASE_SECONDS
         groups = len({case.baseline().id for case in self.cases})
         each_round = len(self.cases) * sampling + groups * PROCESS_SECONDS
         before = BEFORE_START + len(self.cases) * self.seconds_before
-        return self.measure.planned_rounds * each_round + before
+        return rounds * each_round + before
 
     def digest(self) -> str:
         """Changes when anything changes that a resumed run must have in common with its beginning."""

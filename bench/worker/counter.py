@@ -9,9 +9,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from bench.account import Left, Replaced
 from bench.case import Case
 from bench.counting.counts import Counts
-from bench.worker.protocol import Failure, Job, Json, LeftLayer, ReplacedLayer, answer_each
+from bench.worker.protocol import Failure, Job, Json, answer_each
 
 
 @dataclass(frozen=True)
@@ -20,8 +21,8 @@ class Counted:
 
     error: Failure | None = None
     counts: Counts | None = None
-    replaced: tuple[ReplacedLayer, ...] = ()
-    left: tuple[LeftLayer, ...] = ()
+    replaced: tuple[Replaced, ...] = ()
+    left: tuple[Left, ...] = ()
     recipes: tuple[Any, ...] = ()
 
 
@@ -38,10 +39,8 @@ def count_case(case: Case) -> Counted:
         return Counted(error=Failure.of(error, "count"))
     return Counted(
         counts=counts,
-        replaced=tuple(
-            ReplacedLayer(name=r.name, before=r.before, after=r.after) for r in rewritten.replaced
-        ),
-        left=tuple(LeftLayer(name=layer.name, reason=layer.reason) for layer in rewritten.left),
+        replaced=tuple(rewritten.replaced),
+        left=tuple(rewritten.left),
         recipes=tuple(recipes),
     )
 

@@ -34,23 +34,6 @@ Conditions = dict[str, Any]
 
 
 @dataclass(frozen=True)
-class ReplacedLayer:
-    """One layer that a method changed, in words."""
-
-    name: str
-    before: str
-    after: str
-
-
-@dataclass(frozen=True)
-class LeftLayer:
-    """One convolution that a method left as it was, and why."""
-
-    name: str
-    reason: str
-
-
-@dataclass(frozen=True)
 class Failure:
     """Why a job failed: the stage it was in, the error's type and message, and where it was raised."""
 

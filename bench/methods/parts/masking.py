@@ -11,7 +11,34 @@ from torch import Tensor, nn
 from bench.counting.layer_count import LayerCount
 
 
-class MaskedConv2d(nn.Conv2d):
+class _Masked(nn.Module):
+    """What a layer with fixed zeros does beside its arithmetic; goes before the layer among the bases."""
+
+    weight: Tensor
+    mask: Tensor
+
+    def closed_form(self, output_hw: tuple[int, int]) -> LayerCount:
+        """Counts for an output map of that height and width; (rows, 1) for a linear layer."""
+        positions = output_hw[0] * output_hw[1]
+        weights, kept = self.mask.numel(), int(self.mask.sum())
+        bias = sum(p.numel() for name, p in self.named_parameters(recurse=False) if name == "bias")
+        return LayerCount(weights + bias, kept + bias, weights * positions, kept * positions)
+
+    def current_weight(self) -> Tensor:
+        """The weight to compute with: the mask takes part where gradients are wanted."""
+        return self.weight * self.mask if torch.is_grad_enabled() else self.weight
+
+    def reset_parameters(self) -> None:
+        """Draws new weights; the masked ones are zero again."""
+        super().reset_parameters()  # type: ignore[misc]
+        _write_zeros(self.weight, self.mask)
+
+    def _load_from_state_dict(self, *args: Any, **kwargs: Any) -> None:
+        super()._load_from_state_dict(*args, **kwargs)
+        _write_zeros(self.weight, self.mask)
+
+
+class MaskedConv2d(_Masked, nn.Conv2d):
     """A convolution whose weight is zero wherever ``mask`` is False, and stays so.
 
     The zeros are written into the weight once, so inference runs the plain dense kernel: executed
@@ -19,48 +46,16 @@ class MaskedConv2d(nn.Conv2d):
     mask multiplies the weight, so no gradient reaches a masked one.
     """
 
-    mask: Tensor
-
     def forward(self, input: Tensor) -> Tensor:
-        weight = self.weight * self.mask if torch.is_grad_enabled() else self.weight
-        out: Tensor = self._conv_forward(input, weight, self.bias)
+        out: Tensor = self._conv_forward(input, self.current_weight(), self.bias)
         return out
 
-    def closed_form(self, output_hw: tuple[int, int]) -> LayerCount:
-        """Counts for an output map of that height and width."""
-        return _masked_count(self, self.mask, output_hw[0] * output_hw[1])
 
-    def reset_parameters(self) -> None:
-        """Draws new weights; the masked ones are zero again."""
-        super().reset_parameters()
-        _write_zeros(self.weight, self.mask)
-
-    def _load_from_state_dict(self, *args: Any, **kwargs: Any) -> None:
-        super()._load_from_state_dict(*args, **kwargs)
-        _write_zeros(self.weight, self.mask)
-
-
-class MaskedLinear(nn.Linear):
+class MaskedLinear(_Masked, nn.Linear):
     """A linear layer whose weight is zero wherever ``mask`` is False, and stays so."""
 
-    mask: Tensor
-
     def forward(self, input: Tensor) -> Tensor:
-        weight = self.weight * self.mask if torch.is_grad_enabled() else self.weight
-        return F.linear(input, weight, self.bias)
-
-    def closed_form(self, output_hw: tuple[int, int]) -> LayerCount:
-        """Counts for one application (``output_hw`` is (rows, 1))."""
-        return _masked_count(self, self.mask, output_hw[0] * output_hw[1])
-
-    def reset_parameters(self) -> None:
-        """Draws new weights; the masked ones are zero again."""
-        super().reset_parameters()
-        _write_zeros(self.weight, self.mask)
-
-    def _load_from_state_dict(self, *args: Any, **kwargs: Any) -> None:
-        super()._load_from_state_dict(*args, **kwargs)
-        _write_zeros(self.weight, self.mask)
+        return F.linear(input, self.current_weight(), self.bias)
 
 
 def masked(layer: nn.Conv2d | nn.Linear, mask: Tensor) -> MaskedConv2d | MaskedLinear:
@@ -87,9 +82,3 @@ def masked(layer: nn.Conv2d | nn.Linear, mask: Tensor) -> MaskedConv2d | MaskedL
 def _write_zeros(weight: Tensor, mask: Tensor) -> None:
     with torch.no_grad():
         weight.mul_(mask)
-
-
-def _masked_count(layer: nn.Conv2d | nn.Linear, mask: Tensor, positions: int) -> LayerCount:
-    weights, kept = mask.numel(), int(mask.sum())
-    bias = 0 if layer.bias is None else layer.bias.numel()
-    return LayerCount(weights + bias, kept + bias, weights * positions, kept * positions)

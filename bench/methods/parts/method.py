@@ -11,6 +11,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from bench.account import Left as Left
+from bench.account import Replaced as Replaced
 from bench.case import Shape
 from bench.registry import Registry
 
@@ -39,23 +41,6 @@ class Context:
         """Normal random images of shape (batch, C, H, W), drawn from the seed."""
         generator = torch.Generator().manual_seed(self.seed)
         return torch.randn(batch, *self.input, generator=generator)
-
-
-@dataclass(frozen=True)
-class Replaced:
-    """One layer that the method changed, in words."""
-
-    name: str
-    before: str
-    after: str
-
-
-@dataclass(frozen=True)
-class Left:
-    """One convolution that the method left as it was, and why."""
-
-    name: str
-    reason: str
 
 
 @dataclass(frozen=True)
