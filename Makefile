@@ -12,11 +12,12 @@ PYTEST := $(BIN)/python -m pytest -n 2 --dist worksteal
 
 setup: $(STAMP)
 
+# Python compiles what it imports, once: compiling all that is installed takes half a minute more.
 $(STAMP):
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
 	  echo "csr-bench needs Python 3.11 or newer; set PYTHON=… to one" >&2; exit 2; }
 	$(PYTHON) -m venv --clear $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
+	$(BIN)/python -m pip install --quiet --no-compile --disable-pip-version-check -c constraints.txt -e '.[dev]'
 	@touch $@
 
 run: setup

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import os
-import queue
 import sys
-from collections.abc import Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterable
 from pathlib import Path
 
 from bench.analysis.records import CountRecord
 from bench.case import Case
 from bench.run.launch import WorkerFailed, WorkerProcess, environment, read_answer
+from bench.run.pool import Pool
 from bench.run.session import Arm, Session
 from bench.worker.counter import Counted
 from bench.worker.protocol import Failure, Job
@@ -31,7 +30,7 @@ class CountingProcess:
         self._timeout = timeout
         self._worker: WorkerProcess | None = None
 
-    def count(self, case: Case) -> Counted:
+    def ask(self, case: Case, /) -> Counted:
         """Counts and recipes of a case, or a failed answer."""
         try:
             if self._worker is None:
@@ -57,35 +56,12 @@ class CountingProcess:
         self.close()
 
 
-class CountingPool:
-    """Several counting processes side by side; answers come in the order of the cases."""
+class CountingPool(Pool[Case, Counted]):
+    """Several counting processes side by side."""
 
     def __init__(self, processes: int, plugins: Iterable[str], checkout: Path | None = None) -> None:
         plugins = tuple(plugins)
-        self._all = [CountingProcess(plugins, checkout=checkout) for _ in range(processes)]
-        self._free: queue.SimpleQueue[CountingProcess] = queue.SimpleQueue()
-        for process in self._all:
-            self._free.put(process)
-        self._threads = ThreadPoolExecutor(processes)
-
-    def count(self, cases: Iterable[Case]) -> Iterator[Counted]:
-        """Counts and recipes of each case, or a failed answer."""
-        return self._threads.map(self._count, cases)
-
-    def _count(self, case: Case) -> Counted:
-        process = self._free.get()
-        try:
-            return process.count(case)
-        finally:
-            self._free.put(process)
-
-    def __enter__(self) -> CountingPool:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._threads.shutdown(wait=False, cancel_futures=True)
-        for process in self._all:
-            process.close()  # also ends the thread that waits for its answer
+        super().__init__([CountingProcess(plugins, checkout=checkout) for _ in range(processes)])
 
 
 def count_networks(session: Session) -> None:
@@ -103,7 +79,7 @@ def count_networks(session: Session) -> None:
             if not group:
                 continue
             with CountingPool(min(processes, len(group)), session.plan.plugins, arm.checkout) as pool:
-                for case, answer in zip(group, pool.count(group), strict=True):
+                for case, answer in zip(group, pool.ask(group), strict=True):
                     session.listener.counting(done, len(todo))
                     done += 1
                     session.add_count(_record(session.start.run, arm, case, answer))

@@ -17,7 +17,7 @@ from typing import Any, TypeVar
 
 from bench.analysis.records import typed
 from bench.plan.targets import Target
-from bench.worker.protocol import Failure, Job, Json
+from bench.worker.protocol import Failure, Job, Json, ended_by
 
 Answer = TypeVar("Answer")
 
@@ -174,15 +174,11 @@ class WorkerProcess:
         self._drain()
         trace, code = self._trace(), self._process.poll()
         if code is not None and code < 0:
-            name = f"signal {-code}"
-            with contextlib.suppress(ValueError):  # the real-time signals have no names
-                name = signal.Signals(-code).name
-            hint = " (out of memory?)" if name == "SIGKILL" else ""
-            return WorkerFailed("Crash", f"the worker was ended by {name}{hint}", trace)
+            return WorkerFailed("Crash", f"the worker {ended_by(code)}", trace)
         last = f": {trace.strip().splitlines()[-1]}" if trace.strip() else " and printed nothing"
         if code is None:
             return WorkerFailed("Crash", f"the worker closed its output{last}", trace)
-        return WorkerFailed("Crash", f"the worker ended with code {code}{last}", trace)
+        return WorkerFailed("Crash", f"the worker {ended_by(code)}{last}", trace)
 
     def _drain(self) -> None:
         stderr = self._process.stderr
@@ -206,6 +202,12 @@ def reads_lines(checkout: Path | None) -> bool:
 def knows_turns(checkout: Path | None) -> bool:
     """False for a checkout whose worker measures one case alone, from before several took turns."""
     return checkout is None or (checkout / "bench" / "worker" / "sitting.py").is_file()
+
+
+def knows_zygotes(checkout: Path | None) -> bool:
+    """False for a checkout from before ``bench.worker.zygote``, and where forking is not safe (macOS)."""
+    there = checkout is None or (checkout / "bench" / "worker" / "zygote.py").is_file()
+    return there and sys.platform == "linux"
 
 
 def end_group(process: subprocess.Popen[bytes]) -> None:

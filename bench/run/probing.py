@@ -2,15 +2,73 @@
 
 from __future__ import annotations
 
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import fields
 
 from bench.analysis.records import Probe
+from bench.plan.targets import Target
 from bench.run.counting import PROCESSES
-from bench.run.launch import run_worker
+from bench.run.launch import (
+    WorkerFailed,
+    WorkerProcess,
+    argv,
+    environment,
+    knows_zygotes,
+    read_answer,
+    run_worker,
+)
+from bench.run.pool import Pool
 from bench.run.session import Session
 from bench.run.sitting import Place, job_of
 from bench.worker.protocol import Measured
+
+ZYGOTE = "bench.worker.zygote"
+
+
+class ProbingProcess:
+    """A zygote, kept while target, number of threads and arm stay the same; a crash costs it."""
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+        self._worker: WorkerProcess | None = None
+        self._serves: tuple[Target, int, str] | None = None
+
+    def ask(self, place: Place, /) -> Probe:
+        """A case's memory and output, or why there are none."""
+        session = self._session
+        answer = self._answer(place)
+        found = {f.name: getattr(answer, f.name) for f in fields(Measured)}
+        return Probe(
+            run=session.start.run,
+            case=place.case.id,
+            arm=place.arm.name,
+            status="ok" if answer.error is None else "failed",
+            **found,
+        )
+
+    def _answer(self, place: Place) -> Measured:
+        plan = self._session.plan
+        job, target = job_of(self._session, place, timed=False), plan.targets[place.case.target]
+        if not knows_zygotes(place.arm.checkout):
+            return run_worker(target, job, plan.measure.timeout, Measured, place.arm.checkout)
+        serves = (target, job.case.threads, place.arm.name)
+        if self._serves != serves:
+            self.close()
+        try:
+            if self._worker is None:
+                env = environment(job.case.threads, place.arm.checkout, job.heap)
+                self._worker = WorkerProcess(argv(target, ZYGOTE), env, place.arm.checkout)
+                self._serves = serves
+            return read_answer(Measured, self._worker.ask(job.to_json(), plan.measure.timeout))
+        except WorkerFailed as failed:
+            self.close()
+            return Measured(error=failed.failure)
+
+    def close(self) -> None:
+        """Ends the process and all that it started."""
+        if self._worker is not None:
+            self._worker.end()
+            self._worker = None
+            self._serves = None
 
 
 def probe_cases(session: Session) -> None:
@@ -25,23 +83,10 @@ def probe_cases(session: Session) -> None:
         for case in session.measurable(arm)
         if not session.probed(arm, case)
     ]
-    threads = max((place.case.threads for place in todo), default=1)
-    with ThreadPoolExecutor(max(1, PROCESSES // threads)) as pool:
-        for done, probe in enumerate(pool.map(lambda place: _probe(session, place), todo)):
-            session.listener.probing(done, len(todo))
-            session.add_probe(probe)
+    if todo:
+        threads = max(place.case.threads for place in todo)
+        with Pool([ProbingProcess(session) for _ in range(max(1, PROCESSES // threads))]) as pool:
+            for done, probe in enumerate(pool.ask(todo)):
+                session.listener.probing(done, len(todo))
+                session.add_probe(probe)
     session.listener.probing(len(todo), len(todo))
-
-
-def _probe(session: Session, place: Place) -> Probe:
-    target = session.plan.targets[place.case.target]
-    job = job_of(session, place, timed=False)
-    answer = run_worker(target, job, session.plan.measure.timeout, Measured, place.arm.checkout)
-    found = {f.name: getattr(answer, f.name) for f in fields(Measured)}
-    return Probe(
-        run=session.start.run,
-        case=place.case.id,
-        arm=place.arm.name,
-        status="ok" if answer.error is None else "failed",
-        **found,
-    )

@@ -16,8 +16,11 @@ BASELINE_EVERY = 4
 UNCOUNTED, COUNTED = 5, 4
 """Calls of a turn: the first five after a switch are slow (tests/benchmarks/noise.py shows it)."""
 
-FAR, FAR_PASSES = 0.1, 6
-"""A ratio beyond ±10 % after six passes is known well enough: more of them would be no news."""
+FAR, FAR_PASSES = 0.05, 6
+"""A ratio beyond ±5 % after six passes is known well enough: more of them would be no news.
+
+By then a round's ratio scatters by 0.8–1.5 % near 1, and further away by what differs between processes,
+which more passes do not lessen."""
 
 LEAST_PASSES, LEAST_UNCOUNTED, LEAST_COUNTED = 4, 1, 2
 

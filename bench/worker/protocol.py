@@ -7,10 +7,12 @@ job is an answer too. Other revisions speak the same protocol: keys are added, a
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import json
 import os
 import select
+import signal
 import sys
 import threading
 import traceback
@@ -325,6 +327,16 @@ def answer_each(handle: Callable[[Json], Any], failed: Callable[[Failure], Any])
             answer = failed(Failure.of(error, "job"))
         answers.write(to_line(answer) + "\n")
         answers.flush()
+
+
+def ended_by(code: int) -> str:
+    """How a process ended: ``ended with code 3``, ``was ended by SIGSEGV``."""
+    if code >= 0:
+        return f"ended with code {code}"
+    name = f"signal {-code}"
+    with contextlib.suppress(ValueError):  # the real-time signals have no names
+        name = signal.Signals(-code).name
+    return f"was ended by {name}{' (out of memory?)' if name == 'SIGKILL' else ''}"
 
 
 def end_with_stdin() -> None:

@@ -240,36 +240,36 @@ def pid(counting: CountingProcess) -> int:
 
 
 def test_counting_survives_what_ends_its_process(counting: CountingProcess) -> None:
-    first = counting.count(CASE)
+    first = counting.ask(CASE)
     assert first.counts is not None
     assert (first.counts.params, first.counts.macs) == (144, 144 * 64)
     one = pid(counting)
-    crash = counting.count(named("leaves"))
+    crash = counting.ask(named("leaves"))
     assert failure(crash).stage == "count"
     assert failure(crash).message == "the worker ended with code 9 and printed nothing"
     assert not alive(one)
-    assert counting.count(CASE) == first
+    assert counting.ask(CASE) == first
     assert pid(counting) != one
-    assert counting.count(CASE) == first
+    assert counting.ask(CASE) == first
 
 
 def test_counting_keeps_its_process_after_an_error(counting: CountingProcess) -> None:
-    counting.count(CASE)
+    counting.ask(CASE)
     one = pid(counting)
-    unknown = counting.count(named("dence"))
+    unknown = counting.ask(named("dence"))
     assert failure(unknown).message.startswith("unknown method 'dence'; did you mean 'dense'?")
-    assert counting.count(CASE).error is None
+    assert counting.ask(CASE).error is None
     assert pid(counting) == one
 
 
 def test_what_a_method_prints_does_not_reach_the_counts(counting: CountingProcess) -> None:
-    assert counting.count(named("prints")).error is None
+    assert counting.ask(named("prints")).error is None
 
 
 def test_counting_that_hangs_is_ended(counting: CountingProcess, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(counting, "_timeout", 0.5)
-    counting.count(named("hangs"))
-    answer = counting.count(named("hangs"))
+    counting.ask(named("hangs"))
+    answer = counting.ask(named("hangs"))
     assert (failure(answer).type, failure(answer).message) == ("Timeout", "no answer within 0.5 s")
     assert counting._worker is None
 
@@ -277,7 +277,7 @@ def test_counting_that_hangs_is_ended(counting: CountingProcess, monkeypatch: py
 def test_a_plugin_that_raises_fails_each_case_the_same(tmp_path: Path) -> None:
     (tmp_path / "broken.py").write_text("1 / 0")
     with CountingProcess([str(tmp_path / "broken.py")]) as counting:
-        answers = [counting.count(CASE) for _ in range(2)]
+        answers = [counting.ask(CASE) for _ in range(2)]
     for answer in answers:
         assert failure(answer).stage == "plugin"
         assert "ZeroDivisionError: division by zero" in failure(answer).message
@@ -291,7 +291,7 @@ def stand_in(script: str) -> launch.WorkerProcess:
 def test_a_counting_process_that_ends_without_an_answer_is_a_crash(script: str) -> None:
     counting = CountingProcess([])
     counting._worker = stand_in(script)
-    answer = counting.count(CASE)
+    answer = counting.ask(CASE)
     assert failure(answer).message.startswith("the worker ended with code ")
     assert counting._worker is None
 
@@ -299,10 +299,10 @@ def test_a_counting_process_that_ends_without_an_answer_is_a_crash(script: str) 
 def test_a_counting_process_that_died_is_replaced_for_the_next_case(monkeypatch: pytest.MonkeyPatch) -> None:
     counting = CountingProcess([])
     counting._worker = stand_in("true")
-    assert failure(counting.count(CASE)).type == "Crash"
+    assert failure(counting.ask(CASE)).type == "Crash"
     replacement = stand_in(f"read line; echo '{OK}'")
     monkeypatch.setattr(counting_processes, "WorkerProcess", lambda *_: replacement)
-    assert counting.count(CASE).error is None
+    assert counting.ask(CASE).error is None
     counting.close()
 
 
@@ -359,5 +359,5 @@ def test_bug_the_heaps_top_went_back_and_forth_and_made_equal_networks_differ() 
 def test_a_pool_answers_in_the_order_of_the_cases() -> None:
     cases = [Case("layer/4-4-k3", DENSE, input=(4, size, size)) for size in (4, 8, 6, 10)]
     with CountingPool(2, []) as pool:
-        found = [answer.counts.macs for answer in pool.count(cases) if answer.counts]
+        found = [answer.counts.macs for answer in pool.ask(cases) if answer.counts]
     assert found == [144 * size * size for size in (4, 8, 6, 10)]

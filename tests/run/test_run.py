@@ -72,9 +72,8 @@ class Workshop:
     uncountable: set[str] = field(default_factory=set)
     interrupt_at: int | None = None
 
-    def probe(self, target: Any, job: Job, timeout: float, *_: Any) -> Measured:
-        assert not job.timed
-        self.probed.append(job.case.id)
+    def probe(self, place: Place) -> Measured:
+        self.probed.append(place.case.id)
         return made_answer(more="than is known")
 
     def sit(self, session: Session, places: Sequence[Place], apart: bool, note: str = "") -> list[Trial]:
@@ -112,7 +111,7 @@ class Workshop:
 
     def __exit__(self, *_: object) -> None: ...
 
-    def count(self, cases: list[Case]) -> Iterator[Counted]:
+    def ask(self, cases: list[Case]) -> Iterator[Counted]:
         return map(self.count_one, cases)
 
     def count_one(self, case: Case) -> Counted:
@@ -126,7 +125,7 @@ class Workshop:
 def workshop(monkeypatch: pytest.MonkeyPatch) -> Workshop:
     shop = Workshop()
     monkeypatch.setattr(rounds, "sit", shop.sit)
-    monkeypatch.setattr(probing, "run_worker", shop.probe)
+    monkeypatch.setattr(probing.ProbingProcess, "_answer", shop.probe)
     monkeypatch.setattr(counting, "CountingPool", shop.counting_pool)
     return shop
 

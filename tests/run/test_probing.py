@@ -1,0 +1,147 @@
+"""Zygotes: every job in a fork of its own, and what becomes of one that ends it."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from bench.case import Case, MethodCall
+from bench.plan.targets import TARGETS
+from bench.run import probing
+from bench.run.launch import knows_zygotes, run_worker
+from bench.run.probing import ProbingProcess
+from bench.run.session import Arm
+from bench.run.sitting import Place
+from bench.worker.protocol import Job, Measured
+
+PLUGIN = """
+import os, time
+from bench.methods.parts.method import method
+
+@method("leaves")
+def leaves(network, context):
+    '''Ends the process.'''
+    os.kill(os.getpid(), 11)
+
+@method("hangs")
+def hangs(network, context):
+    '''Never comes back.'''
+    time.sleep(600)
+"""
+
+linux = pytest.mark.skipif(
+    sys.platform != "linux", reason="forks are not safe elsewhere"
+)
+
+
+def place(method: str = "dense", threads: int = 1) -> Place:
+    case = Case("layer/4-4-k3", (MethodCall(method),), input=(4, 8, 8), threads=threads)
+    return Place(Arm(), case, 0, 0)
+
+
+@pytest.fixture
+def session(tmp_path: Path) -> Any:
+    """As much of a session as a probe looks at."""
+    file = tmp_path / "odd.py"
+    file.write_text(PLUGIN)
+    measure = SimpleNamespace(timeout=60.0, heap="kept", protocol=dict)
+    plan = SimpleNamespace(targets={"cpu": TARGETS.get("cpu")}, measure=measure, plugins=[str(file)])
+    start = SimpleNamespace(run="r")
+    return SimpleNamespace(plan=plan, start=start, count_of=lambda *_: SimpleNamespace(recipes=(None,)))
+
+
+@pytest.fixture
+def prober(session: Any) -> Iterator[ProbingProcess]:
+    process = ProbingProcess(session)
+    yield process
+    process.close()
+
+
+def pid(process: ProbingProcess) -> int:
+    assert process._worker is not None
+    return process._worker._process.pid
+
+
+@linux
+def test_a_zygote_finds_what_a_process_of_its_own_finds(prober: ProbingProcess) -> None:
+    found = prober.ask(place())
+    assert found.error is None
+    job = Job(place().case, recipes=(None,), timed=False)
+    alone = run_worker(TARGETS.get("cpu"), job, 60, Measured)
+    assert found.memory is not None
+    assert alone.memory is not None
+    assert found.memory.live_peak == alone.memory.live_peak
+    assert (found.output, found.params, found.latency) == (alone.output, alone.params, None)
+    one = pid(prober)
+    assert prober.ask(place()).output == found.output
+    assert pid(prober) == one
+
+
+@linux
+def test_a_case_that_ends_its_fork_fails_alone(prober: ProbingProcess) -> None:
+    prober.ask(place())
+    one = pid(prober)
+    crashed = prober.ask(place("leaves"))
+    assert crashed.status == "failed"
+    assert crashed.error is not None
+    assert crashed.error.in_words() == "Crash in launch: the worker was ended by SIGSEGV"
+    assert prober.ask(place()).error is None
+    assert pid(prober) == one
+
+
+@linux
+def test_a_case_that_hangs_costs_its_zygote(prober: ProbingProcess, session: Any) -> None:
+    prober.ask(place())
+    one = pid(prober)
+    session.plan.measure.timeout = 1.0
+    hung = prober.ask(place("hangs"))
+    assert hung.error is not None
+    assert (hung.error.type, hung.error.message) == ("Timeout", "no answer within 1 s")
+    with pytest.raises(ProcessLookupError):
+        os.kill(one, 0)
+    session.plan.measure.timeout = 60.0
+    assert prober.ask(place()).error is None
+
+
+@linux
+def test_another_number_of_threads_gets_another_zygote(prober: ProbingProcess) -> None:
+    assert prober.ask(place(threads=1)).threads == 1
+    one = pid(prober)
+    assert prober.ask(place(threads=2)).threads == 2
+    assert pid(prober) != one
+
+
+@linux
+def test_a_fork_ends_with_its_harness(tmp_path: Path) -> None:
+    """Killed with kill -9, a harness closes the pipe that the zygote and its forks read."""
+    (tmp_path / "odd.py").write_text(PLUGIN)
+    job = Job(place("hangs").case, recipes=(None,), plugins=(str(tmp_path / "odd.py"),), timed=False)
+    zygote = subprocess.Popen(
+        [sys.executable, "-m", probing.ZYGOTE], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    )
+    assert zygote.stdin is not None
+    zygote.stdin.write(json.dumps(job.to_json()).encode() + b"\n")
+    zygote.stdin.flush()
+    time.sleep(0.5)
+    assert zygote.poll() is None
+    zygote.stdin.close()
+    zygote.wait(30)
+    assert zygote.stdout is not None
+    zygote.stdout.close()
+
+
+def test_an_older_revision_knows_no_zygotes(tmp_path: Path) -> None:
+    assert not knows_zygotes(tmp_path)
+    there = tmp_path / "bench" / "worker"
+    there.mkdir(parents=True)
+    (there / "zygote.py").touch()
+    assert knows_zygotes(tmp_path) == (sys.platform == "linux")
