@@ -46,6 +46,9 @@ class Silent:
     def trial(self, done: int, total: int, trial: Trial | None) -> None:
         """Measured, and not told."""
 
+    def remaining(self, seconds: float) -> None:
+        """Known, and not told."""
+
 
 def load_suite(path: Name, plugins: Iterable[str] = (), trust: bool = False) -> LoadedSuite:
     """Reads and checks a suite file.

@@ -6,6 +6,7 @@ import contextlib
 import os
 import select
 import sys
+import time
 import unicodedata
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -18,6 +19,7 @@ from rich.progress import (
     BarColumn,
     MofNCompleteColumn,
     Progress,
+    Task,
     TaskID,
     TextColumn,
     TimeElapsedColumn,
@@ -134,12 +136,19 @@ def duration(seconds: float) -> str:
     return f"{whole // 3600} h {whole % 3600 // 60:02d} min"
 
 
-class RunProgress:
-    """A bar with time left on a terminal; silent elsewhere."""
+TOLD_EVERY = 30.0
+"""Seconds between two lines about a long work, where no bar can move."""
 
-    def __init__(self, progress: Progress) -> None:
+
+class RunProgress:
+    """A bar with time left on a terminal; elsewhere a line every half minute."""
+
+    def __init__(self, progress: Progress, clock: Callable[[], float] = time.monotonic) -> None:
         self._progress = progress
         self._task: TaskID | None = None
+        self._clock = clock
+        self._ends: float | None = None
+        self._told = clock()
 
     def counting(self, done: int, total: int) -> None:
         """Shows how many networks are counted."""
@@ -156,13 +165,32 @@ class RunProgress:
             failed = Text(one_line(f"failed: {trial.case}: {trial.error.first_line()}"))
             self._progress.console.print(failed, soft_wrap=True)
 
+    def remaining(self, seconds: float) -> None:
+        """Keeps when the run is expected to end."""
+        self._ends = self._clock() + seconds
+
     def show(self, what: str, done: int, total: int) -> None:
         """Moves the bar, or begins a new one when ``what`` changed."""
+        if self._progress.disable and self._clock() - self._told >= TOLD_EVERY:
+            self._told = self._clock()
+            rest = "" if self._ends is None else f", about {duration(max(0, self._ends - self._told))} left"
+            say(f"{what}: {done} of {total}{rest}", err=True)
         if self._task is None or self._progress.tasks[-1].description != what:
             if self._task is not None:
                 self._progress.remove_task(self._task)
             self._task = self._progress.add_task(what, total=total)
-        self._progress.update(self._task, completed=done, total=total)
+        left = None if self._ends is None else max(0.0, self._ends - self._clock())
+        self._progress.update(self._task, completed=done, total=total, left=left)
+
+
+class _TimeLeft(TimeRemainingColumn):
+    """The time that is left as the run itself expects it; before it does, by how fast the bar moved."""
+
+    max_refresh = 0.0
+
+    def render(self, task: Task) -> Text:
+        left = task.fields.get("left")
+        return super().render(task) if left is None else Text(duration(left))
 
 
 @contextmanager
@@ -182,7 +210,7 @@ def run_progress() -> Iterator[RunProgress]:
         MofNCompleteColumn(),
         TimeElapsedColumn(),
         TextColumn("left", markup=False),
-        TimeRemainingColumn(),
+        _TimeLeft(),
     )
     with Progress(*columns, console=screen, transient=True, disable=not screen.is_terminal) as progress:
         yield RunProgress(progress)

@@ -9,8 +9,18 @@ from typing import Annotated
 import typer
 
 from bench.cli.app import app
-from bench.cli.options import AsJson, MaxRounds, Only, Plugins, ResultsFolder, Rounds, SuiteFile, Trust
-from bench.cli.screen import duration, say
+from bench.cli.options import (
+    AsJson,
+    MaxRounds,
+    NoWait,
+    Only,
+    Plugins,
+    ResultsFolder,
+    Rounds,
+    SuiteFile,
+    Trust,
+)
+from bench.cli.screen import duration, run_progress, say, say_waiting
 
 
 @app.command(
@@ -25,6 +35,10 @@ def plan(
         str | None, typer.Option(help="Time it for ratios that are known that well: 1%.")
     ] = None,
     max_rounds: MaxRounds = None,
+    probe: Annotated[
+        bool, typer.Option("--probe", help="Build each network here and tell the time by that.")
+    ] = False,
+    no_wait: NoWait = False,
     plugin: Plugins = None,
     trust: Trust = False,
     results: ResultsFolder = Path("results"),
@@ -32,8 +46,9 @@ def plan(
 ) -> None:
     """Show what a run would do: its cases, trials and time. Nothing is measured or written.
 
-    With --resolution the time is that until each verdict is known, by the scatter of earlier runs on this
-    machine.
+    The time is that of earlier runs on this machine, else of a usual one; with --probe every network is
+    counted and called a few times here, which takes about a tenth of the run. With --resolution it is the
+    time until each verdict is known, by the scatter of earlier runs.
 
     Commands that the suite's own targets would start are shown first, and not started.
     """
@@ -48,7 +63,15 @@ def plan(
     for command in planned.untrusted:
         say(f"would run: {command}", err=True)
     each = None if band is None else expected_rounds(planned, results)
-    seconds = estimated_seconds(planned, results, each)
+    if probe:
+        from bench.run.lock import HostLock
+        from bench.run.run import probed_seconds
+
+        planned.require_trust(trust)
+        with HostLock(not no_wait, say_waiting), run_progress() as progress:
+            seconds = probed_seconds(planned, progress)
+    else:
+        seconds = estimated_seconds(planned, results, each)
     if as_json:
         say(json.dumps({**planned.as_dict(), "estimated_seconds": round(seconds, 1)}, indent=1))
         return
@@ -63,5 +86,6 @@ def plan(
             f"±{100 * measure.resolution:.3g} % is known; about {sum(each.values())} trials"
         )
     else:
-        words = f"{measure.planned_rounds} rounds, {planned.trials} trials"
+        least = "" if measure.rounds is not None else " at least"
+        words = f"{measure.planned_rounds} rounds, {planned.trials} trials{least}"
     say(f"{len(planned.cases)} cases, {words}, about {duration(seconds)}", err=True)

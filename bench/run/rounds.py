@@ -7,13 +7,12 @@ from collections.abc import Sequence
 from typing import TypeVar
 
 from bench.case import Case
+from bench.run.pace import Pace
 from bench.run.session import Session
 from bench.run.sitting import Place, Unseated, lone_trial, sit
+from bench.run.turns import MOST_SEATS
 
 Item = TypeVar("Item")
-
-MOST_SEATS = 8
-"""Cases that share a process, the baseline included: more of them stretch a pass over too much time."""
 
 
 def round_order(items: Sequence[Item], seed: int, number: int) -> list[Item]:
@@ -34,16 +33,18 @@ def run_rounds(session: Session) -> None:
     everywhere = {id_: case for of_arm in measurable.values() for id_, case in of_arm.items()}
     cases = [case for case in session.plan.cases if case.id in everywhere]
     progress = _Progress(session, session.plan.measure.planned_rounds * sum(map(len, measurable.values())))
+    grouped = {baseline: {case.id for case in of_it} for baseline, of_it in groups(cases).items()}
     number = 0
     while going_on := session.going_on(cases, number):
         if number >= session.plan.measure.planned_rounds:
             progress.total += len(going_on) * len(session.arms)
         order = round_order(list(groups(cases)), session.start.seed, number)
         position = 0
-        for baseline in order:
+        for at, baseline in enumerate(order):
+            progress.part(number, [grouped[base] & going_on for base in order[at:]])
             places = [
-                Place(arm, case, number, position + at)
-                for at, case in enumerate(groups(cases)[baseline])
+                Place(arm, case, number, position + seat)
+                for seat, case in enumerate(groups(cases)[baseline])
                 for arm in session.arms
                 if case.id in going_on and case.id in measurable[arm]
             ]
@@ -66,8 +67,21 @@ class _Progress:
     def __init__(self, session: Session, total: int) -> None:
         self._session = session
         self._done = len(session.trials)
+        self._pace = Pace(session.plan, session.probes, len(session.arms))
+        self._since: tuple[float, int, set[str]] | None = None
         self.total = total
         session.listener.trial(min(self._done, total), total, None)
+
+    def part(self, number: int, to_do: Sequence[set[str]]) -> None:
+        """The first of these parts of a round begins; the seconds that are left are told."""
+        now = self._session.clock()
+        if self._since is not None:
+            since, trials, ids = self._since
+            if len(self._session.trials) > trials:  # none is repeated after a resumption
+                self._pace.measured(ids, now - since)
+        self._since = (now, len(self._session.trials), to_do[0])
+        rest = [*to_do, *self._pace.after(number, set().union(*to_do))]
+        self._session.listener.remaining(self._pace.left(rest))
 
     def step(self, trial: object) -> None:
         """One place of the round was visited; ``trial`` None when its case was given up."""

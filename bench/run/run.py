@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.metadata
 import secrets
 import subprocess
+import tempfile
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
@@ -18,6 +19,7 @@ from bench.analysis.store import Results, Store, list_results, read_results
 from bench.errors import InputError
 from bench.plan.plan import Plan
 from bench.run.counting import count_networks
+from bench.run.pace import Pace
 from bench.run.probing import probe_cases
 from bench.run.rounds import run_rounds
 from bench.run.session import Arm, Listener, Outcome, Session
@@ -98,6 +100,21 @@ def execute(
             session.outcome.interrupted = True
         store.append(RunEnd(start.run, "interrupted" if session.outcome.interrupted else "complete", now()))
     return session.outcome
+
+
+def probed_seconds(plan: Plan, listener: Listener, clock: Callable[[], float] = time.monotonic) -> float:
+    """Seconds that a run of ``plan`` will take here: its networks are counted and probed, and none is timed.
+
+    What is found is not kept.
+    """
+    since = clock()
+    with tempfile.TemporaryDirectory() as folder:
+        file, start = begin(plan, Path(folder), 0)
+        with Store(file) as store:
+            session = Session(plan, start, store, listener, clock=clock)
+            count_networks(session)
+            probe_cases(session)
+    return clock() - since + Pace(plan, session.probes).total()
 
 
 def versions() -> dict[str, str]:

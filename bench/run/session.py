@@ -33,6 +33,9 @@ class Listener(Protocol):
     def trial(self, done: int, total: int, trial: Trial | None) -> None:
         """So many trials are done; the last of them, or None at the beginning."""
 
+    def remaining(self, seconds: float) -> None:
+        """The rounds will take that much longer, by the probes and the pace so far."""
+
 
 @dataclass(frozen=True)
 class Arm:
@@ -75,6 +78,8 @@ class Session:
         self._store = store
         self._counts: dict[tuple[str, str], CountRecord] = {}
         self._failures: Counter[tuple[str, str]] = Counter()
+        self.probes: dict[str, Probe] = {}
+        """Case id -> what its probe of the last arm found."""
         self._probed: set[tuple[str, str]] = set()
         self.apart: set[str] = set()
         """Cases that ended a process that they shared: they get one of their own from then on."""
@@ -84,6 +89,7 @@ class Session:
         if resumed is not None:
             self._counts = {key: c for key, c in resumed.counts.items() if c.status == "ok"}
             self._probed = {(probe.arm, probe.case) for probe in resumed.probes if probe.status == "ok"}
+            self.probes = {probe.case: probe for probe in resumed.probes}
             for trial in resumed.trials:
                 self._note(trial)
 
@@ -101,6 +107,7 @@ class Session:
         """Keeps what a case's own process was asked, on the disk first."""
         self._store.append(probe)
         self._probed.add((probe.arm, probe.case))
+        self.probes[probe.case] = probe
         if probe.error is not None:
             self.outcome.failed[_named(probe.arm, probe.case)] = probe.error.in_words()
 

@@ -13,6 +13,9 @@ Seat = TypeVar("Seat")
 BASELINE_EVERY = 4
 """Other seats between two turns of the baseline: a ratio is formed of turns next to each other in time."""
 
+MOST_SEATS = 8
+"""Cases that share a process, the baseline included: more of them stretch a pass over too much time."""
+
 UNCOUNTED, COUNTED = 5, 4
 """Calls of a turn: the first five after a switch are slow (tests/benchmarks/noise.py shows it)."""
 

@@ -52,6 +52,37 @@ def test_a_failure_is_named_while_the_run_goes_on() -> None:
     assert "more" not in text.getvalue()
 
 
+def test_a_long_run_in_a_pipe_says_every_half_minute_where_it_is(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    now = 100.0
+    with Progress(console=Console(file=io.StringIO()), disable=True) as bar:
+        progress = screen.RunProgress(bar, lambda: now)
+        progress.counting(1, 4)
+        now += 31
+        progress.counting(2, 4)
+        progress.remaining(200)
+        now += 10
+        progress.trial(1, 8, None)
+        now += 25
+        progress.trial(2, 8, None)
+    told = capsys.readouterr()
+    assert told.out == ""
+    assert told.err.splitlines() == [
+        "counting networks: 2 of 4",
+        "measuring trials: 2 of 8, about 2 min 45 s left",
+    ]
+
+
+def test_the_bar_shows_the_time_that_the_run_expects() -> None:
+    text = io.StringIO()
+    with Progress(screen._TimeLeft(), console=Console(file=text, force_terminal=True)) as bar:
+        progress = screen.RunProgress(bar, lambda: 0.0)
+        progress.remaining(75)
+        progress.trial(0, 8, None)
+    assert "1 min 15 s" in text.getvalue()
+
+
 @pytest.fixture
 def terminal(monkeypatch: pytest.MonkeyPatch) -> Callable[[int], io.StringIO]:
     """Makes ``print_table`` believe in a terminal of that width; returns what it gets."""

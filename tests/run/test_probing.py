@@ -38,9 +38,7 @@ def hangs(network, context):
     time.sleep(600)
 """
 
-linux = pytest.mark.skipif(
-    sys.platform != "linux", reason="forks are not safe elsewhere"
-)
+linux = pytest.mark.skipif(sys.platform != "linux", reason="forks are not safe elsewhere")
 
 
 def place(method: str = "dense", threads: int = 1) -> Place:

@@ -54,6 +54,7 @@ class Quiet:
         self.counted.append((done, total))
 
     def probing(self, done: int, total: int) -> None: ...
+    def remaining(self, seconds: float) -> None: ...
 
     def trial(self, done: int, total: int, trial: Trial | None) -> None:
         self.told.append((done, total, trial))
