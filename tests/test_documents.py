@@ -66,3 +66,8 @@ def test_the_version_stands_in_one_place() -> None:
         if f'"{bench.__version__}"' in file.read_text(encoding="utf-8")
     ]
     assert holders == ["bench/__init__.py"]
+
+
+def test_bug_a_merge_left_its_marks_in_the_changelog() -> None:
+    marks = re.compile(r"^(<{7} |={7}$|>{7} )", re.M)
+    assert [str(page) for page in PAGES if marks.search(page.read_text(encoding="utf-8"))] == []
