@@ -49,7 +49,7 @@ def _rows(kind: Kind, glob: str) -> list[tuple[str, str]]:
     from fnmatch import fnmatchcase
 
     from bench.plan.declared import DECLARED_BACKBONES, DECLARED_METHODS, DECLARED_RUNTIMES
-    from bench.plan.targets import TARGETS
+    from bench.plan.target_file import known_targets
 
     if kind is Kind.backbones:
         return [(name, DECLARED_BACKBONES.get(name).summary) for name in DECLARED_BACKBONES.names(glob)]
@@ -57,7 +57,7 @@ def _rows(kind: Kind, glob: str) -> list[tuple[str, str]]:
         return [(name, _method_row(name)) for name in DECLARED_METHODS.names(glob)]
     if kind is Kind.runtimes:
         return [(name, DECLARED_RUNTIMES.get(name).summary) for name in DECLARED_RUNTIMES.names(glob)]
-    return [(t.name, t.summary) for t in TARGETS.all() if fnmatchcase(t.name, glob)]
+    return [(t.name, t.summary or "your own") for t in known_targets().all() if fnmatchcase(t.name, glob)]
 
 
 def _method_row(name: str) -> str:

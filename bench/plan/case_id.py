@@ -9,7 +9,7 @@ from bench.case import Case, MethodCall, parse_shape
 from bench.errors import InputError, quoted
 from bench.plan.declared import DECLARED_BACKBONES, DECLARED_METHODS, DECLARED_RUNTIMES
 from bench.plan.knobs import check_call, parse_label_knobs
-from bench.plan.targets import TARGETS
+from bench.plan.target_file import known_targets
 
 LONGEST = 4000
 """Characters of an id: one that names every layer of a network to skip is shorter."""
@@ -65,7 +65,7 @@ def _call(text: str) -> MethodCall:
 
 
 def _field(part: str, text: str) -> dict[str, Any]:
-    if part in [target.name for target in TARGETS.all()]:
+    if part in known_targets():
         return {"target": part}
     if part in ("contiguous", "channels_last"):
         return {"memory_format": part}

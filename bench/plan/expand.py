@@ -77,6 +77,11 @@ def globs_of(loaded: LoadedSuite) -> Globs:
 def _drafts(loaded: LoadedSuite, backbone: DeclaredBackbone, shapes: list[Shape]) -> Iterator[Draft]:
     for shape, *setting in itertools.product(shapes, *_lists(loaded)):
         entry, runtime, target, batch, threads, memory_format, seed = setting
+        own = loaded.targets[target].threads
+        if own is not None:
+            if threads != loaded.suite.threads[0]:
+                continue  # the target's number stands instead of the whole list
+            threads = own
         case = Case(
             backbone=backbone.name,
             methods=entry.calls,

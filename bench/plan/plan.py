@@ -18,6 +18,7 @@ from bench.plan.declared import DECLARED_METHODS
 from bench.plan.expand import Draft, expand, globs_of
 from bench.plan.problems import Located, message_of
 from bench.plan.suite import PASSES, LoadedSuite, Measure
+from bench.plan.target_file import known_targets
 from bench.plan.targets import Target
 from bench.plan.wanted import Solved
 
@@ -192,4 +193,7 @@ def _times(case: Case) -> bool:
 
 
 def _commands(targets: Iterable[Target]) -> tuple[str, ...]:
-    return tuple(printable(shlex.join(t.command())) for t in targets if t.starts_a_program)
+    """What the suite itself would start; the user's own targets need no leave."""
+    starting = [target for target in targets if target.starts_a_program]
+    known = known_targets().all() if starting else []
+    return tuple(printable(shlex.join(target.command())) for target in starting if target not in known)

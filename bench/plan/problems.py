@@ -30,19 +30,22 @@ class Located:
             raise InputError(f"{self._source.where(self._place)}: {error}") from None
 
 
-def first_problem(error: ValidationError, source: YamlSource, model: type[BaseModel]) -> str:
-    """The one line that helps most, of all that pydantic found wrong with data of that model."""
+def first_problem(error: ValidationError, source: YamlSource, model: type[BaseModel], at: Place = ()) -> str:
+    """The one line that helps most, of all that pydantic found wrong with data of that model.
+
+    ``at`` is where the data stand in the source.
+    """
     # Of a union, the message of the alternative that got furthest says most.
     # A misspelt key comes first: it is often why another one is missing.
     problem = max(
         error.errors(),
         key=lambda p: (p["type"] == "extra_forbidden", len(p["loc"]), p["type"] != "string_type"),
     )
-    place = _written(problem["loc"], source)
+    place = _written((*at, *problem["loc"]), source)
     where = source.where(place)
     if problem["type"] == "extra_forbidden":
         key = str(place[-1]) if place else ""
-        return f"{where}: unknown key {quoted(key)}{nearest(key, _keys_at(model, place[:-1]))}"
+        return f"{where}: unknown key {quoted(key)}{nearest(key, _keys_at(model, place[len(at) : -1]))}"
     if problem["type"] == "missing":
         return f"{where}: the key '{problem['loc'][-1]}' is missing"
     name = ".".join(str(part) for part in place)

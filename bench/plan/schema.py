@@ -15,6 +15,7 @@ from pydantic import TypeAdapter
 from bench.plan.declared import DECLARED_BACKBONES, DECLARED_METHODS, DECLARED_RUNTIMES, DeclaredMethod
 from bench.plan.knobs import takes_list
 from bench.plan.suite import Suite
+from bench.plan.target_file import NAME, TargetSpec
 from bench.plan.targets import TARGETS
 from bench.plan.wanted import BUDGETS, FARTHEST, LARGEST_SHARE, WITHIN
 
@@ -40,15 +41,32 @@ def suite_schema() -> Json:
         written = schema["properties"][key]
         known[key] = {"items": {"$ref": f"#/$defs/{key.removesuffix('s').capitalize()}"}}
         written["items"] = {"type": ["string", "object"]} if key == "methods" else {"type": "string"}
-    named, *own = schema["properties"]["targets"]["items"]["anyOf"]
-    targets = {target.name: target.summary for target in TARGETS.all()}
-    schema["properties"]["targets"]["items"]["anyOf"] = [
-        {**named, "anyOf": [{"const": name, "description": words} for name, words in targets.items()]},
-        *own,
-    ]
+    schema["properties"]["targets"] = _targets(schema["properties"]["targets"])
     schema["if"] = {"required": ["plugins"]}
     schema["else"] = {"properties": known}
     return schema
+
+
+def _targets(written: Json) -> Json:
+    """Names, or names with what they stand for, in a list or as a mapping."""
+    spec: Json = {"anyOf": [{"type": "null"}, TargetSpec.model_json_schema()]}
+    named = {"type": "string", "pattern": f"^{NAME}$"}
+    names = [{"const": target.name, "description": target.summary} for target in TARGETS.all()]
+    several: Json = {
+        "type": "object",
+        "minProperties": 1,
+        "propertyNames": named,
+        "additionalProperties": spec,
+    }
+    earlier = TargetSpec.model_json_schema()
+    earlier["properties"] = {"name": named, **earlier["properties"]}
+    earlier["required"] = ["name"]
+    item = {"anyOf": [*names, named, earlier, several]}
+    return {
+        "description": written["description"],
+        "default": None,
+        "anyOf": [{"type": "array", "items": item, "minItems": 1}, several, {"type": "null"}],
+    }
 
 
 def _backbone() -> Json:

@@ -9,12 +9,13 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from bench.errors import InputError
+from bench.errors import InputError, quoted
 from bench.plan.calls import Entry, read_entries
 from bench.plan.declared import DECLARED_BACKBONES, DECLARED_RUNTIMES
 from bench.plan.problems import Located, first_problem
-from bench.plan.targets import TARGETS, Target
-from bench.plan.yaml_source import YamlSource, read_yaml
+from bench.plan.target_file import described, known_targets
+from bench.plan.targets import Target, Targets, default_targets
+from bench.plan.yaml_source import Place, YamlSource, read_yaml
 from bench.plugins import load_plugins
 
 Positive = Annotated[int, Field(ge=1)]
@@ -96,17 +97,6 @@ class Measure(BaseModel):
         )
 
 
-class TargetSpec(BaseModel):
-    """A target of your own: a device behind an argv prefix such as ``[taskset, -c, "0"]``."""
-
-    model_config = ConfigDict(extra="forbid", strict=True)
-
-    name: Name
-    device: Literal["cpu", "cuda"] = "cpu"
-    prefix: list[str] = []
-    python: str | None = None
-
-
 class Suite(BaseModel):
     """One suite file. Lists multiply; ``include`` and ``exclude`` trim the product."""
 
@@ -120,7 +110,10 @@ class Suite(BaseModel):
         Field(min_length=1, description="names, or {name: {knob: value or list of values}}, or {chain: […]}"),
     ]
     runtimes: Annotated[list[str], Field(min_length=1)] = ["eager"]
-    targets: Annotated[list[str | TargetSpec], Field(min_length=1)] = ["cpu"]
+    targets: Annotated[
+        list[str | dict[str, Any]] | dict[str, Any] | None,
+        Field(min_length=1, description="names, or {name: {launch: …, device: …}}: `bench targets`"),
+    ] = None
     batches: Annotated[list[Positive], Field(min_length=1)] = [1]
     inputs: Annotated[
         list[str] | None,
@@ -210,13 +203,28 @@ def _import_plugins(suite: Suite, source: YamlSource, given: tuple[str, ...], tr
 
 
 def _targets(suite: Suite, source: YamlSource) -> dict[str, Target]:
+    """The targets by name: those that the suite describes, the user's own, and those of every host."""
+    known = known_targets()
+    if suite.targets is None:
+        return {name: known.get(name) for name in default_targets()}
+    if isinstance(suite.targets, dict):
+        return described(suite.targets, known, source, ("targets",))
     targets: dict[str, Target] = {}
     for at, entry in enumerate(suite.targets):
-        with Located(source, ("targets", at)):
-            if isinstance(entry, str):
-                target = TARGETS.get(entry)
-            else:
-                target = Target(entry.name, entry.device, tuple(entry.prefix), entry.python)
-            if targets.setdefault(target.name, target) != target:
-                raise InputError(f"two different targets are called '{target.name}'")
+        place = ("targets", at)
+        with Located(source, place):
+            for name, target in _entry(entry, known, source, place).items():
+                if targets.setdefault(name, target) != target:
+                    raise InputError(f"two different targets are called {quoted(name)}")
     return targets
+
+
+def _entry(
+    entry: str | dict[str, Any], known: Targets, source: YamlSource, place: Place
+) -> dict[str, Target]:
+    if isinstance(entry, str):
+        return {entry: known.get(entry)}
+    if "name" in entry:  # as the first suites had it: {name: board, prefix: [ssh, board]}
+        rest = {key: value for key, value in entry.items() if key != "name"}
+        return described({entry["name"]: rest}, known, source, place)
+    return described(entry, known, source, place)

@@ -40,24 +40,20 @@ at random, so that some processes collide in the cache: 2 MiB pages are asked fo
 """
 
 
-def argv(target: Target, module: str) -> list[str]:
-    """The command line of a worker on that target."""
-    return [*target.prefix, target.python or sys.executable, "-m", module]
+def fixed_environment(threads: int, heap: str = "kept") -> dict[str, str]:
+    """What every worker's environment has: thread pools of that size, a fixed hash seed, the heap kept.
 
-
-def environment(threads: int, checkout: Path | None = None, heap: str = "kept") -> dict[str, str]:
-    """The environment of a worker: thread pools of the size asked for, a fixed hash seed, the heap kept.
-
-    A ``checkout`` stands before the installed package on the search path; ``heap`` "default" leaves the
-    allocator as the system has it.
+    ``heap`` "default" leaves the allocator as the system has it.
     """
     pools = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
     fixed = {**dict.fromkeys(pools, str(threads)), "PYTHONHASHSEED": "0"}
-    if heap == "kept":
-        fixed |= KEPT_HEAP
-    if checkout is not None:
-        fixed["PYTHONPATH"] = str(checkout)
-    return {**os.environ, **fixed}
+    return {**fixed, **KEPT_HEAP} if heap == "kept" else fixed
+
+
+def environment(threads: int, checkout: Path | None = None, heap: str = "kept") -> dict[str, str]:
+    """The environment of a worker on this host; a ``checkout`` stands before the installed package."""
+    found = {**os.environ, **fixed_environment(threads, heap)}
+    return found if checkout is None else {**found, "PYTHONPATH": str(checkout)}
 
 
 class WorkerFailed(Exception):  # noqa: N818 - said of a worker, it is a result and no error of ours
@@ -191,6 +187,17 @@ class WorkerProcess:
         return (bytes(self._printed) + bytes(self._answered[-TAIL:])).decode(errors="replace")
 
 
+def start_worker(target: Target, module: str, job: Job, checkout: Path | None = None) -> WorkerProcess:
+    """A worker on that target, ready to be asked. Raises WorkerFailed."""
+    if target.is_remote and checkout is not None:
+        raise WorkerFailed(
+            "Unsupported",
+            f"target {target.name}: other revisions are measured on this host alone",
+        )
+    command = target.command(module, fixed_environment(job.case.threads, job.heap))
+    return WorkerProcess(command, environment(job.case.threads, checkout, job.heap), checkout)
+
+
 def reads_lines(checkout: Path | None) -> bool:
     """False for a checkout whose worker reads stdin to its end, and would wait for more behind the job.
 
@@ -230,11 +237,10 @@ def run_worker(
     ``kind`` is the type of the answer; ``module`` is what runs: a trial unless another kind of worker is
     named. ``checkout`` runs the package of another checkout instead of the installed one.
     """
-    env = environment(job.case.threads, checkout, job.heap)
     last = not reads_lines(checkout)
     question = replace(job, watch=job.watch and not last).to_json()
     try:
-        with WorkerProcess(argv(target, module), env, checkout) as worker:
+        with start_worker(target, module, job, checkout) as worker:
             return read_answer(kind, worker.ask(question, timeout, last))
     except WorkerFailed as failed:
         return kind(error=failed.failure)  # type: ignore[call-arg]

@@ -10,11 +10,10 @@ from bench.run.counting import PROCESSES
 from bench.run.launch import (
     WorkerFailed,
     WorkerProcess,
-    argv,
-    environment,
     knows_zygotes,
     read_answer,
     run_worker,
+    start_worker,
 )
 from bench.run.pool import Pool
 from bench.run.session import Session
@@ -55,8 +54,7 @@ class ProbingProcess:
             self.close()
         try:
             if self._worker is None:
-                env = environment(job.case.threads, place.arm.checkout, job.heap)
-                self._worker = WorkerProcess(argv(target, ZYGOTE), env, place.arm.checkout)
+                self._worker = start_worker(target, ZYGOTE, job, place.arm.checkout)
                 self._serves = serves
             return read_answer(Measured, self._worker.ask(job.to_json(), plan.measure.timeout))
         except WorkerFailed as failed:

@@ -18,7 +18,7 @@ from bench.analysis.records import Trial
 from bench.case import Case
 from bench.plan.suite import Measure
 from bench.plan.targets import Target
-from bench.run.launch import WorkerFailed, WorkerProcess, argv, environment, read_answer, run_worker
+from bench.run.launch import WorkerFailed, read_answer, run_worker, start_worker
 from bench.run.session import Arm, Session
 from bench.run.turns import FAR, FAR_PASSES, TurnPlan, pass_order, turn_plan
 from bench.worker.protocol import (
@@ -69,8 +69,7 @@ class Process:
         self.risen = Risen()
         self.failure: Failure | None = None
         self._timeout = timeout
-        env = environment(jobs[0].case.threads, checkout, jobs[0].heap)
-        self._worker = stack.enter_context(WorkerProcess(argv(target, "bench.worker"), env, checkout))
+        self._worker = stack.enter_context(start_worker(target, "bench.worker", jobs[0], checkout))
 
     def start(self) -> None:
         """Asks for the seats. Raises WorkerFailed."""

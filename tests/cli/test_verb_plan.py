@@ -86,10 +86,16 @@ def test_commands_of_a_suites_own_are_shown_first(bench: Callable[..., Any], tmp
     (tmp_path / "s.yaml").write_text(SUITE + OWN)
     said = bench("plan", "s.yaml")
     assert said.code == 0
-    assert said.err.splitlines()[0] == "would run: ssh pi python3 -m bench.worker"
+    assert (
+        said.err.splitlines()[0] == "would run: ssh pi 'PYTHONPATH=~/.csr-bench exec python3 -m bench.worker'"
+    )
     said = bench("plan", "s.yaml", "--json")
-    assert json.loads(said.out)["would_run"] == ["ssh pi python3 -m bench.worker"]
-    assert said.err.splitlines() == ["would run: ssh pi python3 -m bench.worker"]
+    assert json.loads(said.out)["would_run"] == [
+        "ssh pi 'PYTHONPATH=~/.csr-bench exec python3 -m bench.worker'"
+    ]
+    assert said.err.splitlines() == [
+        "would run: ssh pi 'PYTHONPATH=~/.csr-bench exec python3 -m bench.worker'"
+    ]
 
 
 def test_bug_rounds_beyond_what_a_suite_may_have(bench: Callable[..., Any]) -> None:

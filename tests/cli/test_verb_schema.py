@@ -91,7 +91,7 @@ def test_what_a_suite_can_say_follows_the_schema() -> None:
         ("[eager]", "[eagr]"),
         ("solve: params", "solve: parms"),
         ("variant: [", "variant: [4, "),
-        ("targets: [cpu", "targets: [cdua"),
+        ("targets: [cpu", "targets: [{pi: {lunch: ssh}}"),
         ("chain: [", "chain: [dense: {T: 1}, "),
     ],
 )

@@ -141,12 +141,12 @@ BOARD = "targets: [cpu, {name: board, prefix: [ssh, 'pi; rm'], python: python3},
 
 def test_bug_a_suite_started_what_it_liked(planned: Callable[..., Plan]) -> None:
     plan = planned(SUITE + BOARD)
-    assert plan.untrusted == ("ssh 'pi; rm' python3 -m bench.worker",)
+    assert plan.untrusted == ("ssh 'pi; rm' 'PYTHONPATH=~/.csr-bench exec python3 -m bench.worker'",)
     with pytest.raises(InputError) as caught:
         plan.require_trust(False)
     assert str(caught.value) == (
-        "suite s would run: ssh 'pi; rm' python3 -m bench.worker. `--trust` allows the commands that "
-        "this suite names"
+        "suite s would run: ssh 'pi; rm' 'PYTHONPATH=~/.csr-bench exec python3 -m bench.worker'. "
+        "`--trust` allows the commands that this suite names"
     )
     plan.require_trust(True)
 

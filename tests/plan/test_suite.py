@@ -101,11 +101,35 @@ MISTAKES: dict[str, tuple[str, int, str]] = {
         6,
         "targets.0.device: must be 'cpu' or 'cuda', not 'gpu'",
     ),
-    "target without a name": (OK + "targets:\n  - device: cpu\n", 5, "the key 'name' is missing"),
+    "target without a name": (OK + "targets:\n  - device: cpu\n", 5, "target 'device' is a mapping: "),
+    "target with a key too many": (
+        OK + "targets:\n  pi:\n    lunch: ssh pi\n",
+        6,
+        "unknown key 'lunch'; did you mean 'launch'?",
+    ),
+    "target with two launchers": (
+        OK + "targets:\n  pi: {launch: ssh pi, prefix: [ssh]}\n",
+        5,
+        "target 'pi': `prefix` is an earlier name of `launch`: give one of them",
+    ),
+    "emulation of nothing": (OK + "targets:\n  - q: {launch: qemu}\n", 5, "go together"),
+    "emulated device": (
+        OK + "targets:\n  q: {launch: qemu, cpu: cortex-a72, device: cuda}\n",
+        5,
+        "an emulated core has no device cuda",
+    ),
+    "open quote": (OK + "targets:\n  q: {launch: 'ssh \"pi'}\n", 5, "No closing quotation"),
+    "no threads": (OK + "targets:\n  cpu: {threads: 0}\n", 5, "targets.cpu.threads: must be greater"),
+    "odd cores": (OK + "targets:\n  cpu: {cores: fast}\n", 5, "targets.cpu.cores: must match"),
+    "targets that are nothing": (
+        OK + "targets: {}\n",
+        4,
+        "targets: the list is empty; it needs at least one item",
+    ),
     "target with a slash in its name": (
         OK + "targets: [{name: a/b}]\n",
         4,
-        "targets.0.name: must match pattern",
+        "'a/b' is no name of a target",
     ),
     "two targets of one name": (
         OK + "targets:\n  - cpu\n  - name: cpu\n    prefix: [taskset]\n",

@@ -19,7 +19,7 @@ from bench.plan.targets import Target
 from bench.run import counting as counting_processes
 from bench.run import launch
 from bench.run.counting import CountingPool, CountingProcess
-from bench.run.launch import argv, environment
+from bench.run.launch import environment
 from bench.worker.protocol import Failure, Job, Measured
 
 CASE = Case("layer/4-4-k3", DENSE, input=(4, 8, 8))
@@ -60,9 +60,24 @@ def gone(pid: int) -> bool:
 
 
 def test_the_command_line_is_prefix_interpreter_module() -> None:
-    assert argv(Target("cpu", "cpu"), "bench.worker") == [sys.executable, "-m", "bench.worker"]
-    board = Target("board", "cpu", ("ssh", "board"), "python3.11")
-    assert argv(board, "bench.worker") == ["ssh", "board", "python3.11", "-m", "bench.worker"]
+    assert Target("cpu", "cpu").command() == [sys.executable, "-m", "bench.worker"]
+    board = Target("board", "cpu", ("taskset", "-c", "0"), "python3.11")
+    assert board.command() == ["taskset", "-c", "0", "python3.11", "-m", "bench.worker"]
+
+
+def test_ssh_hands_environment_and_quoting_to_the_shell_over_there() -> None:
+    board = Target("board", "cpu", ("ssh", "pi@board"), "~/my env/bin/python")
+    assert board.command(environment={"OMP_NUM_THREADS": "1", "ODD": "a b"}) == [
+        "ssh",
+        "pi@board",
+        "OMP_NUM_THREADS=1 ODD='a b' PYTHONPATH=~/.csr-bench exec ~/'my env/bin/python' -m bench.worker",
+    ]
+    assert Target("b", "cpu", ("/usr/bin/ssh", "b")).command()[-1].endswith("exec python3 -m bench.worker")
+
+
+def test_another_revision_is_not_measured_over_ssh(tmp_path: Path) -> None:
+    answer = launch.run_worker(Target("b", "cpu", ("ssh", "b")), JOB, 10, Measured, tmp_path)
+    assert failure(answer).message.startswith("target b: other revisions are measured on this host alone")
 
 
 def test_the_prefix_gets_the_worker_as_its_arguments_and_the_job_on_stdin(tmp_path: Path) -> None:
