@@ -16,6 +16,9 @@ from hypothesis import settings
 # have imported torch yet, and in those that it starts.
 os.environ["OMP_NUM_THREADS"] = os.environ["MKL_NUM_THREADS"] = "1"
 
+# Nobody's own targets take part.
+os.environ["XDG_CONFIG_HOME"] = os.devnull
+
 # As a terminal starts it: a job in the background ignores SIGINT, nohup SIGHUP, and children inherit that.
 for number, usual in ((signal.SIGINT, signal.default_int_handler), (signal.SIGHUP, signal.SIG_DFL)):
     if signal.getsignal(number) is signal.SIG_IGN:

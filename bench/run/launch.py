@@ -6,6 +6,7 @@ import contextlib
 import json
 import os
 import selectors
+import shlex
 import signal
 import subprocess
 import sys
@@ -23,6 +24,10 @@ Answer = TypeVar("Answer")
 
 LONGEST_ANSWER = 64 * 2**20
 """Bytes of an answer at most: the recipe of a masked network of 100 million weights is far below."""
+
+CONNECTION_LOST = "ConnectionLost"
+SSH_FAILED = 255
+"""What ssh itself ends with: not reached, not let in, or cut off. A command over there ends with less."""
 
 TAIL = 4000
 """Bytes kept of what a worker printed beside its answer."""
@@ -70,7 +75,11 @@ class WorkerProcess:
     Raises WorkerFailed when it cannot be started.
     """
 
-    def __init__(self, command: list[str], env: dict[str, str], cwd: Path | None = None) -> None:
+    def __init__(
+        self, command: list[str], env: dict[str, str], cwd: Path | None = None, remote: bool = False
+    ) -> None:
+        self._command = command
+        self._remote = remote
         try:
             self._process = subprocess.Popen(
                 command,
@@ -169,9 +178,14 @@ class WorkerProcess:
             self._process.wait(2)
         self._drain()
         trace, code = self._trace(), self._process.poll()
+        printed = self._said().strip().splitlines()
+        last = f": {printed[-1]}" if printed else " and printed nothing"
+        if self._remote and printed and "No module named" in printed[-1]:
+            last += "; `bench provision` sets a target up"
+        if self._remote and code == SSH_FAILED:
+            return WorkerFailed(CONNECTION_LOST, f"ssh {ended_by(code)}{last}", trace)
         if code is not None and code < 0:
             return WorkerFailed("Crash", f"the worker {ended_by(code)}", trace)
-        last = f": {trace.strip().splitlines()[-1]}" if trace.strip() else " and printed nothing"
         if code is None:
             return WorkerFailed("Crash", f"the worker closed its output{last}", trace)
         return WorkerFailed("Crash", f"the worker {ended_by(code)}{last}", trace)
@@ -184,6 +198,11 @@ class WorkerProcess:
                 self._printed = (self._printed + data)[-TAIL:]
 
     def _trace(self) -> str:
+        """What was run where somebody else's words started it, and the last that it printed."""
+        ours = self._command[0] == sys.executable
+        return self._said() if ours else f"$ {shlex.join(self._command)}\n{self._said()}"
+
+    def _said(self) -> str:
         return (bytes(self._printed) + bytes(self._answered[-TAIL:])).decode(errors="replace")
 
 
@@ -195,7 +214,8 @@ def start_worker(target: Target, module: str, job: Job, checkout: Path | None = 
             f"target {target.name}: other revisions are measured on this host alone",
         )
     command = target.command(module, fixed_environment(job.case.threads, job.heap))
-    return WorkerProcess(command, environment(job.case.threads, checkout, job.heap), checkout)
+    env = environment(job.case.threads, checkout, job.heap)
+    return WorkerProcess(command, env, checkout, target.is_remote)
 
 
 def reads_lines(checkout: Path | None) -> bool:

@@ -8,6 +8,7 @@ from bench.analysis.records import Probe
 from bench.plan.targets import Target
 from bench.run.counting import PROCESSES
 from bench.run.launch import (
+    CONNECTION_LOST,
     WorkerFailed,
     WorkerProcess,
     knows_zygotes,
@@ -35,6 +36,8 @@ class ProbingProcess:
         """A case's memory and output, or why there are none."""
         session = self._session
         answer = self._answer(place)
+        if answer.error is not None and answer.error.type == CONNECTION_LOST:
+            answer = self._answer(place)
         found = {f.name: getattr(answer, f.name) for f in fields(Measured)}
         return Probe(
             run=session.start.run,

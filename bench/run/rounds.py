@@ -6,10 +6,11 @@ import random
 from collections.abc import Sequence
 from typing import TypeVar
 
+from bench.analysis.records import Trial
 from bench.case import Case
 from bench.run.pace import Pace
 from bench.run.session import Session
-from bench.run.sitting import Place, Unseated, lone_trial, sit
+from bench.run.sitting import Lost, Place, Unseated, lone_trial, lost_trial, sit
 from bench.run.turns import MOST_SEATS
 
 Item = TypeVar("Item")
@@ -130,7 +131,7 @@ def _measure(session: Session, places: list[Place], progress: _Progress, apart: 
             progress.step(place)
         return
     try:
-        trials = sit(session, places, apart or session.plan.measure.seating == "apart")
+        trials = _connected(session, places, apart or session.plan.measure.seating == "apart")
     except Unseated as why:
         session.apart |= {place.case.id for place in places}
         session.notes.append(str(why))
@@ -139,6 +140,21 @@ def _measure(session: Session, places: list[Place], progress: _Progress, apart: 
     for trial in trials:
         session.add_trial(trial)
         progress.step(trial)
+
+
+def _connected(session: Session, places: list[Place], apart: bool) -> list[Trial]:
+    """One sitting. Where the connection to its host is lost it is held once more, then recorded as failed.
+
+    Raises Unseated.
+    """
+    try:
+        return sit(session, places, apart)
+    except Lost as first:
+        session.notes.append(str(first))
+        try:
+            return sit(session, places, apart, note=f"repeated: {first}")
+        except Lost as second:
+            return [lost_trial(session, place, second.failure) for place in places]
 
 
 def _again(session: Session, places: list[Place], progress: _Progress, why: str) -> None:

@@ -18,7 +18,7 @@ from bench.analysis.records import Trial
 from bench.case import Case
 from bench.plan.suite import Measure
 from bench.plan.targets import Target
-from bench.run.launch import WorkerFailed, read_answer, run_worker, start_worker
+from bench.run.launch import CONNECTION_LOST, WorkerFailed, read_answer, run_worker, start_worker
 from bench.run.session import Arm, Session
 from bench.run.turns import FAR, FAR_PASSES, TurnPlan, pass_order, turn_plan
 from bench.worker.protocol import (
@@ -45,6 +45,14 @@ class Place:
     case: Case
     number: int
     position: int
+
+
+class Lost(Exception):  # noqa: N818 - as below
+    """The connection to another host was lost; ``failure`` says how."""
+
+    def __init__(self, failure: Failure) -> None:
+        super().__init__(failure.first_line())
+        self.failure = failure
 
 
 class Unseated(Exception):  # noqa: N818 - no error of ours: it is measured in another way
@@ -184,7 +192,8 @@ def sit(session: Session, places: Sequence[Place], apart: bool, note: str = "") 
     """Measures the places of one group in one round, in turns; one trial each.
 
     Places of one arm share a process unless ``apart``. A place that cannot be built fails alone, as one does
-    that ends a process of its own. Raises Unseated when a process that several share ends before its time.
+    that ends a process of its own. Raises Unseated when a process that several share ends before its time,
+    and Lost when the connection to its host was cut.
     """
     started, since = now(), session.clock()
     coin = random.Random(f"{session.start.seed}/{places[0].number}/{places[0].case.id}/{len(places)}")
@@ -199,9 +208,14 @@ def sit(session: Session, places: Sequence[Place], apart: bool, note: str = "") 
             for process in processes:
                 process.alone(process.end)
         except WorkerFailed as failed:
+            if failed.failure.type == CONNECTION_LOST:
+                raise Lost(failed.failure) from None
             shared = max(len(share) for share in shares)
             words = f"a process that {shared} cases shared: {failed.failure.first_line()}"
             raise Unseated(words) from None
+    for process in processes:
+        if process.failure is not None and process.failure.type == CONNECTION_LOST:
+            raise Lost(process.failure)
     wall = (session.clock() - since) / len(places)
     sitting = secrets.token_hex(4) if len(places) > 1 else ""
     seating = ("apart" if apart or len(session.arms) > 1 else "together") if len(places) > 1 else ""
@@ -249,6 +263,20 @@ def lone_trial(session: Session, place: Place) -> Trial:
     )
 
 
+def lost_trial(session: Session, place: Place, failure: Failure) -> Trial:
+    """The record of a trial whose host could not be reached."""
+    return trial_of(
+        Measured(error=failure),
+        run=session.start.run,
+        case=place.case.id,
+        arm=place.arm.name,
+        round=place.number,
+        position=place.position,
+        started=now(),
+        wall_seconds=0.0,
+    )
+
+
 def job_of(session: Session, place: Place, timed: bool = True) -> Job:
     """What a worker is asked about a place."""
     plan, count = session.plan, session.count_of(place.arm, place.case)
@@ -262,6 +290,7 @@ def job_of(session: Session, place: Place, timed: bool = True) -> Job:
         orders=not timed,
         heap=plan.measure.heap,
         timed=timed,
+        cores=plan.targets[place.case.target].cores,
     )
 
 

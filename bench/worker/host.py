@@ -12,6 +12,7 @@ from typing import Any
 
 import torch
 
+from bench.worker.processor import in_words, processor
 from bench.worker.protocol import Conditions, Host
 
 UNKNOWN = "unknown"
@@ -46,7 +47,8 @@ def fingerprint(device: str) -> Host:
         facts["cuda"] = torch.version.cuda or UNKNOWN
         facts["cudnn"] = torch.backends.cudnn.version()
     digest = hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()[:12]
-    return {"id": digest, "name": platform.node() or UNKNOWN, **facts}
+    # Beside the digest: what is read of a processor grows with this program, and the host stays the same.
+    return {"id": digest, "name": platform.node() or UNKNOWN, **facts, **in_words(processor())}
 
 
 def conditions() -> Conditions:

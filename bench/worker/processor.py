@@ -146,6 +146,21 @@ def processor(root: Path = Path("/")) -> Processor:
     )
 
 
+def in_words(found: Processor) -> dict[str, str]:
+    """One line for each thing that is known, for records and pages."""
+    caches = ", ".join(
+        f"{level} {size / 2**20:g} MiB" if size >= 2**20 else f"{level} {size // 2**10} KiB"
+        for level, size in found.caches.items()
+    )
+    return {
+        "microarchitecture": found.microarchitecture,
+        "processor": found.identity,
+        "isa": " ".join(found.isa) or UNKNOWN,
+        "caches": caches or UNKNOWN,
+        "clusters": "; ".join(map(_cluster_in_words, found.clusters)) or UNKNOWN,
+    }
+
+
 def microarchitecture(core: dict[str, str]) -> str:
     """The name of a core's design, from its entry in /proc/cpuinfo; "unknown" for one not in the tables."""
     if "CPU implementer" in core:
@@ -192,7 +207,7 @@ def _identity(core: dict[str, str]) -> str:
 
 def _clusters(root: Path, cores: Sequence[dict[str, str]]) -> tuple[Cluster, ...]:
     """Cores of the same design and capacity, the fastest first."""
-    efficient = set(_range(_text(root / "sys/devices/cpu_atom/cpus")))  # x86 with two kinds of cores
+    efficient = set(numbers(_text(root / "sys/devices/cpu_atom/cpus")))  # x86 with two kinds of cores
     found: dict[tuple[int, str], list[int]] = {}
     for core in cores:
         number = int(core["processor"])
@@ -206,6 +221,14 @@ def _clusters(root: Path, cores: Sequence[dict[str, str]]) -> tuple[Cluster, ...
     )
 
 
+def _cluster_in_words(cluster: Cluster) -> str:
+    first, last = cluster.cores[0], cluster.cores[-1]
+    ranged = last - first + 1 == len(cluster.cores) > 2
+    cores = f"{first}-{last}" if ranged else ",".join(map(str, cluster.cores))
+    speed = "" if cluster.capacity in (None, 1024) else f" at {cluster.capacity / 1024:.0%}"
+    return f"{cluster.name} cores {cores}{speed}"
+
+
 def _caches(root: Path) -> dict[str, int]:
     found = {}
     for index in sorted((root / _CPU / "cpu0/cache").glob("index*")):
@@ -217,7 +240,7 @@ def _caches(root: Path) -> dict[str, int]:
     return found
 
 
-def _range(text: str) -> Iterable[int]:
+def numbers(text: str) -> Iterable[int]:
     """The numbers of a kernel's list: ``0-3,8``."""
     for part in text.split(","):
         first, _, last = part.partition("-")

@@ -132,7 +132,8 @@ class Job:
     ``recipes``: one per method, from the counting process. ``protocol``: when a trial has enough. ``orders``
     asks for the memory of every order. ``heap``: how the allocator was set up in the process's environment.
     ``watch``: the harness holds stdin open while it lives, so that the worker ends when it closes.
-    ``timed`` False leaves the samples out: a process that is asked for memory and output alone.
+    ``timed`` False leaves the samples out: a process that is asked for memory and output alone. ``cores``:
+    the cluster that the process is bound to, see ``bench.worker.cores``.
     """
 
     case: Case
@@ -144,6 +145,7 @@ class Job:
     heap: str = "kept"
     watch: bool = True
     timed: bool = True
+    cores: str = ""
 
     def to_json(self) -> Json:
         """Plain data; ``Job.from_json`` reads it back."""
@@ -276,6 +278,15 @@ class Peaks:
     threads: int = 0
     flops: dict[str, float] = field(default_factory=dict)
     bandwidth: float = 0.0
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What a host is, and which figures can be measured there."""
+
+    error: Failure | None = None
+    host: Host | None = None
+    measurable: tuple[str, ...] = ()
 
 
 def to_line(answer: Any) -> str:

@@ -26,7 +26,7 @@ def set_up(job: Job, stages: Stages) -> dict[str, Any]:
     """Binds the process to its cores and imports torch; returns what is to be known about both."""
     threads = job.case.threads
     heap = "kept" if "MALLOC_TRIM_THRESHOLD_" in os.environ else "default"
-    cores = pin(threads)
+    cores = pin(threads, job.cores)
     stages.enter("import torch")
     import torch
 

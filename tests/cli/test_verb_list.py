@@ -12,7 +12,7 @@ EXPECTED = {
     "backbones": {"resnet20", "resnet56", "vgg16_bn", "mobilenet_v2"},
     "methods": {"dense", "csr_conv", "psconv", "filter_l1"},
     "runtimes": {"eager", "compile"},
-    "targets": {"cpu", "cuda"},
+    "targets": {"cpu", "gpu"},
 }
 
 

@@ -29,7 +29,7 @@ from bench.run import counting, probing, rounds
 from bench.run import run as runs
 from bench.run.run import begin, execute, unfinished
 from bench.run.session import GIVE_UP_AFTER, Outcome, Session
-from bench.run.sitting import Place, Unseated, job_of, trial_of
+from bench.run.sitting import Lost, Place, Unseated, job_of, trial_of
 from bench.worker.counter import Counted
 from bench.worker.protocol import Failure, Job, Measured
 
@@ -72,6 +72,7 @@ class Workshop:
     broken: set[str] = field(default_factory=set)
     uncountable: set[str] = field(default_factory=set)
     interrupt_at: int | None = None
+    cuts: int = 0
 
     def probe(self, place: Place) -> Measured:
         self.probed.append(place.case.id)
@@ -79,6 +80,9 @@ class Workshop:
 
     def sit(self, session: Session, places: Sequence[Place], apart: bool, note: str = "") -> list[Trial]:
         """One trial after the other: an interruption loses the whole sitting."""
+        if self.cuts:
+            self.cuts -= 1
+            raise Lost(Failure("launch", "ConnectionLost", "ssh ended with code 255"))
         for place in places:
             if place.case.id in self.crashing and len(places) > 1 and not apart:
                 raise Unseated("a process that they shared: ended")
@@ -508,6 +512,20 @@ def test_methods_that_measure_time_are_counted_alone_and_last(
     go(plan, tmp_path)
     assert pools == [2, 1]
     assert "haloc" in workshop.counted[-1]
+
+
+@pytest.mark.parametrize(("cuts", "status", "note"), [(1, "ok", "repeated: ssh"), (2, "failed", "")])
+def test_a_lost_connection_is_tried_once_more_and_then_recorded(
+    workshop: Workshop, plan: Plan, tmp_path: Path, cuts: int, status: str, note: str
+) -> None:
+    """The run goes on, and its other sittings are as they were."""
+    workshop.cuts = cuts
+    found = read_results(go(plan, tmp_path).file)
+    first = [trial for trial in found.trials if trial.round == 0]
+    assert {trial.status for trial in first} == {status}
+    assert all(trial.note.startswith(note) for trial in first)
+    assert {trial.status for trial in found.trials if trial.round} == {"ok"}
+    assert visits(found.trials) == everything(plan)
 
 
 def test_a_case_that_ends_a_shared_process_is_measured_apart_from_then_on(

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from bench.worker.processor import Cluster, microarchitecture, processor
+from bench.worker.processor import Cluster, in_words, microarchitecture, processor
 
 PI4 = """\
 processor\t: {n}
@@ -86,6 +86,23 @@ def test_big_and_little_cores_are_clusters_with_the_big_ones_first(tmp_path: Pat
     assert found.clusters == (Cluster("Cortex-A76", (2, 3), 1024), Cluster("Cortex-A55", (0, 1), 414))
     assert found.microarchitecture == "Cortex-A76 + Cortex-A55"
     assert found.name == found.microarchitecture
+
+
+def test_a_processor_in_words(tmp_path: Path) -> None:
+    parts = ["0xd05"] * 3 + ["0xd0b"]
+    cores = [PI4.format(n=n).replace("0xd08", part) for n, part in enumerate(parts)]
+    capacities = {
+        f"sys__devices__system__cpu__cpu{n}__cpu_capacity": text
+        for n, text in enumerate(("512", "512", "512", "1024"))
+    }
+    assert in_words(processor(files(tmp_path, proc__cpuinfo="\n".join(cores), **capacities))) == {
+        "microarchitecture": "Cortex-A76 + Cortex-A55",
+        "processor": "implementer 0x41, part 0xd05",
+        "isa": "asimd",
+        "caches": "unknown",
+        "clusters": "Cortex-A76 cores 3; Cortex-A55 cores 0-2 at 50%",
+    }
+    assert set(in_words(processor(tmp_path / "nothing")).values()) == {"unknown"}
 
 
 def test_a_hybrid_x86_has_two_clusters(tmp_path: Path) -> None:
