@@ -56,7 +56,9 @@ def prepare(case: Case, seconds_of: SecondsOf | None = None) -> tuple[Rewritten,
 def _refuse_exits(network: nn.Module, method: str) -> None:
     """Raises ValueError for a network with exits: what changes it afterwards changes who leaves where."""
     if isinstance(network, HasExits):
-        raise ValueError(f"{method} after a method that adds exits would change who leaves at them: put it first")
+        raise ValueError(
+            f"{method}: behind a method that adds exits it would change who leaves; put it first"
+        )
 
 
 def _chained(network: nn.Module, steps: Sequence[Rewritten]) -> Rewritten:

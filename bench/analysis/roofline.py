@@ -42,7 +42,7 @@ def layer_bytes(layer: LayerCounts, batch: int = 1) -> int:
 
 
 def network_attainable(layers: Iterable[LayerCounts], peak: Peak, batch: int = 1) -> float:
-    """Seconds that the network's counted layers need at least, each by the share of inputs that come to it."""
+    """Seconds that the counted layers need at least, each by the share of inputs that come to it."""
     return sum(
         row.share * peak.attainable(batch * row.executed_macs, layer_bytes(row, batch)) for row in layers
     )

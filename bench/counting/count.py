@@ -18,7 +18,8 @@ from bench.counting.witnesses import FvcoreWitness, TorchWitness
 def count(network: nn.Module, example: Tensor) -> Counts:
     """Counts ``network`` (eval mode, eager) on one example of shape (1, C, H, W).
 
-    A network with exits is counted once for each of them: see ``expected``. Raises ValueError for a batch other than 1.
+    A network with exits is counted once for each of them: see ``expected``. Raises ValueError for a batch
+    other than 1.
     """
     if example.shape[0] != 1:
         raise ValueError(f"counts are per image: the batch must be 1, not {example.shape[0]}")

@@ -28,7 +28,7 @@ class LayerCounts:
 
 @dataclass(frozen=True)
 class ExitCounts:
-    """One exit of a network that inputs may leave early: how many of the seeded ones do, and what each costs."""
+    """One exit of a network that inputs leave early: how many of the seeded ones do, and what each costs."""
 
     name: str
     inputs: int

@@ -35,9 +35,7 @@ def expected(ways: Sequence[Counts], exits: Sequence[str], left: Sequence[int]) 
         executed_macs=executed,
         flops=2 * executed,
         other_elements=mean([way.other_elements for way in ways], left),
-        witnesses={
-            name: mean([way.witnesses[name] for way in ways], left) for name in whole.witnesses
-        },
+        witnesses={name: mean([way.witnesses[name] for way in ways], left) for name in whole.witnesses},
         disagreements=tuple(
             f"leaving at {name}: {line}"
             for name, way in zip(exits, ways, strict=True)

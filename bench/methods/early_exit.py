@@ -103,7 +103,8 @@ def branch(channels: int, classes: int, convs: int) -> nn.Sequential:
     map, one linear layer: (B, channels, H, W) -> (B, classes)."""
     layers: list[nn.Module] = []
     for _ in range(convs):
-        layers += [nn.Conv2d(channels, channels, 3, padding=1, bias=False), nn.BatchNorm2d(channels), nn.ReLU()]
+        layers.append(nn.Conv2d(channels, channels, 3, padding=1, bias=False))
+        layers += [nn.BatchNorm2d(channels), nn.ReLU()]
     layers += [nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(channels, classes)]
     found = nn.Sequential(*layers).eval()
     draw_norm_statistics(found)
@@ -126,8 +127,8 @@ def settle(entropies: Sequence[Sequence[float]], shares: Iterable[float]) -> Rec
         staying = [i for i in coming if not row[i] < found[-1]]
         if len(coming) - len(staying) != leaving:
             raise ValueError(
-                f"exit {at}: {leaving} of {len(coming)} inputs should leave there, but some of their entropies "
-                "are equal: no threshold tells them apart; another seed may"
+                f"exit {at}: {leaving} of {len(coming)} inputs should leave there, but some of their "
+                "entropies are equal, and no threshold tells these apart; another seed may"
             )
         left.append(leaving)
         coming = staying
@@ -214,8 +215,8 @@ def _parts(
     """
     if not isinstance(network, HasStages):
         raise ValueError(
-            f"early_exit: {type(network).__name__} names no stages, so there is nothing to attach an exit to; "
-            "resnet20, resnet32, resnet56, resnet110 and vgg16_bn have stages"
+            f"early_exit: {type(network).__name__} names no stages, so there is nothing to attach an exit "
+            "to; resnet20, resnet32, resnet56, resnet110 and vgg16_bn have stages"
         )
     trunk = network.stages()
     x = context.example_input()

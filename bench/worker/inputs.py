@@ -1,8 +1,8 @@
-"""The inputs of a network that they may leave early: in rounds that stand for all of them, and each by itself.
+"""Inputs of a network that they may leave early: in rounds that stand for all of them, and one by one.
 
-A latency that depends on the input is a mixture, and turns that catch other parts of it cannot be compared. So
-the seat visits its inputs in rounds: few of them, of every exit in the shares that all inputs have, always in the
-same order. A sample is the mean over whole rounds, the expectation over the inputs.
+A latency that depends on the input is a mixture, and turns that catch other parts of it cannot be compared.
+So the seat visits its inputs in rounds: few of them, of every exit in the shares that all inputs have,
+always in the same order. A sample is the mean over whole rounds, the expectation over the inputs.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 import random
 from collections.abc import Callable, Sequence
+from functools import partial
 
 from torch import Tensor
 
@@ -67,5 +68,5 @@ def seconds_by_input(
     """Seconds of every call of every input, visited pass after pass, after a few uncounted calls."""
     for x in inputs[:WARMING]:
         forward(x)
-    passes = [[stopwatch.time(lambda x=x: forward(x), 1) for x in inputs] for _ in range(visits)]
+    passes = [[stopwatch.time(partial(forward, x), 1) for x in inputs] for _ in range(visits)]
     return tuple(zip(*passes, strict=True))

@@ -129,9 +129,9 @@ class Output:
 class Inputs:
     """How the seeded inputs fared in a network that they may leave early.
 
-    ``left_at``: the exit, from 0, at which each of them left. ``in_round``: how many of them make a round, the
-    mean over which is a sample of the latency. ``seconds``: by input, its calls one by one, taken when the
-    latency was; empty where no time was taken.
+    ``left_at``: the exit, from 0, at which each of them left. ``in_round``: how many of them make a round,
+    the mean over which is a sample of the latency. ``seconds``: by input, its calls one by one, taken when
+    the latency was; empty where no time was taken.
     """
 
     left_at: tuple[int, ...]

@@ -45,7 +45,6 @@ class Context:
         generator = torch.Generator().manual_seed(self.seed)
         return torch.randn(batch, *self.input, generator=generator)
 
-
     def varied_inputs(self) -> Tensor:
         """The inputs (VARIED, C, H, W) over which a network that depends on its input is averaged."""
         return self.example_input(VARIED)
