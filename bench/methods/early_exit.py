@@ -218,7 +218,7 @@ def _parts(
             f"early_exit: {type(network).__name__} names no stages, so there is nothing to attach an exit "
             "to; resnet20, resnet32, resnet56, resnet110 and vgg16_bn have stages"
         )
-    trunk = network.stages()
+    trunk = network.as_stages()
     x = context.example_input()
     widths: list[int] = []
     with torch.no_grad():

@@ -55,7 +55,7 @@ class Backbone:
 class HasStages(Protocol):
     """A network that is a chain of stages, between which its features can be read."""
 
-    def stages(self) -> dict[str, nn.Module]:
+    def as_stages(self) -> dict[str, nn.Module]:
         """Name -> stage, in their order: applied one after the other they are the network, whose weights
         they share. All but the last give features (B, C, H, W), the last one (B, classes)."""
         ...

@@ -67,7 +67,7 @@ class ResNetCifar(nn.Module):
         x = self.layer3(self.layer2(self.layer1(x)))
         return self.fc(self.pool(x).flatten(1))  # type: ignore[no-any-return]
 
-    def stages(self) -> dict[str, nn.Module]:
+    def as_stages(self) -> dict[str, nn.Module]:
         """The three stages, the first with the stem and the last with the classifier: see ``HasStages``."""
         stem = OrderedDict(conv1=self.conv1, bn1=self.bn1, relu=nn.ReLU(), layer1=self.layer1)
         end = OrderedDict(layer3=self.layer3, pool=self.pool, flatten=nn.Flatten(), fc=self.fc)

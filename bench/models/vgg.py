@@ -34,7 +34,7 @@ class VGG(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         return self.fc(self.pool(self.features(x)).flatten(1))  # type: ignore[no-any-return]
 
-    def stages(self) -> dict[str, nn.Module]:
+    def as_stages(self) -> dict[str, nn.Module]:
         """What lies between poolings, the last stage with the classifier: see ``HasStages``."""
         found: dict[str, nn.Module] = {}
         layers: OrderedDict[str, nn.Module] = OrderedDict()

@@ -44,7 +44,7 @@ class Chain(nn.Module):
         out: Tensor = self.fc(self.c(self.b(self.a(x))).mean((2, 3)))
         return out
 
-    def stages(self) -> dict[str, nn.Module]:
+    def as_stages(self) -> dict[str, nn.Module]:
         end = OrderedDict(c=self.c, pool=nn.AdaptiveAvgPool2d(1), flatten=nn.Flatten(), fc=self.fc)
         return {"a": self.a, "b": self.b, "end": nn.Sequential(end)}
 
@@ -205,6 +205,14 @@ def test_a_network_without_stages_is_refused_in_words() -> None:
         METHODS.get("early_exit").rewrite(tiny(), CONTEXT, {"threshold": 0.5})
 
 
+def test_a_module_that_is_called_stages_makes_no_network_of_stages() -> None:
+    network = tiny()
+    network.stages = nn.Sequential(nn.Identity())
+    with pytest.raises(ValueError, match="TinyNet names no stages"):
+        METHODS.get("early_exit").rewrite(network, CONTEXT, {"threshold": 0.5})
+    assert not isinstance(BACKBONES.get("spartan_t").network(), HasStages)
+
+
 def test_a_wrong_number_of_thresholds_is_refused_in_words() -> None:
     with pytest.raises(ValueError, match=r"3 thresholds for 2 exits \(after a, b\): one for each, or one"):
         exited((0.1, 0.2, 0.3))
@@ -241,7 +249,7 @@ def test_exits_stand_behind_a_compressed_network() -> None:
 def test_the_stages_of_a_backbone_are_the_backbone(name: str) -> None:
     dense = BACKBONES.get(name).network()
     assert isinstance(dense, HasStages)
-    stages = dense.stages()
+    stages = dense.as_stages()
     x = torch.randn(2, 3, 32, 32)
     with torch.inference_mode():
         assert torch.equal(nn.Sequential(*stages.values())(x), dense(x))
