@@ -15,9 +15,7 @@ from functools import partial
 from torch import Tensor
 
 from bench.worker.latency import Stopwatch
-
-VISITS = 2
-"""Calls of each input by itself: with 40 inputs enough for a 90th percentile."""
+from bench.worker.protocol import VISITS
 
 WARMING = 5
 """Uncounted calls before them: after another network has run, the first ones are slow."""
