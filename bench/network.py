@@ -9,6 +9,7 @@ from typing import Any
 from torch import Tensor, nn
 
 from bench.case import Case
+from bench.counting.protocols import HasExits
 from bench.methods import METHODS, Context, Rewritten, SecondsOf
 from bench.models import BACKBONES
 
@@ -28,6 +29,7 @@ def compress(network: nn.Module, case: Case, recipes: Sequence[Any]) -> Rewritte
     """Applies the case's methods with their recipes (one per method, None where it has none)."""
     steps: list[Rewritten] = []
     for call, recipe in zip(case.methods, recipes, strict=True):
+        _refuse_exits(network, call.name)
         steps.append(METHODS.get(call.name).rewrite(network, context_of(case, recipe), call.knobs))
         network = steps[-1].network
     return _chained(network, steps)
@@ -42,6 +44,7 @@ def prepare(case: Case, seconds_of: SecondsOf | None = None) -> tuple[Rewritten,
     recipes: list[Any] = []
     steps: list[Rewritten] = []
     for call in case.methods:
+        _refuse_exits(network, call.name)
         method = METHODS.get(call.name)
         context = replace(context_of(case), seconds_of=seconds_of)
         recipes.append(method.recipe(network, context, call.knobs))
@@ -50,11 +53,24 @@ def prepare(case: Case, seconds_of: SecondsOf | None = None) -> tuple[Rewritten,
     return _chained(network, steps), recipes
 
 
+def _refuse_exits(network: nn.Module, method: str) -> None:
+    """Raises ValueError for a network with exits: what changes it afterwards changes who leaves where."""
+    if isinstance(network, HasExits):
+        raise ValueError(
+            f"{method}: behind a method that adds exits it would change who leaves; put it first"
+        )
+
+
 def _chained(network: nn.Module, steps: Sequence[Rewritten]) -> Rewritten:
     """The last step's network with the account of all steps."""
     replaced = tuple(layer for step in steps for layer in step.replaced)
     left = tuple(layer for step in steps for layer in step.left)
     return Rewritten(network, replaced, left)
+
+
+def varied_inputs(case: Case) -> Tensor:
+    """The inputs (N, C, H, W) that a network which depends on its input visits."""
+    return context_of(case).varied_inputs()
 
 
 def calibration_images(case: Case) -> Tensor:

@@ -11,6 +11,7 @@ from typing import Any
 import pandas as pd
 
 from bench.analysis import stats
+from bench.analysis.exits import exit_rows, quantiles
 from bench.analysis.judging import judge_cases, schedule_of, smallest_found
 from bench.analysis.pairing import round_logs
 from bench.analysis.quality import CaseTrials
@@ -26,7 +27,9 @@ from bench.counting.counts import Counts
 class CaseRow:
     """One row of the frame. Times in seconds, memory in bytes; ratios are to the dense baseline.
 
-    What is not known is nan, None for a yes or no.
+    What is not known is nan, None for a yes or no. ``exits`` (``ExitRow`` as plain data) and
+    ``input_quantiles`` (per cent -> seconds) are those of a network that inputs leave early; its MACs and
+    latency are expectations.
     """
 
     run: str
@@ -86,6 +89,8 @@ class CaseRow:
     attainable: float = math.nan
     attained: float = math.nan
     live_peak_by_order: dict[str, int] = field(default_factory=dict)
+    exits: list[dict[str, Any]] = field(default_factory=list)
+    input_quantiles: dict[str, float] = field(default_factory=dict)
     same_output: bool | None = None
     finite_output: bool | None = None
     host: str = ""
@@ -124,6 +129,8 @@ def _arm_rows(results: Results, arm: str) -> list[CaseRow]:
         count = results.counts.get((arm, planned.case.count_id))
         found = _counted(count) | _timed(trials) | _seen(trials, probes.get(case_id), count)
         found |= _roofline(results, planned, count, trials)
+        exits = exit_rows(count.counts if count else None, trials.good)
+        found |= {"exits": [asdict(exit) for exit in exits], "input_quantiles": quantiles(trials.good)}
         rows[case_id] = replace(_identity(results.start.run, arm, planned), **found)
     for case_id, row in rows.items():
         row = replace(row, attained=row.attainable / row.latency)

@@ -42,14 +42,16 @@ def layer_bytes(layer: LayerCounts, batch: int = 1) -> int:
 
 
 def network_attainable(layers: Iterable[LayerCounts], peak: Peak, batch: int = 1) -> float:
-    """Seconds that the network's counted layers need at least."""
-    return sum(peak.attainable(batch * row.executed_macs, layer_bytes(row, batch)) for row in layers)
+    """Seconds that the counted layers need at least, each by the share of inputs that come to it."""
+    return sum(
+        row.share * peak.attainable(batch * row.executed_macs, layer_bytes(row, batch)) for row in layers
+    )
 
 
 def intensity(layers: Sequence[LayerCounts], batch: int = 1) -> float:
     """FLOPs per compulsory byte of the whole network; nan for one without counted layers."""
-    moved = sum(layer_bytes(row, batch) for row in layers)
-    return 2 * batch * sum(row.executed_macs for row in layers) / moved if moved else math.nan
+    moved = sum(row.share * layer_bytes(row, batch) for row in layers)
+    return 2 * batch * sum(row.share * row.executed_macs for row in layers) / moved if moved else math.nan
 
 
 def peak_for(peaks: Mapping[str, Any] | None, host: str, threads: int) -> Peak | None:

@@ -78,6 +78,9 @@ def _print(title: str, counts: dict[str, Any], answer: dict[str, Any]) -> None:
         say(f"  {words:<30}{counts[key]:>16,}")
     for witness, macs in counts["witnesses"].items():
         say(f"  {'witness ' + witness:<30}{macs:>16,}")
+    for leaving_at in counts["exits"]:
+        words = f"{leaving_at['inputs']} inputs leave at {leaving_at['name']}"
+        say(f"  {words:<30}{leaving_at['executed_macs']:>16,} MACs each")
     say(f"  layers replaced {len(answer['replaced'])}, left {len(answer['left'])}")
     reasons: dict[str, list[str]] = {}
     for layer in answer["left"]:

@@ -8,7 +8,9 @@ from torch import Tensor, nn
 
 from bench.counting.closed_form import CountedLayer, counted_layers
 from bench.counting.counts import Counts, LayerCounts
+from bench.counting.expectation import expected
 from bench.counting.other_work import other_elements
+from bench.counting.protocols import HasExits
 from bench.counting.weight_bytes import weight_bytes
 from bench.counting.witnesses import FvcoreWitness, TorchWitness
 
@@ -16,10 +18,14 @@ from bench.counting.witnesses import FvcoreWitness, TorchWitness
 def count(network: nn.Module, example: Tensor) -> Counts:
     """Counts ``network`` (eval mode, eager) on one example of shape (1, C, H, W).
 
-    Raises ValueError for a batch other than 1.
+    A network with exits is counted once for each of them: see ``expected``. Raises ValueError for a batch
+    other than 1.
     """
     if example.shape[0] != 1:
         raise ValueError(f"counts are per image: the batch must be 1, not {example.shape[0]}")
+    if isinstance(network, HasExits):
+        ways = [count(network.way(at), example) for at in range(len(network.exits))]
+        return expected(ways, network.exits, network.left)
     network = copy.deepcopy(network).eval()  # the tracers leave marks
     layers = counted_layers(network, example)
     stored = sum(p.numel() for p in network.parameters())

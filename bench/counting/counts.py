@@ -8,7 +8,10 @@ from typing import Any
 
 @dataclass(frozen=True)
 class LayerCounts:
-    """One counted layer: shapes at batch 1, parameters, and MACs by three witnesses."""
+    """One counted layer: shapes at batch 1, parameters, and MACs by three witnesses.
+
+    ``share``: of the inputs that come to it, in a network that inputs may leave before.
+    """
 
     name: str
     kind: str
@@ -20,6 +23,18 @@ class LayerCounts:
     executed_macs: int
     fvcore_macs: int
     torch_macs: int
+    share: float = 1.0
+
+
+@dataclass(frozen=True)
+class ExitCounts:
+    """One exit of a network that inputs leave early: how many of the seeded ones do, and what each costs."""
+
+    name: str
+    inputs: int
+    macs: int
+    executed_macs: int
+    other_elements: int
 
 
 @dataclass(frozen=True)
@@ -30,7 +45,8 @@ class Counts:
     ``executed_macs`` what the layers compute; ``flops`` = 2 × executed MACs. ``other_elements``: output
     elements of all other operators. ``witnesses``: executed MACs by who counted them.
     ``disagreements``: a line for each thing the witnesses differ on, empty where all is well.
-    ``layers``: one row for each call of a counted layer, in the order of the calls.
+    ``layers``: one row for each call of a counted layer, in the order of the calls. ``exits``: where inputs
+    may leave, the end included; MACs and other elements are then expectations over the seeded inputs.
     """
 
     params: int
@@ -43,6 +59,7 @@ class Counts:
     witnesses: dict[str, int]
     disagreements: tuple[str, ...]
     layers: tuple[LayerCounts, ...]
+    exits: tuple[ExitCounts, ...] = ()
 
     def as_dict(self) -> dict[str, Any]:
         """Plain data for JSON."""

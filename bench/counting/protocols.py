@@ -1,6 +1,6 @@
-"""What a layer may say about itself, so that nothing outside has to know it by name.
+"""What a layer or a network may say about itself, so that nothing outside has to know it by name.
 
-A layer offers what it has by plain methods and attributes; it inherits nothing. Whoever counts, measures
+It offers what it has by plain methods and attributes; it inherits nothing. Whoever counts, measures
 memory or profiles asks with ``isinstance`` and leaves alone what says nothing.
 """
 
@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from typing import Any, ClassVar, Protocol, runtime_checkable
+
+from torch import Tensor, nn
 
 from bench.counting.layer_count import LayerCount
 
@@ -31,6 +33,30 @@ class HasOrders(Protocol):
 
     ORDERS: ClassVar[tuple[str, ...]]
     order: str
+
+
+@runtime_checkable
+class HasExits(Protocol):
+    """A network that an input may leave before its end, so that its latency depends on the input.
+
+    ``exits`` names where it may be left, in order, the end included. ``left``: how many of the seeded inputs
+    (``Context.varied_inputs``) leave at each. One input at a time: a batch leaves at no single place.
+    """
+
+    exits: tuple[str, ...]
+    left: tuple[int, ...]
+
+    def left_at(self, x: Tensor) -> int:
+        """The exit, from 0, at which one input (1, C, H, W) leaves."""
+        ...
+
+    def way(self, exit: int) -> nn.Module:
+        """All that runs for an input that leaves at this exit, as a network that shares the weights.
+
+        It takes any batch, whatever the inputs are, and gives the answers (B, classes) of all exits up to
+        this one. Its modules have the names that they have here; the last way has every weight.
+        """
+        ...
 
 
 Span = Callable[[str], AbstractContextManager[Any]]

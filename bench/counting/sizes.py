@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from torch import Tensor, nn
 
 from bench.counting.closed_form import counted_layers
+from bench.counting.expectation import mean
+from bench.counting.protocols import HasExits
 
 
 @dataclass(frozen=True)
@@ -24,7 +26,15 @@ class Sizes:
 
 
 def sizes(network: nn.Module, example: Tensor) -> Sizes:
-    """Counts the network on one example of shape (1, C, H, W); no other witness is asked."""
+    """Counts the network on one example of shape (1, C, H, W); no other witness is asked.
+
+    MACs of a network with exits are the expectation over the inputs that leave at each.
+    """
+    if isinstance(network, HasExits):
+        ways = [sizes(network.way(at), example) for at in range(len(network.exits))]
+        macs = mean([way.macs for way in ways], network.left)
+        executed = mean([way.executed_macs for way in ways], network.left)
+        return replace(ways[-1], macs=macs, executed_macs=executed)
     counts = [layer.count for layer in counted_layers(network, example)]
     stored = sum(parameter.numel() for parameter in network.parameters())
     return Sizes(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Protocol, runtime_checkable
 
 import torch
 from torch import nn
@@ -48,6 +49,16 @@ class Backbone:
         finally:
             torch.set_rng_state(generator_state)
         return network.eval()
+
+
+@runtime_checkable
+class HasStages(Protocol):
+    """A network that is a chain of stages, between which its features can be read."""
+
+    def as_stages(self) -> dict[str, nn.Module]:
+        """Name -> stage, in their order: applied one after the other they are the network, whose weights
+        they share. All but the last give features (B, C, H, W), the last one (B, classes)."""
+        ...
 
 
 def draw_norm_statistics(network: nn.Module) -> None:

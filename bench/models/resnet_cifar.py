@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import OrderedDict
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -64,6 +66,12 @@ class ResNetCifar(nn.Module):
         x = torch.relu(self.bn1(self.conv1(x)))
         x = self.layer3(self.layer2(self.layer1(x)))
         return self.fc(self.pool(x).flatten(1))  # type: ignore[no-any-return]
+
+    def as_stages(self) -> dict[str, nn.Module]:
+        """The three stages, the first with the stem and the last with the classifier: see ``HasStages``."""
+        stem = OrderedDict(conv1=self.conv1, bn1=self.bn1, relu=nn.ReLU(), layer1=self.layer1)
+        end = OrderedDict(layer3=self.layer3, pool=self.pool, flatten=nn.Flatten(), fc=self.fc)
+        return {"stage1": nn.Sequential(stem), "stage2": self.layer2, "stage3": nn.Sequential(end)}
 
 
 # The residual stream has no projection: its width is that of the stem and of every conv2.

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import OrderedDict
+
 from torch import Tensor, nn
 
 from bench.models.base import backbone
@@ -31,6 +33,19 @@ class VGG(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         return self.fc(self.pool(self.features(x)).flatten(1))  # type: ignore[no-any-return]
+
+    def as_stages(self) -> dict[str, nn.Module]:
+        """What lies between poolings, the last stage with the classifier: see ``HasStages``."""
+        found: dict[str, nn.Module] = {}
+        layers: OrderedDict[str, nn.Module] = OrderedDict()
+        for name, layer in self.features.named_children():
+            layers[name] = layer
+            if isinstance(layer, nn.MaxPool2d):
+                found[f"stage{len(found) + 1}"] = nn.Sequential(layers)
+                layers = OrderedDict()
+        last = f"stage{len(found)}"
+        end = OrderedDict(features=found[last], pool=self.pool, flatten=nn.Flatten(), fc=self.fc)
+        return {**found, last: nn.Sequential(end)}
 
 
 @backbone("vgg16_bn")

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from bench.analysis.exits import left_elsewhere
 from bench.analysis.quality import OTHERS_SHARE, STOLEN_SHARE
 from bench.analysis.records import Json, Trial
 from bench.analysis.store import Results
@@ -42,7 +43,7 @@ def cautions(rows: Sequence[Row], results: Sequence[Results]) -> tuple[Caution, 
     trials = [trial for one in results for trial in one.trials]
     found = [
         *_runs(results), *_repeated(results), *_hosts(results), *_versions(results), *_trials(trials),
-        *_outputs(rows), *_partial(rows), *_marked(rows), *_unresolved(rows),
+        *_outputs(rows), *_exits(rows), *_partial(rows), *_marked(rows), *_unresolved(rows),
     ]  # fmt: skip
     return tuple(sorted(found, key=lambda caution: not caution.grave))
 
@@ -150,6 +151,21 @@ def _outputs(rows: Sequence[Row]) -> Iterable[Caution]:
             f"The output is not finite in {plural(len(broken), 'case')}: "
             "infinite or undefined numbers can be slower or faster to compute with. "
             f"Cases: {_names(broken)}.",
+            True,
+        )
+
+
+def _exits(rows: Sequence[Row]) -> Iterable[Caution]:
+    if dynamic := [row for row in rows if row["exits"] and row["status"] == "ok"]:
+        yield Caution(
+            f"The latency of {plural(len(dynamic), 'case')} depends on the input, and the inputs are random: "
+            "the share that leaves at each exit was set by a quantile, and says nothing about real inputs. "
+            + _where(dynamic)
+        )
+    if elsewhere := [row for row in dynamic if left_elsewhere(row["exits"])]:
+        yield Caution(
+            f"In {plural(len(elsewhere), 'case')} inputs left at other exits than the counting process "
+            "found: the latency belongs to other shares than the MACs. " + _where(elsewhere),
             True,
         )
 

@@ -15,6 +15,7 @@ from bench.report import circumstances
 from bench.report.cautions import cautions
 from bench.report.curves import curve_plots
 from bench.report.details import details
+from bench.report.dynamic import INTRODUCTION, RANDOM, dynamic
 from bench.report.limits import limits
 from bench.report.pareto import pareto_plots
 from bench.report.rows import constant, records
@@ -34,6 +35,8 @@ def render(frame: pd.DataFrame, results: Sequence[Results]) -> str:
         hosts=circumstances.hosts(results),
         constant=constant(rows),
         table=table(rows),
+        dynamic=dynamic(rows),
+        dynamic_words=(INTRODUCTION, RANDOM),
         plots=plots,
         details=details(rows),
         limits=limits(rows, results),

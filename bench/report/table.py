@@ -33,7 +33,8 @@ MEANINGS = {
         """,
         "MACs": """
             Multiply-accumulates of convolution and linear layers for one image if zeros cost nothing
-            (logical), and their ratio to dense; below, where it differs, what the runtime executes.
+            (logical), and their ratio to dense; below, where it differs, what the runtime executes. Expected:
+            the mean over the inputs of a network that they leave at several exits.
         """,
         "latency": """
             Time of one forward call on a whole batch: centre of the trials' medians, with its interval over
@@ -185,6 +186,8 @@ def _macs(row: Row, index: Index) -> Cell:
     small = _times(row["macs_ratio"])
     if digits.known(row["executed_macs"]) and row["executed_macs"] != row["macs"]:
         small += _second("executed", row["executed_macs"], to_dense(row, "executed_macs", index))
+    if row["exits"]:
+        small += ("expected",)
     return Cell(
         digits.short(row["macs"]), small, _sort(row["macs"]), "⚠ disputed" if row["disagreements"] else ""
     )

@@ -13,6 +13,7 @@ from bench.plan.plan import CASE_SECONDS, PROCESS_SECONDS, Plan
 from bench.plan.suite import Measure
 from bench.run.estimate import USUAL_DEVIATION
 from bench.run.turns import FAR, FAR_PASSES, MOST_SEATS, turn_plan
+from bench.worker.protocol import VISITS
 
 BUILDING = ("build", "method", "runtime", "output")
 """Stages of a probe that a trial goes through too."""
@@ -29,27 +30,35 @@ SHARED = 1.15
 
 @dataclass(frozen=True)
 class Cost:
-    """Seconds that a case needs to be built and to answer once, and of one call, roughly."""
+    """Seconds that a case needs to be built and to answer once, and of one call, roughly.
+
+    ``in_round``: calls that only together stand for the network, as where inputs leave it early.
+    """
 
     building: float
     call: float
+    in_round: int = 1
 
 
 def cost_of(probe: Probe) -> Cost | None:
     """What a probe tells about time; None where it failed or comes from before probes told it."""
     if probe.status != "ok" or "call" not in probe.stages:
         return None
-    building = sum(probe.stages.get(stage, 0.0) for stage in BUILDING)
-    return Cost(building / SHARED, probe.stages["call"] / SHARED)
+    building = sum(probe.stages.get(stage, 0.0) for stage in BUILDING) / SHARED
+    in_round = probe.inputs.in_round if probe.inputs else 1
+    call = probe.stages["call"] / SHARED / in_round
+    alone = VISITS * len(probe.inputs.left_at) if probe.inputs else 0
+    return Cost(building + alone * call, call, in_round)
 
 
 def trial_seconds(cost: Cost, far: bool, measure: Measure) -> float:
     """Seconds of one trial among others in turns, without the start of their process."""
-    calls = max(1, math.ceil(SAMPLE_SECONDS / max(cost.call, 1e-9)))
+    rounds = max(1, math.ceil(SAMPLE_SECONDS / max(cost.call * cost.in_round, 1e-9)))
+    calls = rounds * cost.in_round
     turns = turn_plan(cost.call, calls, measure.max_seconds, measure.passes)
     passes = min(turns.passes, FAR_PASSES) if far else turns.passes
     sampling = passes * (turns.uncounted + turns.counted * calls) * cost.call
-    warm_up = min(max(WARM_UP_SECONDS, WARM_UP_CALLS * cost.call), measure.warmup_max_seconds)
+    warm_up = min(max(WARM_UP_SECONDS, WARM_UP_CALLS * cost.in_round * cost.call), measure.warmup_max_seconds)
     return cost.building + warm_up + sampling
 
 

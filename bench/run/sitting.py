@@ -337,6 +337,7 @@ def _trial(
         latency=latency,
         output=end.output,
         params=end.params,
+        inputs=end.inputs,
         host=seated.host,
         conditions_before=seated.conditions_before,
         conditions_after=after,

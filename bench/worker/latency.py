@@ -89,17 +89,21 @@ class Settled:
     calls_per_sample: int
 
 
-def settle(call: Call, stopwatch: Stopwatch, protocol: LatencyProtocol) -> Settled:
-    """First call, and warm-up."""
+def settle(call: Call, stopwatch: Stopwatch, protocol: LatencyProtocol, in_round: int = 1) -> Settled:
+    """First call, and warm-up.
+
+    ``in_round``: calls that differ from one another and only together stand for the network; warm-up and
+    samples then take whole rounds.
+    """
     first = stopwatch.time(call, 1)
-    per_call, calls, steady = _warm_up(call, stopwatch, protocol)
-    each = max(1, math.ceil(protocol.sample_seconds / per_call)) if per_call > 0 else 1
-    return Settled(first, calls, steady, per_call, each)
+    per_call, calls, steady = _warm_up(call, stopwatch, protocol, in_round)
+    rounds = max(1, math.ceil(protocol.sample_seconds / (per_call * in_round))) if per_call > 0 else 1
+    return Settled(first, calls, steady, per_call, rounds * in_round)
 
 
-def measure(call: Call, stopwatch: Stopwatch, protocol: LatencyProtocol) -> Latency:
-    """First call, warm-up, samples."""
-    settled = settle(call, stopwatch, protocol)
+def measure(call: Call, stopwatch: Stopwatch, protocol: LatencyProtocol, in_round: int = 1) -> Latency:
+    """First call, warm-up, samples; see ``settle``."""
+    settled = settle(call, stopwatch, protocol, in_round)
     calls = settled.calls_per_sample
     samples: list[float] = []
     start = stopwatch.now()
@@ -125,7 +129,9 @@ def take_turn(
     return tuple(stopwatch.time(call, calls) / calls for _ in range(counted))
 
 
-def _warm_up(call: Call, stopwatch: Stopwatch, protocol: LatencyProtocol) -> tuple[float, int, bool]:
+def _warm_up(
+    call: Call, stopwatch: Stopwatch, protocol: LatencyProtocol, in_round: int
+) -> tuple[float, int, bool]:
     """Calls until the medians of two successive windows agree, or the time for it is up.
 
     Returns the last window's median, the number of calls, and whether the medians agreed.
@@ -137,10 +143,10 @@ def _warm_up(call: Call, stopwatch: Stopwatch, protocol: LatencyProtocol) -> tup
         window: list[float] = []
         window_start = stopwatch.now()
         while len(window) < 3 or stopwatch.now() - window_start < protocol.warmup_window:
-            window.append(stopwatch.time(call, 1))
+            window.append(stopwatch.time(call, in_round) / in_round)
             if stopwatch.now() - start >= protocol.warmup_max_seconds:
                 break
-        total += len(window)
+        total += len(window) * in_round
         median = statistics.median(window)
         if abs(median - previous) <= protocol.warmup_steady * previous:
             return median, total, True

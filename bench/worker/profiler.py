@@ -57,7 +57,7 @@ def profile(job: Job) -> Profiled:
     import torch
 
     from bench.counting.closed_form import own_layers
-    from bench.counting.protocols import HasSpans
+    from bench.counting.protocols import HasExits, HasSpans
     from bench.network import backbone_network, compress
     from bench.plugins import load_plugins
     from bench.worker import host
@@ -66,6 +66,8 @@ def profile(job: Job) -> Profiled:
     torch.set_num_threads(case.threads)
     load_plugins(job.plugins)
     network = compress(backbone_network(case), case, job.recipes).network
+    if isinstance(network, HasExits):
+        network = network.way(len(network.exits) - 1)  # the way to the end, on which every layer lies
     example = torch.randn(case.batch, *case.input, generator=torch.Generator().manual_seed(case.seed))
     layers = dict(own_layers(network))
     with torch.inference_mode():

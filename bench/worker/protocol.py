@@ -125,6 +125,24 @@ class Output:
     finite: bool
 
 
+VISITS = 2
+"""Calls of each input by itself: with 40 inputs enough for a 90th percentile."""
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """How the seeded inputs fared in a network that they may leave early.
+
+    ``left_at``: the exit, from 0, at which each of them left. ``in_round``: how many of them make a round,
+    the mean over which is a sample of the latency. ``seconds``: by input, its calls one by one, taken when
+    the latency was; empty where no time was taken.
+    """
+
+    left_at: tuple[int, ...]
+    in_round: int
+    seconds: tuple[tuple[float, ...], ...] = ()
+
+
 @dataclass(frozen=True)
 class Job:
     """What a worker is asked: a case, and what it needs to build and measure it.
@@ -182,6 +200,7 @@ class Measured:
     compile_seconds: float | None = None
     heap: str | None = None
     stages: dict[str, float] = field(default_factory=dict)
+    inputs: Inputs | None = None
 
 
 @dataclass(frozen=True)
@@ -234,11 +253,12 @@ class Drawn:
 
 @dataclass(frozen=True)
 class SeatEnd:
-    """What a seat's network is and answered: see ``Output``."""
+    """What a seat's network is and answered, and how inputs fared in it: see ``Output`` and ``Inputs``."""
 
     error: Failure | None = None
     params: int | None = None
     output: Output | None = None
+    inputs: Inputs | None = None
 
 
 @dataclass(frozen=True)

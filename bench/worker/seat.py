@@ -10,13 +10,18 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
+from bench.counting.protocols import HasExits
 from bench.counting.weight_bytes import weight_bytes
 from bench.models.calibration import calibrate
-from bench.network import backbone_network, calibration_images, compress
+from bench.network import backbone_network, calibration_images, compress, varied_inputs
 from bench.runtimes import RUNTIMES
+from bench.worker.inputs import Rounds, seconds_by_input
 from bench.worker.output import describe_output
+from bench.worker.protocol import Inputs
 
 if TYPE_CHECKING:
+    from bench.case import Case
+    from bench.worker.latency import Stopwatch
     from bench.worker.protocol import Job, Output
     from bench.worker.stages import Stages
 
@@ -28,7 +33,8 @@ OCCUPIED = 256 * 2**20
 class Seat:
     """One case in this process: its network, what its runtime made of it, and one example batch (B, C, H, W).
 
-    ``compile_seconds``: how long the runtime needed to make the network callable.
+    ``compile_seconds``: how long the runtime needed to make the network callable. A network with exits has
+    many inputs instead of the example, and a call takes the next of them: see ``Rounds``.
     """
 
     def __init__(self, job: Job, stages: Stages) -> None:
@@ -39,6 +45,8 @@ class Seat:
             stages.enter("method")
             network = compress(network, case, job.recipes).network
             stages.enter("runtime")
+            if isinstance(network, HasExits):
+                _refuse(case)
             layout = torch.channels_last if case.memory_format == "channels_last" else torch.contiguous_format
             self._place = {"device": job.device, "memory_format": layout}
             self.network = network.to(**self._place)  # type: ignore[call-overload]
@@ -47,6 +55,10 @@ class Seat:
         since = time.perf_counter()
         self._forward = RUNTIMES.get(case.runtime).prepare(self.network, self.example)
         self.compile_seconds = time.perf_counter() - since
+        self._rounds: Rounds | None = None
+        if isinstance(self.network, HasExits):
+            inputs = [self._placed(x) for x in varied_inputs(case).split(1)]
+            self._rounds = Rounds(inputs, [self.network.left_at(x) for x in inputs], case.seed)
         self._kept: list[object] = []
         self._occupied = 0
 
@@ -68,8 +80,31 @@ class Seat:
         return self._occupied
 
     def __call__(self) -> Tensor:
-        """One forward pass of the example."""
-        return self._forward(self.example)
+        """One forward pass of the example, or of the next input."""
+        return self._forward(self.example if self._rounds is None else self._rounds.next())
+
+    @property
+    def calls_in_round(self) -> int:
+        """Calls that together stand for all inputs; 1 where every call is like the others."""
+        return 1 if self._rounds is None else len(self._rounds)
+
+    def begin(self) -> None:
+        """The next call begins a round."""
+        if self._rounds is not None:
+            self._rounds.begin()
+
+    def round(self) -> None:
+        """The calls of one round."""
+        for _ in range(self.calls_in_round):
+            self()
+
+    def inputs(self, stopwatch: Stopwatch | None) -> Inputs | None:
+        """How each input fared, with its times where there is a stopwatch; None where all calls are alike."""
+        rounds = self._rounds
+        if rounds is None:
+            return None
+        seconds = () if stopwatch is None else seconds_by_input(self._forward, rounds.inputs, stopwatch)
+        return Inputs(rounds.left_at, len(rounds), seconds)
 
     def params(self) -> int:
         """Stored parameters."""
@@ -78,10 +113,29 @@ class Seat:
     def output(self) -> Output:
         """The answer to the example, after BatchNorm's statistics were estimated anew: see ``calibrate``.
 
-        To be asked for only when times and memory are taken: it changes the network's statistics.
+        To be asked for only when times and memory are taken: it changes the network's statistics. A network
+        with exits gives the answers (exits, B, classes) of all of them.
         """
+        if isinstance(self.network, HasExits):
+            way = self.network.way(len(self.network.exits) - 1)
+            calibrate(way, self._placed(calibration_images(self.case)))
+            return describe_output(torch.stack(way(self.example)))
         calibrate(self.network, self._placed(calibration_images(self.case)))
         return describe_output(self())
 
     def _placed(self, images: Tensor) -> Tensor:
         return images.to(**self._place)  # type: ignore[call-overload, no-any-return]
+
+
+def _refuse(case: Case) -> None:
+    """Raises ValueError where a network that inputs leave one by one cannot be run."""
+    if case.batch != 1:
+        raise ValueError(
+            f"batch {case.batch}: every input leaves the network by itself, so a batch has no latency of its "
+            "own; batch 1 works"
+        )
+    if not RUNTIMES.get(case.runtime).data_dependent:
+        raise ValueError(
+            f"runtime {case.runtime} makes one fixed graph, and where an input leaves depends on the input; "
+            "eager works"
+        )

@@ -69,7 +69,7 @@ class Sitting:
                 self._settled.append(None)
                 return Seat(compile_seconds=built.compile_seconds, refused=refused)
             protocol = latency.LatencyProtocol(**job.protocol)  # type: ignore[arg-type]
-            settled = latency.settle(built, self._stopwatch, protocol)
+            settled = latency.settle(built, self._stopwatch, protocol, built.calls_in_round)
         except Exception as error:  # noqa: BLE001 - a failed case is a result, and costs no other its seat
             del self._built[len(self._settled) :]
             self._built.append(None)
@@ -90,6 +90,7 @@ class Sitting:
         from bench.worker.latency import take_turn
 
         calls = self._settled[seat].calls_per_sample
+        self._built[seat].begin()
         return Sampled(samples=take_turn(self._built[seat], self._stopwatch, calls, uncounted, counted))
 
     def draw(self, seed: str) -> Drawn:
@@ -100,7 +101,7 @@ class Sitting:
         for built in coin.sample(seats, len(seats)):
             occupied += built.draw(coin)
             for _ in range(CALLS):
-                built()
+                built.round()
         return Drawn(occupied=occupied)
 
     def risen(self) -> Risen:
@@ -109,16 +110,20 @@ class Sitting:
 
         after = host.conditions()
         self._stages.enter("output")
-        ends = tuple(_end(built) for built in self._built)
+        ends = tuple(
+            _end(built, None if settled is None else self._stopwatch)
+            for built, settled in zip(self._built, self._settled, strict=True)
+        )
         self._stages.enter("end")
         return Risen(conditions_after=after, seats=ends, stages=dict(self._stages.seconds))
 
 
-def _end(built: Any) -> SeatEnd:
+def _end(built: Any, stopwatch: Any) -> SeatEnd:
     if built is None:
         return SeatEnd()
     try:
-        return SeatEnd(params=built.params(), output=built.output())
+        inputs = built.inputs(stopwatch)  # first: asking for the output changes the network
+        return SeatEnd(params=built.params(), output=built.output(), inputs=inputs)
     except Exception as error:  # noqa: BLE001 - as above
         return SeatEnd(error=Failure.of(error, "output"))
 

@@ -73,20 +73,22 @@ class Measuring:
         mark = memory.ResidentMark()
         if self.found.host and self.found.host.get("emulated"):
             self._note(latency_refused=EMULATED)
-            seat()
+            seat.round()
         elif not job.timed:
             for _ in range(CALLS - 1):
-                seat()
+                seat.round()
             self._stages.enter("call")  # by which the harness tells how long its rounds will take
-            seat()
+            seat.round()
             self._stages.enter("sample")
+            self._note(inputs=seat.inputs(None))
         else:
             stopwatch = latency.CudaStopwatch() if job.device == "cuda" else latency.CpuStopwatch()
             protocol = latency.LatencyProtocol(**job.protocol)  # type: ignore[arg-type]
-            self._note(latency=latency.measure(seat, stopwatch, protocol))
+            self._note(latency=latency.measure(seat, stopwatch, protocol, seat.calls_in_round))
+            self._note(inputs=seat.inputs(stopwatch))
         self._note(conditions_after=host.conditions())
         self._stages.enter("memory")
-        self._note(memory=memory.memory(seat.network, seat, mark, job.device, job.orders))
+        self._note(memory=memory.memory(seat.network, seat.round, mark, job.device, job.orders))
 
     def _note(self, **fields: Any) -> None:
         self.found = replace(self.found, **fields)

@@ -296,6 +296,7 @@ def test_counts_are_plain_data() -> None:
         "executed_macs": 1800,
         "fvcore_macs": 1800,
         "torch_macs": 1800,
+        "share": 1.0,
     }
 
 

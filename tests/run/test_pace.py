@@ -10,8 +10,9 @@ import pytest
 from bench.analysis.records import Probe
 from bench.plan.plan import PROCESS_SECONDS, Plan, make_plan
 from bench.plan.suite import load_suite
-from bench.run.pace import SHARED, WARM_UP_SECONDS, Cost, Pace, cost_of, trial_seconds
+from bench.run.pace import SHARED, WARM_UP_CALLS, WARM_UP_SECONDS, Cost, Pace, cost_of, trial_seconds
 from bench.run.turns import COUNTED, FAR_PASSES, UNCOUNTED
+from bench.worker.protocol import Inputs
 
 SUITE = "name: s\nbackbones: [resnet20]\nmethods: [dense, csr_conv: {T: [2, 4]}]\n"
 
@@ -49,6 +50,19 @@ def test_a_probe_that_failed_tells_no_time() -> None:
     assert cost_of(probe("c", 0.2)) == Cost(0.1 / SHARED, 0.2 / SHARED)
     assert cost_of(Probe(run="r", case="c", status="failed", stages={"call": 1.0})) is None
     assert cost_of(Probe(run="r", case="c", status="ok", stages={"sample": 1.0})) is None
+
+
+def test_inputs_that_leave_early_are_sampled_in_rounds(plan: Plan) -> None:
+    stages = {"build": 0.1 * SHARED, "call": 4 * 0.002 * SHARED}
+    inputs = Inputs(left_at=(0,) * 20 + (1,) * 20, in_round=4)
+    cost = cost_of(Probe(run="r", case="c", status="ok", stages=stages, inputs=inputs))
+    assert cost is not None
+    assert cost.in_round == 4
+    assert cost.call == pytest.approx(0.002)
+    assert cost.building == pytest.approx(0.1 + 2 * 40 * 0.002)
+    sampling = plan.measure.passes * (UNCOUNTED + COUNTED * 4) * cost.call
+    warm_up = WARM_UP_CALLS * 4 * cost.call
+    assert trial_seconds(cost, False, plan.measure) == pytest.approx(cost.building + warm_up + sampling)
 
 
 def test_a_run_takes_its_rounds_of_trials_and_processes(plan: Plan) -> None:

@@ -18,6 +18,9 @@ from bench.registry import Registry
 
 Knobs = Mapping[str, Any]
 
+VARIED = 40
+"""Inputs that stand for all inputs: shares of them come in steps of 2.5 %."""
+
 SecondsOf = Callable[[nn.Module, Tensor], float]
 """Median seconds of one call of a layer on an example (B, C, H, W)."""
 
@@ -41,6 +44,10 @@ class Context:
         """Normal random images of shape (batch, C, H, W), drawn from the seed."""
         generator = torch.Generator().manual_seed(self.seed)
         return torch.randn(batch, *self.input, generator=generator)
+
+    def varied_inputs(self) -> Tensor:
+        """The inputs (VARIED, C, H, W) over which a network that depends on its input is averaged."""
+        return self.example_input(VARIED)
 
 
 @dataclass(frozen=True)
