@@ -48,8 +48,9 @@ def lines(kernels: Tensor, count: int, generator: torch.Generator, sweeps: int) 
 
 
 def _nearest(kernels: Tensor, directions: Tensor) -> Tensor:
-    """Number of the direction along which each kernel is longest: (N,)."""
-    return torch.cat([(rows @ directions.T).abs().argmax(1) for rows in kernels.split(_ROWS)])
+    """Number of the direction along which each kernel is longest: (N,). Compared in single precision."""
+    across = directions.T.float()
+    return torch.cat([(rows.float() @ across).abs_().argmax(1) for rows in kernels.split(_ROWS)])
 
 
 def _scatter(kernels: Tensor, index: Tensor, count: int) -> Tensor:
