@@ -1,6 +1,7 @@
 """Kernel codebooks: every k×k kernel of a layer is one of a few, times a scale. A form of our own.
 
-It stands for the family that quantises kernels as vectors (JLCM among them); no paper's figures belong to it.
+Nearest to it is the clustering of kernels by Son et al. (ECCV 2018), which trains on afterwards and shares
+products. JLCM (Yvinec et al. 2023) learns codebooks of single weights. The figures of neither belong to it.
 """
 
 from __future__ import annotations
