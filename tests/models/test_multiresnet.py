@@ -17,23 +17,23 @@ from bench.models.multiresnet import MultiresBlock, MultiresConv, levels
 
 def by_hand(tree: MultiresConv, x: Tensor) -> Tensor:
     """The same sum, place by place: what lies before the beginning is zero."""
-    channels, _, taps = tree.low.shape
+    channels, _, _, taps = tree.low.shape
 
     def filtered(a: Tensor, taps_of: Tensor, dilation: int) -> Tensor:
         out = torch.zeros_like(a)
-        for n in range(a.shape[2]):
+        for n in range(a.shape[3]):
             for k in range(taps):
                 past = n - dilation * (taps - 1 - k)
                 if past >= 0:
-                    out[:, :, n] += taps_of[:, 0, k] * a[:, :, past]
+                    out[..., n] += taps_of[:, 0, :, k] * a[..., past]
         return out
 
-    y, smooth = tree.weight[:, 0, None] * x, x
+    y, smooth = tree.weight[0] * x, x
     for level in range(tree.depth):
-        y = y + tree.weight[:, level + 1, None] * filtered(smooth, tree.high, 2**level)
+        y = y + tree.weight[level + 1] * filtered(smooth, tree.high, 2**level)
         smooth = filtered(smooth, tree.low, 2**level)
     assert channels == x.shape[1]
-    return y + tree.weight[:, -1, None] * smooth
+    return y + tree.weight[-1] * smooth
 
 
 @settings(deadline=None, derandomize=True, max_examples=15)
@@ -41,7 +41,7 @@ def by_hand(tree: MultiresConv, x: Tensor) -> Tensor:
 def test_tree_by_hand(channels: int, taps: int, depth: int, length: int) -> None:
     torch.manual_seed(channels + depth)
     tree = MultiresConv(channels, taps, depth)
-    x = torch.randn(2, channels, length)
+    x = torch.randn(2, channels, 1, length)
     with torch.no_grad():
         torch.testing.assert_close(tree(x), by_hand(tree, x))
     found = count(nn.Sequential(tree), x[:1])
@@ -53,11 +53,11 @@ def test_tree_by_hand(channels: int, taps: int, depth: int, length: int) -> None
 def test_it_is_causal_and_sees_the_whole_past() -> None:
     length = 40
     tree = MultiresConv(1, 2, levels(length, 2))
-    x = torch.zeros(1, 1, length, requires_grad=True)
-    (of_the_last,) = torch.autograd.grad(tree(x)[0, 0, -1], x)
+    x = torch.zeros(1, 1, 1, length, requires_grad=True)
+    (of_the_last,) = torch.autograd.grad(tree(x)[0, 0, 0, -1], x)
     assert (of_the_last != 0).all()
-    (of_the_tenth,) = torch.autograd.grad(tree(x)[0, 0, 10], x)
-    assert not of_the_tenth[0, 0, 11:].any()
+    (of_the_tenth,) = torch.autograd.grad(tree(x)[0, 0, 0, 10], x)
+    assert not of_the_tenth[..., 11:].any()
 
 
 @pytest.mark.parametrize(("length", "taps", "depth"), [(1024, 2, 10), (1024, 3, 10), (2, 2, 1), (1000, 4, 9)])
@@ -67,8 +67,8 @@ def test_levels_reach_the_first_place(length: int, taps: int, depth: int) -> Non
 
 
 def test_a_block_normalises_over_channels() -> None:
-    y = MultiresBlock(8, 2, 3)(torch.randn(2, 8, 5))
-    torch.testing.assert_close(y.mean(1), torch.zeros(2, 5), atol=1e-5, rtol=0)
+    y = MultiresBlock(8, 2, 3)(torch.randn(2, 8, 1, 5))
+    torch.testing.assert_close(y.mean(1), torch.zeros(2, 1, 5), atol=1e-5, rtol=0)
 
 
 def test_counts_of_the_definition() -> None:
