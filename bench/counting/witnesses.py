@@ -23,7 +23,7 @@ TORCH_MAC_OPERATORS = ("convolution", "_convolution", "addmm", "mm")
 _NO_MACS = """
     abs abs_ adaptive_max_pool2d add add_ alpha_dropout argmax avg_pool2d cat ceil channel_shuffle chunk
     clamp clamp_ clone constant_pad_nd contiguous copy_ detach div div_ dropout dropout_ eq exp expand
-    expand_as feature_dropout fill_ flatten floor gather ge gelu getitem gt hardsigmoid hardsigmoid_
+    expand_as feature_dropout fill_ flatten floor gather ge gelu getitem glu gt hardsigmoid hardsigmoid_
     hardswish hardswish_ hardtanh hardtanh_ index index_select le leaky_relu leaky_relu_ lt max max_pool2d
     mean mish mul mul_ ne neg new_zeros norm numel ones pad permute pixel_shuffle pow prelu relu relu6
     relu6_ relu_ repeat reshape roll round round_ rsqrt rsub select sigmoid sigmoid_ silu silu_ size slice

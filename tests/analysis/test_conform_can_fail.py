@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import SimpleNamespace
 from typing import Any
 
@@ -14,11 +14,11 @@ from torch import Tensor, nn
 
 from bench.analysis.conform import Status, conform
 from bench.analysis.published import Published, read_published
-from bench.methods import csr_conv, int8, lean_conv, penni, pf_pool, psconv
+from bench.methods import codebook, csr_conv, int8, lean_conv, penni, pf_pool, psconv, tensor_train
 from bench.methods.parts import tucker
 from bench.methods.parts.low_rank import like
 from bench.methods.parts.saliency import SynFlow
-from bench.models import external, osnet, resnet_cifar, simplenet, spartan, unireplknet
+from bench.models import external, multiresnet, osnet, resnet_cifar, simplenet, spartan, unireplknet
 
 pytestmark = pytest.mark.filterwarnings("ignore")
 
@@ -98,6 +98,23 @@ def a_basis_kernel_more(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(penni, "PenniConv2d", lambda conv, d, prune: layer(conv, d + 1, prune))
 
 
+def a_train_rank_more(patch: pytest.MonkeyPatch) -> None:
+    layer = tensor_train.TensorTrainConv2d
+    build = lambda conv, ranks: layer(conv, tuple(rank + 1 for rank in ranks))  # noqa: E731
+    patch.setattr(tensor_train, "TENSOR_TRAIN", replace(tensor_train.TENSOR_TRAIN, build=build))
+
+
+def indices_of_eight_bytes(patch: pytest.MonkeyPatch) -> None:
+    layer = codebook.CodebookConv2d
+
+    def wide(*arguments: Any) -> nn.Module:
+        built = layer(*arguments)
+        built.index = nn.Parameter(built.index.long(), requires_grad=False)
+        return built
+
+    patch.setattr(codebook, "CodebookConv2d", wide)
+
+
 def projections_in_shortcuts(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(resnet_cifar, "OptionA", lambda ins, outs: nn.Conv2d(ins, outs, 1, 2, bias=False))
 
@@ -121,6 +138,9 @@ FAULTS = [
     Fault("lean_conv", "a tap too many", one_tap_more),
     Fault("tucker2", "ranks one too high", one_rank_more),
     Fault("penni", "a basis kernel too many", a_basis_kernel_more),
+    Fault("tensor_train", "ranks one too high", a_train_rank_more),
+    Fault("codebook", "indices of eight bytes", indices_of_eight_bytes),
+    Fault("multiresnet", "filters of three taps", constant(multiresnet, "TAPS", 3)),
     Fault("resnet_cifar", "projections in the place of option A", projections_in_shortcuts),
     Fault("torchvision", "a class too many", a_class_too_many, network="resnet18"),
     Fault("mobilenet_v2", "a class too many", a_class_too_many),

@@ -17,7 +17,7 @@ from bench.methods.parts.low_rank import RankRule, enough, split, squared_singul
 from bench.models.layer import SingleLayer
 from bench.plan.knobs import check_call
 
-METHOD_NAMES = ("tucker2", "spatial_svd", "cp", "svd")
+METHOD_NAMES = ("tucker2", "spatial_svd", "cp", "svd", "tensor_train")
 
 
 def layer_of(name: str, ci: int, co: int, stride: int = 1, seed: int = 0) -> SingleLayer:
