@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import gc
+import subprocess
+import sys
 from collections.abc import Callable
 from itertools import pairwise
 
@@ -163,6 +165,25 @@ def test_a_cycle_lives_until_the_end_of_the_call(x: Tensor) -> None:
 
     assert live_peak(call) == 3 * MAP
     assert gc.isenabled()
+
+
+FRESH = """
+import torch
+import torch.nn.functional as F
+from bench.worker.live_tensors import live_peak
+x = torch.ones(1024)
+def call():
+    y = F.relu6(x + 1)
+    for _ in range(3):
+        y = F.relu6(y + 1)
+print(live_peak(call), live_peak(call))
+"""
+
+
+def test_bug_the_first_dispatch_in_a_process_held_a_tensor() -> None:
+    done = subprocess.run([sys.executable, "-c", FRESH], capture_output=True, text=True, check=True)
+    first, second = map(int, done.stdout.split())
+    assert first == second == 3 * 4096
 
 
 def test_what_has_no_storage_is_out_of_sight(x: Tensor) -> None:
