@@ -57,7 +57,8 @@ def test_one_more_of_any_count_is_bigger_and_one_less_is_not(name: str) -> None:
 
 @pytest.mark.parametrize(("name", "value"), [("live_peak", 64), ("allocator_peak", 96)])
 def test_both_peaks_are_exact_on_one_host(name: str, value: int) -> None:
-    found = compare_runs(run_of(), run_of(**{name: value + 1}), 0.03)
+    more: dict[str, Any] = {name: value + 1}
+    found = compare_runs(run_of(), run_of(**more), 0.03)
     assert found.cases[0].changed == {name: (value, value + 1)}
     assert found.exit_code == 1
 

@@ -13,6 +13,7 @@ import pandas as pd
 import pytest
 
 import bench.run.lock
+from bench import api
 from bench.plan.plan import make_plan
 from bench.plan.suite import load_suite
 from bench.run.session import Outcome
@@ -153,8 +154,8 @@ def test_measuring_fills_every_column(monkeypatch: pytest.MonkeyPatch, tmp_path:
 def test_a_commit_that_knew_one_peak_told_the_allocators(monkeypatch: pytest.MonkeyPatch) -> None:
     columns = {name: [7.0] for name in cases.COLUMNS if name != "allocator_peak"}
     frame = pd.DataFrame({"case": ["c"], **columns, "status": ["ok"], "error": [""]})
-    monkeypatch.setattr(cases.api, "run", lambda plan, folder: None)
-    monkeypatch.setattr(cases.api, "make_frame", lambda results: frame)
+    monkeypatch.setattr(api, "run", lambda plan, folder: None)
+    monkeypatch.setattr(api, "make_frame", lambda results: frame)
     row = cases.measure(cases.PLAN)["c"]
     assert (row["allocator_peak"], math.isnan(row["live_peak"])) == (7.0, True)
 

@@ -43,7 +43,8 @@ class Residual(nn.Module):
         y = self.relu(self.first(x))
         y = self.second(y)
         y += x
-        return self.relu(y)
+        out: Tensor = self.relu(y)
+        return out
 
 
 class Dense(nn.Module):
@@ -71,7 +72,8 @@ class Whole(nn.Module):
         x = self.stem(x)  # convolution and BatchNorm: 2
         x = self.residual(x)  # the input, the first convolution and the second: 3
         x = self.dense(x)  # at the end: input 1, first 1.5, new 0.5, second 2, and x, which this frame holds
-        return self.head(x)
+        out: Tensor = self.head(x)
+        return out
 
 
 NETWORKS: dict[str, tuple[Callable[[], nn.Module], float]] = {
