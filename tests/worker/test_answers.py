@@ -25,6 +25,7 @@ CASES = {
     "odd image": Case("resnet20", DENSE, batch=2, input=(3, 33, 33)),
     "layout": Case("resnet20", DENSE, memory_format="channels_last"),
     "int8": Case("resnet20", (MethodCall("int8", {"scheme": "weight_only"}),)),
+    "exits": Case("resnet20", (MethodCall("early_exit", {"threshold": 0.3}),)),
     "no BatchNorm": Case("layer/4-4-k3", DENSE, input=(4, 8, 8)),
 }
 
