@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 
 from bench.case import Case
@@ -71,6 +72,12 @@ def _chained(network: nn.Module, steps: Sequence[Rewritten]) -> Rewritten:
 def varied_inputs(case: Case) -> Tensor:
     """The inputs (N, C, H, W) that a network which depends on its input visits."""
     return context_of(case).varied_inputs()
+
+
+def example_images(case: Case, batch: int) -> Tensor:
+    """Normal random images (batch, C, H, W) drawn one by one: the first is the same in every batch."""
+    generator = torch.Generator().manual_seed(case.seed)
+    return torch.stack([torch.randn(case.input, generator=generator) for _ in range(batch)])
 
 
 def calibration_images(case: Case) -> Tensor:

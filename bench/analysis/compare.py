@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from bench.analysis import stats
 from bench.analysis.judging import judge_cases
 from bench.analysis.pairing import round_logs
+from bench.analysis.proof import refuted, standing
 from bench.analysis.quality import medians
 from bench.analysis.records import CountRecord, Probe, Trial
 from bench.analysis.stats import Interval
@@ -21,7 +21,15 @@ FAIL_ON = ("slower", "bigger")
 """What may count as "got worse"."""
 
 EXACT = ("params", "logical_params", "macs", "executed_macs", "weight_bytes", "live_peak")
-"""Integers that are compared exactly: any change is reported, none goes through an interval."""
+"""Integers that are compared exactly: any change is reported, none goes through an interval. They belong to
+the network, whatever the host."""
+
+ON_ONE_HOST = ("allocator_peak",)
+"""As exact, on one host: kernels' scratch is in it, and each processor has kernels of its own."""
+
+
+PEAKS = ("live_peak", "allocator_peak")
+"""Those of the integers that trials and probes tell; the others come with the counts."""
 
 
 @dataclass(frozen=True)
@@ -111,7 +119,7 @@ def compare_runs(
     """Two results files. Their runs share no rounds, so what drifted between them is in the ratios.
 
     Files of different hosts (or torch, Python, kernel versions: all that the fingerprint holds) are
-    refused unless ``across_hosts``.
+    refused unless ``across_hosts``, and then the allocator's peak is not compared.
     """
     hosts = _hosts(base), _hosts(head)
     differing = _differing(base, head)
@@ -122,6 +130,9 @@ def compare_runs(
             refused=f"the hosts differ ({differing}); --across-hosts compares them all the same",
         )
     left, right = _sides(base, ""), _sides(head, "")
+    one_host = all(hosts) and hosts[0] == hosts[1]
+    if not one_host:
+        left, right = _of_any_host(left), _of_any_host(right)
     missing = [case for case in left if case not in right]
     common = [case for case in left if case in right]
     ratios, p_values = [], []
@@ -134,6 +145,8 @@ def compare_runs(
     notes = ["the runs were not interleaved: what drifted between them is part of every ratio"]
     if all(hosts) and hosts[0] != hosts[1]:
         notes.append(f"compared across hosts ({differing})")
+    if not one_host:
+        notes.append("the allocator's peak was left out: it is exact on one host only")
     new = [case for case in right if case not in left]
     if new:
         notes.append(f"only in HEAD: {', '.join(new)}")
@@ -143,12 +156,10 @@ def compare_runs(
 def compare_arms(
     results: Results, base: str, head: str, resolution: float, fail_on: Collection[str] = FAIL_ON
 ) -> Comparison:
-    """Two arms of one interleaved run: every ratio is formed within rounds."""
+    """Two arms of one interleaved run, hence of one host: every ratio is formed within rounds."""
     left, right = _sides(results, base), _sides(results, head)
-    by_key: dict[tuple[str, str], list[Trial]] = defaultdict(list)
-    for trial in results.trials:
-        by_key[trial.arm, trial.case].append(trial)
-    logs = {case: round_logs(by_key[base, case], by_key[head, case]) for case in left}
+    of_base, of_head = standing(results, base)[0], standing(results, head)[0]
+    logs = {case: round_logs(of_base.get(case, []), of_head.get(case, [])) for case in left}
     known = {case: of for case, of in logs.items() if of}
     decisions = judge_cases(known, results.start.measure, results.complete, resolution)
     changes = [
@@ -181,7 +192,7 @@ def _judge(
 def _change(case: str, base: Side, head: Side, ratio: Interval, word: str) -> CaseChange:
     changed = {
         name: (base.exact[name], head.exact[name])
-        for name in EXACT
+        for name in (*EXACT, *ON_ONE_HOST)
         if name in base.exact and name in head.exact and base.exact[name] != head.exact[name]
     }
     problems = [
@@ -197,13 +208,11 @@ def _missing(case: str) -> CaseChange:
 
 
 def _sides(results: Results, arm: str) -> dict[str, Side]:
-    by_case: dict[str, list[Trial]] = defaultdict(list)
-    for trial in results.trials:
-        if trial.arm == arm:
-            by_case[trial.case].append(trial)
-    probes = {probe.case: probe for probe in results.probes if probe.arm == arm}
+    by_case, probes = standing(results, arm)
     return {
-        case.id: _side(by_case[case.id], probes.get(case.id), results.counts.get((arm, case.count_id)))
+        case.id: _side(
+            by_case.get(case.id, []), probes.get(case.id), results.counts.get((arm, case.count_id))
+        )
         for case in (planned.case for planned in results.start.planned())
     }
 
@@ -213,11 +222,21 @@ def _side(trials: Sequence[Trial], probe: Probe | None, count: CountRecord | Non
     if count is not None and count.counts is not None:
         exact |= {name: getattr(count.counts, name) for name in EXACT if hasattr(count.counts, name)}
     asked = [*trials, *([] if probe is None else [probe])]
-    peaks = {t.memory.live_peak for t in asked if t.memory and t.memory.live_peak is not None}
-    if len(peaks) == 1:  # several values mean threads raced for memory: nothing exact to compare
-        exact["live_peak"] = peaks.pop()
-    errors = [t.error for t in trials if t.error] + ([count.error] if count and count.error else [])
+    for name in PEAKS:
+        peaks = {getattr(t.memory, name) for t in asked if t.memory} - {None}
+        if len(peaks) == 1:  # several values mean threads raced for memory: nothing exact to compare
+            exact[name] = peaks.pop()
+    errors = [t.error for t in (*trials, probe) if t and t.error and (t is not probe or refuted(t))]
+    errors += [count.error] if count and count.error else []
     return Side(medians(trials), exact, errors[-1].first_line() if errors else "")
+
+
+def _of_any_host(sides: Mapping[str, Side]) -> dict[str, Side]:
+    """The sides without what is exact on one host only."""
+    return {
+        case: replace(side, exact={k: v for k, v in side.exact.items() if k not in ON_ONE_HOST})
+        for case, side in sides.items()
+    }
 
 
 def _hosts(results: Results) -> set[str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Any
@@ -14,6 +14,7 @@ from bench.analysis import stats
 from bench.analysis.exits import exit_rows, quantiles
 from bench.analysis.judging import judge_cases, schedule_of, smallest_found
 from bench.analysis.pairing import round_logs
+from bench.analysis.proof import refuted, standing
 from bench.analysis.quality import CaseTrials
 from bench.analysis.records import CountRecord, PlannedCase, Probe, Trial
 from bench.analysis.roofline import intensity, network_attainable, peak_for
@@ -82,6 +83,7 @@ class CaseRow:
     delivered_share: float = math.nan
     weight_bytes: float = math.nan
     live_peak: float = math.nan
+    allocator_peak: float = math.nan
     resident_growth: float = math.nan
     cuda_allocated_peak: float = math.nan
     cuda_reserved_peak: float = math.nan
@@ -89,6 +91,8 @@ class CaseRow:
     attainable: float = math.nan
     attained: float = math.nan
     live_peak_by_order: dict[str, int] = field(default_factory=dict)
+    allocator_peak_by_order: dict[str, int] = field(default_factory=dict)
+    live_peak_refused: str = ""
     exits: list[dict[str, Any]] = field(default_factory=list)
     input_quantiles: dict[str, float] = field(default_factory=dict)
     same_output: bool | None = None
@@ -102,7 +106,10 @@ COLUMNS = tuple(column.name for column in fields(CaseRow))
 """Columns of the frame."""
 
 _COUNTED = ("params", "logical_params", "macs", "executed_macs", "flops", "other_elements")
-_MEMORY = ("weight_bytes", "live_peak", "resident_growth", "cuda_allocated_peak", "cuda_reserved_peak")
+_MEMORY = (
+    "weight_bytes", "live_peak", "allocator_peak", "resident_growth", "cuda_allocated_peak",
+    "cuda_reserved_peak",
+)  # fmt: skip
 
 
 def make_frame(results: Iterable[Results]) -> pd.DataFrame:
@@ -117,11 +124,7 @@ def make_frame(results: Iterable[Results]) -> pd.DataFrame:
 
 def _arm_rows(results: Results, arm: str) -> list[CaseRow]:
     """The rows of one arm, each compared with its baseline, all judged together."""
-    by_case: dict[str, list[Trial]] = defaultdict(list)
-    for trial in results.trials:
-        if trial.arm == arm:
-            by_case[trial.case].append(trial)
-    probes = {probe.case: probe for probe in results.probes if probe.arm == arm}
+    by_case, probes = standing(results, arm)
     rows: dict[str, CaseRow] = {}
     for planned in results.start.planned():
         case_id = planned.case.id
@@ -204,6 +207,8 @@ def _seen(trials: CaseTrials, probe: Probe | None, count: CountRecord | None) ->
         outputs.append(probe.output)
     checksums = Counter(output.checksum for output in outputs)
     failures = [trial.error for trial in trials.failed]
+    if probe is not None and refuted(probe):
+        failures.append(probe.error)
     error = (count.error if count and count.status != "ok" else None) or (failures[-1] if failures else None)
     found: dict[str, Any] = {
         name: _middle([value for memory in memories if (value := getattr(memory, name)) is not None])
@@ -211,6 +216,10 @@ def _seen(trials: CaseTrials, probe: Probe | None, count: CountRecord | None) ->
     }
     return found | {
         "live_peak_by_order": next((m.live_peak_by_order for m in memories if m.live_peak_by_order), {}),
+        "allocator_peak_by_order": next(
+            (m.allocator_peak_by_order for m in memories if m.allocator_peak_by_order), {}
+        ),
+        "live_peak_refused": next((m.live_peak_refused for m in memories if m.live_peak_refused), ""),
         "same_output": len(checksums) == 1 if checksums else None,
         "finite_output": all(output.finite for output in outputs) if checksums else None,
         "host": ", ".join(sorted({trial.host["id"] for trial in trials.good if trial.host})),

@@ -11,15 +11,16 @@ from pydantic import TypeAdapter, ValidationError
 from bench.account import Left, Replaced
 from bench.case import Case
 from bench.counting.counts import Counts
-from bench.worker.protocol import Failure, Measured
+from bench.worker.protocol import Answers, Failure, Measured
 from bench.worker.protocol import Json as Json
 
 Kind = TypeVar("Kind")
 
-SCHEMA = 2
-"""Format of the lines. 1: the first. 2: cases take turns, and the turns are kept raw; probes."""
+SCHEMA = 3
+"""Format of the lines. 1: the first. 2: cases take turns, and the turns are kept raw; probes. 3:
+``live_peak`` is that of live tensors; what had the name before is ``allocator_peak``."""
 
-READABLE = (1, 2)
+READABLE = (1, 2, 3)
 
 
 @dataclass(frozen=True)
@@ -69,7 +70,8 @@ class PlannedCase:
 class CountRecord:
     """Exact counts of one network, shared by all cases with this ``count_id``; or why there are none.
 
-    ``arm``: the revision that counted, where one run measures two.
+    ``arm``: the revision that counted, where one run measures two. ``answers``: what its trials must answer
+    (see bench.analysis.proof); None from a revision that does not tell it.
     """
 
     run: str
@@ -81,6 +83,7 @@ class CountRecord:
     left: tuple[Left, ...] = ()
     recipes: tuple[Any, ...] = ()
     arm: str = ""
+    answers: Answers | None = None
     kind: str = field(default="count", init=False)
 
     @property
@@ -189,7 +192,7 @@ def _check_host(trial: Trial | Probe) -> None:
 def typed(kind: type[Kind], data: Mapping[str, Any]) -> Kind:
     """The data as a ``kind``, unknown keys left out. Raises ValueError that names the first mistake."""
     try:
-        return _adapter(kind).validate_python(dict(data))
+        return _adapter(kind).validate_python(_as_named_now(data))
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False)[0]
         where = ".".join(map(str, first["loc"]))
@@ -197,6 +200,24 @@ def typed(kind: type[Kind], data: Mapping[str, Any]) -> Kind:
     except RecursionError:
         raise ValueError("nesting is too deep") from None
 
+
+def _as_named_now(data: Mapping[str, Any]) -> Json:
+    """The data with memory under today's names.
+
+    Records and workers without ``allocator_peak`` took their ``live_peak`` from the allocator's events, with
+    kernels' scratch in it. Not by the schema: `bench ab` asks workers of other revisions, which send none.
+    """
+    memory = data.get("memory")
+    if not isinstance(memory, dict) or "allocator_peak" in memory:
+        return dict(data)
+    renamed = {
+        **{k: v for k, v in memory.items() if k not in _RENAMED},
+        **{_RENAMED[k]: v for k, v in memory.items() if k in _RENAMED},
+    }
+    return {**data, "memory": renamed}
+
+
+_RENAMED = {"live_peak": "allocator_peak", "live_peak_by_order": "allocator_peak_by_order"}
 
 _adapters: dict[type[Any], TypeAdapter[Any]] = {}
 

@@ -85,6 +85,10 @@ def _facts(row: Row) -> list[tuple[str, str]]:
         facts.append(("attainable time by the host's peaks", reached))
     for order, peak in row["live_peak_by_order"].items():
         facts.append((f"live tensor peak in {order} order, bytes", digits.exact(peak)))
+    for order, peak in row["allocator_peak_by_order"].items():
+        facts.append((f"allocator peak in {order} order, bytes", digits.exact(peak)))
+    if row["live_peak_refused"]:
+        facts.append(("no live tensor peak, because", row["live_peak_refused"]))
     if digits.known(row["p90"]):
         facts.insert(6, ("90th percentile of all calls", digits.time(row["p90"])))
     if digits.known(row["compile_seconds"]):

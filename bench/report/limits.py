@@ -31,7 +31,9 @@ OTHER_WORK = paragraph("""
 """)
 MEMORY = paragraph("""
     Resident growth is noisy: the allocator and the system decide when memory is taken and given back. The
-    live tensor peak is the exact number of the two, but leaves out what libraries allocate for themselves.
+    live tensor peak is exact and the same everywhere, but leaves out what kernels need as scratch. The
+    allocator peak has that scratch in it, and is exact on this host only: another processor's kernels need
+    another amount. Both leave out what libraries allocate past torch.
 """)
 INTERVALS = paragraph("""
     An interval covers variation between processes on this host during this run: not other days, other

@@ -56,8 +56,12 @@ MEANINGS = {
         """,
         "weight bytes": "Bytes of everything that the model's state holds: parameters and buffers.",
         "live tensor peak": """
-            Highest sum of bytes of tensors alive during one forward, as the allocator saw it; weights and
-            input excluded.
+            Highest sum of bytes of tensors alive during one forward; weights and input excluded. It belongs
+            to the network: the same on every processor.
+        """,
+        "allocator peak": """
+            Highest sum of bytes that torch's allocator had given out during one forward: live tensors and
+            kernels' scratch. It belongs to the network and this host.
         """,
         "resident growth": """
             How far the process's resident high-water mark rose while it ran: median over trials, noisy.
@@ -138,6 +142,7 @@ def _columns(rows: Sequence[Row]) -> tuple[Column, ...]:
         _number("delivered share", _delivered),
         _number("weight bytes", _size("weight_bytes")),
         _number("live tensor peak", _size("live_peak")),
+        _number("allocator peak", _size("allocator_peak")),
         _number("resident growth", _size("resident_growth")),
     ]
     for column, header in CUDA:

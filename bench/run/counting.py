@@ -97,4 +97,5 @@ def _record(run: str, arm: Arm, case: Case, answer: Counted) -> CountRecord:
         left=answer.left,
         recipes=answer.recipes,
         arm=arm.name,
+        answers=answer.answers,
     )

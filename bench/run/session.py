@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Protocol
 
 from bench.analysis.pairing import round_logs
+from bench.analysis.proof import Record, proved, refuted
 from bench.analysis.records import CountRecord, Probe, RunStart, Trial
 from bench.analysis.resolution import undecided
 from bench.analysis.store import Results, Store
@@ -81,6 +82,7 @@ class Session:
         self.probes: dict[str, Probe] = {}
         """Case id -> what its probe of the last arm found."""
         self._probed: set[tuple[str, str]] = set()
+        self._cases = {case.id: case for case in plan.cases}
         self.apart: set[str] = set()
         """Cases that ended a process that they shared: they get one of their own from then on."""
         self.turns = all(knows_turns(arm.checkout) for arm in arms)
@@ -99,13 +101,20 @@ class Session:
         self._counts[record.key] = record
 
     def add_trial(self, trial: Trial) -> None:
-        """Keeps a trial, on the disk first."""
+        """Keeps a trial, on the disk first; a failed one where it did not measure what was counted."""
+        trial = self._proved(trial)
         self._store.append(trial)
         self._note(trial)
 
     def add_probe(self, probe: Probe) -> None:
-        """Keeps what a case's own process was asked, on the disk first."""
+        """Keeps what a case's own process was asked, on the disk first; failed as a trial would be.
+
+        The case of a probe that measured another network than was counted is given up.
+        """
+        probe = self._proved(probe)
         self._store.append(probe)
+        if refuted(probe):
+            self._failures[probe.arm, probe.case] += GIVE_UP_AFTER
         self._probed.add((probe.arm, probe.case))
         self.probes[probe.case] = probe
         if probe.error is not None:
@@ -167,11 +176,19 @@ class Session:
                 found[case.id] = list(round_logs(by_key[base], by_key[head]).values())
         return found
 
+    def _proved(self, record: Record) -> Record:
+        case = self._cases.get(record.case)
+        if case is None:
+            return record
+        count = self._counts.get((record.arm, case.count_id))
+        target = self.plan.targets.get(case.target)
+        return proved(record, count, "cpu" if target is None else target.device)
+
     def _note(self, trial: Trial) -> None:
         self.trials.append(trial)
         self.finished.add((trial.arm, trial.case, trial.round))
         if trial.status != "ok":
-            self._failures[trial.arm, trial.case] += 1
+            self._failures[trial.arm, trial.case] += GIVE_UP_AFTER if refuted(trial) else 1
             words = trial.error.in_words() if trial.error else "failed without an error message"
             self.outcome.failed[_named(trial.arm, trial.case)] = words
 

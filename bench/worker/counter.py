@@ -12,18 +12,22 @@ from typing import Any
 from bench.account import Left, Replaced
 from bench.case import Case
 from bench.counting.counts import Counts
-from bench.worker.protocol import Failure, Job, Json, answer_each
+from bench.worker.protocol import Answers, Failure, Job, Json, answer_each
 
 
 @dataclass(frozen=True)
 class Counted:
-    """The counting process's answer: counts, recipes (one per method), and the layers replaced and left."""
+    """The counting process's answer: counts, recipes (one per method), and the layers replaced and left.
+
+    ``answers``: what the network answers, by which a trial proves that it built the same one.
+    """
 
     error: Failure | None = None
     counts: Counts | None = None
     replaced: tuple[Replaced, ...] = ()
     left: tuple[Left, ...] = ()
     recipes: tuple[Any, ...] = ()
+    answers: Answers | None = None
 
 
 def count_case(case: Case) -> Counted:
@@ -31,10 +35,12 @@ def count_case(case: Case) -> Counted:
     try:
         from bench.counting.count import count
         from bench.network import context_of, prepare
+        from bench.worker.answers import answers_of
         from bench.worker.layer_time import seconds_of
 
         rewritten, recipes = prepare(case, seconds_of)
         counts = count(rewritten.network, context_of(case).example_input())
+        answers = answers_of(rewritten.network, case)
     except Exception as error:  # noqa: BLE001 - a failed case is a result: the record carries the traceback
         return Counted(error=Failure.of(error, "count"))
     return Counted(
@@ -42,6 +48,7 @@ def count_case(case: Case) -> Counted:
         replaced=tuple(rewritten.replaced),
         left=tuple(rewritten.left),
         recipes=tuple(recipes),
+        answers=answers,
     )
 
 

@@ -1,16 +1,20 @@
-"""Three memory numbers, each with its name: weight bytes, peak of live tensor bytes, resident growth."""
+"""Memory numbers, each with its name: weight bytes, live tensors, the allocator's peak, resident growth."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import TypeVar
 
 import torch
 from torch import nn
 
 from bench.counting.protocols import HasOrders
 from bench.counting.weight_bytes import weight_bytes
+from bench.worker.live_tensors import OutOfSight, live_peak
 from bench.worker.protocol import Memory
+
+Found = TypeVar("Found")
 
 _STATUS = Path("/proc/self/status")
 _CLEAR_REFS = Path("/proc/self/clear_refs")
@@ -40,11 +44,14 @@ class ResidentMark:
         return None if self.before is None or peak is None else max(0, peak - self.before)
 
 
-def live_peak(call: Callable[[], object]) -> int | None:
-    """Peak of live tensor bytes during one call on the CPU, from the allocator's events.
+def allocator_peak(call: Callable[[], object], device: str = "cpu") -> int | None:
+    """Peak of bytes that torch's allocator gave out and did not get back during one call.
 
-    None where the profiler has no memory events (builds without Kineto).
+    Kernels' scratch is among them, so the number repeats on one host and differs between processors. None
+    where the profiler has no memory events (builds without Kineto).
     """
+    if device == "cuda":
+        return _cuda_peak(call)
     if not torch.profiler.kineto_available():
         return None
     # Not torch.profiler.profile: its import costs 0.7 s, and it digests every event before it answers.
@@ -61,52 +68,79 @@ def live_peak(call: Callable[[], object]) -> int | None:
     return peak
 
 
-def memory(
-    network: nn.Module, call: Callable[[], object], mark: ResidentMark, device: str, orders: bool = False
-) -> Memory:
-    """All numbers after the calls that were to be measured; runs ``call`` once or a few times more.
+def _cuda_peak(call: Callable[[], object]) -> int:
+    """The CUDA allocator's peak during one call, above what it held before."""
+    torch.cuda.synchronize()
+    torch.cuda.reset_peak_memory_stats()
+    held = torch.cuda.memory_allocated()
+    call()
+    torch.cuda.synchronize()
+    return torch.cuda.max_memory_allocated() - held
 
-    ``orders`` asks for ``live_peak_by_order`` too: exact, so one trial of a case is enough.
+
+def memory(
+    network: nn.Module,
+    call: Callable[[], object],
+    mark: ResidentMark,
+    device: str,
+    orders: bool = False,
+    hidden: str = "",
+) -> Memory:
+    """All numbers after the calls that were to be measured; runs ``call`` a few times more.
+
+    ``orders`` asks for the peaks of every order too: one trial of a case is enough for them. ``hidden``:
+    why the call's tensors do not pass through torch's dispatch; empty where they do.
     """
     peak, growth = mark.peak(), mark.growth()  # read first: the profiler needs memory of its own
-    allocated = reserved = None
-    if device == "cuda":
-        torch.cuda.synchronize()
-        torch.cuda.reset_peak_memory_stats()
-        held = torch.cuda.memory_allocated()
-        call()
-        torch.cuda.synchronize()
-        allocated = torch.cuda.max_memory_allocated() - held
-        reserved = torch.cuda.max_memory_reserved()
+    allocated = allocator_peak(call, device)
+    reserved = torch.cuda.max_memory_reserved() if device == "cuda" else None
+    live, refused = _live(call, hidden)
+    both: dict[str, tuple[int | None, int | None]] = {}
+    if orders:
+        both = by_order(network, call, lambda: (_live(call, hidden)[0], allocator_peak(call, device)))
     return Memory(
         weight_bytes=weight_bytes(network),
-        live_peak=allocated if device == "cuda" else live_peak(call),
+        live_peak=live,
+        live_peak_refused=refused,
+        allocator_peak=allocated,
         resident_before=mark.before,
         resident_peak=peak,
         resident_growth=growth,
-        cuda_allocated_peak=allocated,
+        cuda_allocated_peak=allocated if device == "cuda" else None,
         cuda_reserved_peak=reserved,
-        live_peak_by_order=live_peak_by_order(network, call) if orders and device == "cpu" else None,
+        live_peak_by_order=_known({order: peaks[0] for order, peaks in both.items()}),
+        allocator_peak_by_order=_known({order: peaks[1] for order, peaks in both.items()}),
     )
 
 
-def live_peak_by_order(network: nn.Module, call: Callable[[], object]) -> dict[str, int] | None:
-    """Live peak with each order of steps that layers offer (HasOrders); None where no layer offers any."""
+def _live(call: Callable[[], object], hidden: str) -> tuple[int | None, str | None]:
+    """The peak of live tensors; or None, and why."""
+    if hidden:
+        return None, hidden
+    try:
+        return live_peak(call), None
+    except OutOfSight as why:
+        return None, str(why)
+
+
+def by_order(network: nn.Module, call: Callable[[], object], take: Callable[[], Found]) -> dict[str, Found]:
+    """What ``take`` finds with each order of steps that layers offer (HasOrders); empty where none does."""
     layers: list[HasOrders] = [module for module in network.modules() if isinstance(module, HasOrders)]
-    if not layers:
-        return None
-    found: dict[str, int] = {}
+    found: dict[str, Found] = {}
     asked = [layer.order for layer in layers]
-    for order in layers[0].ORDERS:
+    for order in layers[0].ORDERS if layers else ():
         for layer in layers:
             layer.order = order
         call()  # the first call of an order may allocate what later ones do not
-        peak = live_peak(call)
-        if peak is not None:
-            found[order] = peak
+        found[order] = take()
     for layer, order in zip(layers, asked, strict=True):
         layer.order = order
     return found
+
+
+def _known(peaks: dict[str, int | None]) -> dict[str, int] | None:
+    """The peaks that are known; None where there are none."""
+    return {order: peak for order, peak in peaks.items() if peak is not None} or None
 
 
 def _status(key: str) -> int | None:

@@ -99,10 +99,13 @@ class Latency:
 class Memory:
     """Bytes. None is "unknown": the platform did not say.
 
-    ``live_peak``: peak of bytes allocated and not yet freed during one forward, from the allocator's
-    own events, input and weights excluded: the same integer on every run. ``resident_growth``: how
+    ``live_peak``: peak of bytes of tensors alive during one forward, input and weights excluded: the same
+    integer on every processor; ``live_peak_refused`` says why it is unknown. ``allocator_peak``: peak of
+    bytes that the allocator gave out, kernels' scratch among them: the same integer on one host only. Both
+    ``…_by_order``: with each order of a layer's steps, where layers offer several. ``resident_growth``: how
     far the process's resident high-water mark rose above what it held before the first forward.
-    ``live_peak_by_order``: the same peak with each order of a layer's steps, where layers offer several.
+
+    A worker from before ``allocator_peak`` calls that number ``live_peak``: see bench.analysis.records.
     """
 
     weight_bytes: int
@@ -113,16 +116,38 @@ class Memory:
     cuda_allocated_peak: int | None = None
     cuda_reserved_peak: int | None = None
     live_peak_by_order: dict[str, int] | None = None
+    allocator_peak: int | None = None
+    allocator_peak_by_order: dict[str, int] | None = None
+    live_peak_refused: str | None = None
 
 
 @dataclass(frozen=True)
 class Output:
-    """What the network answered: shape, SHA-256 of its bytes as float32, mean magnitude, finiteness."""
+    """What the network answered: shape, SHA-256 of its bytes as float32, mean magnitude, finiteness.
+
+    ``sample``: some values of the first image's answer; ``plain``: the same values from before BatchNorm's
+    statistics were estimated anew. Empty from a worker that does not tell them.
+    """
 
     shape: tuple[int, ...]
     checksum: str
     mean_magnitude: float
     finite: bool
+    sample: tuple[float, ...] = ()
+    plain: tuple[float, ...] = ()
+
+
+@dataclass(frozen=True)
+class Answers:
+    """What the counted network answers to the first image, which every trial must repeat.
+
+    ``plain`` and ``calibrated`` are its ``Output.plain`` and ``Output.sample``. ``spread``: how far rounding
+    alone moves them, as a share of the largest value.
+    """
+
+    plain: tuple[float, ...]
+    calibrated: tuple[float, ...]
+    spread: float
 
 
 VISITS = 2

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import random
 import time
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import torch
@@ -13,10 +14,10 @@ from torch import Tensor
 from bench.counting.protocols import HasExits
 from bench.counting.weight_bytes import weight_bytes
 from bench.models.calibration import calibrate
-from bench.network import backbone_network, calibration_images, compress, varied_inputs
+from bench.network import backbone_network, calibration_images, compress, example_images, varied_inputs
 from bench.runtimes import RUNTIMES
 from bench.worker.inputs import Rounds, seconds_by_input
-from bench.worker.output import describe_output
+from bench.worker.output import describe_output, every_answer, sample
 from bench.worker.protocol import Inputs
 
 if TYPE_CHECKING:
@@ -50,8 +51,7 @@ class Seat:
             layout = torch.channels_last if case.memory_format == "channels_last" else torch.contiguous_format
             self._place = {"device": job.device, "memory_format": layout}
             self.network = network.to(**self._place)  # type: ignore[call-overload]
-            generator = torch.Generator().manual_seed(case.seed)
-            self.example = self._placed(torch.randn(case.batch, *case.input, generator=generator))
+            self.example = self._placed(example_images(case, case.batch))
         since = time.perf_counter()
         self._forward = RUNTIMES.get(case.runtime).prepare(self.network, self.example)
         self.compile_seconds = time.perf_counter() - since
@@ -106,6 +106,13 @@ class Seat:
         seconds = () if stopwatch is None else seconds_by_input(self._forward, rounds.inputs, stopwatch)
         return Inputs(rounds.left_at, len(rounds), seconds)
 
+    @property
+    def hidden(self) -> str:
+        """Why its tensors do not pass through torch's dispatch; empty where they do."""
+        if self._forward is self.network:
+            return ""
+        return f"runtime {self.case.runtime} may hold tensors that torch's dispatch does not see"
+
     def params(self) -> int:
         """Stored parameters."""
         return sum(parameter.numel() for parameter in self.network.parameters())
@@ -116,12 +123,15 @@ class Seat:
         To be asked for only when times and memory are taken: it changes the network's statistics. A network
         with exits gives the answers (exits, B, classes) of all of them.
         """
-        if isinstance(self.network, HasExits):
-            way = self.network.way(len(self.network.exits) - 1)
+        way, answers = every_answer(self.network)
+        if way is not self.network:
+            plain = sample(answers(self.example))
             calibrate(way, self._placed(calibration_images(self.case)))
-            return describe_output(torch.stack(way(self.example)))
+            of_all = answers(self.example)
+            return replace(describe_output(of_all.transpose(0, 1)), sample=sample(of_all), plain=plain)
+        plain = sample(self())
         calibrate(self.network, self._placed(calibration_images(self.case)))
-        return describe_output(self())
+        return replace(describe_output(self()), plain=plain)
 
     def _placed(self, images: Tensor) -> Tensor:
         return images.to(**self._place)  # type: ignore[call-overload, no-any-return]

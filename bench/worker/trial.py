@@ -88,7 +88,7 @@ class Measuring:
             self._note(inputs=seat.inputs(stopwatch))
         self._note(conditions_after=host.conditions())
         self._stages.enter("memory")
-        self._note(memory=memory.memory(seat.network, seat.round, mark, job.device, job.orders))
+        self._note(memory=memory.memory(seat.network, seat.round, mark, job.device, job.orders, seat.hidden))
 
     def _note(self, **fields: Any) -> None:
         self.found = replace(self.found, **fields)

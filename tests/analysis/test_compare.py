@@ -12,7 +12,7 @@ import pytest
 from made_trials import CSR_CASE, DENSE_CASE, made_count, made_results, made_trial
 
 from bench.analysis.compare import compare_arms, compare_runs
-from bench.analysis.records import CountRecord
+from bench.analysis.records import CountRecord, Trial, from_line, to_line
 from bench.analysis.store import Results, Store
 
 STEADY = (1.000, 1.001, 0.999, 1.002, 0.998)
@@ -55,10 +55,35 @@ def test_one_more_of_any_count_is_bigger_and_one_less_is_not(name: str) -> None:
     assert (shrunk.cases[0].smaller, shrunk.exit_code) == ([name], 0)
 
 
-def test_the_live_peak_is_exact_too() -> None:
-    found = compare_runs(run_of(), run_of(live_peak=65), 0.03)
+@pytest.mark.parametrize(("name", "value"), [("live_peak", 64), ("allocator_peak", 96)])
+def test_both_peaks_are_exact_on_one_host(name: str, value: int) -> None:
+    more: dict[str, Any] = {name: value + 1}
+    found = compare_runs(run_of(), run_of(**more), 0.03)
+    assert found.cases[0].changed == {name: (value, value + 1)}
+    assert found.exit_code == 1
+
+
+def test_between_hosts_live_tensors_gate_and_the_allocators_peak_does_not() -> None:
+    more = run_of(host="host-b", live_peak=65, allocator_peak=192)
+    found = compare_runs(run_of(), more, 0.03, across_hosts=True)
     assert found.cases[0].changed == {"live_peak": (64, 65)}
     assert found.exit_code == 1
+    assert "the allocator's peak was left out: it is exact on one host only" in found.notes
+    scratch = compare_runs(run_of(), run_of(host="host-b", allocator_peak=192), 0.03, across_hosts=True)
+    assert (scratch.cases[0].changed, scratch.exit_code) == ({}, 0)
+
+
+def test_a_record_with_one_peak_is_compared_by_the_allocators() -> None:
+    """Such a record calls it live_peak: it must not be held against the live tensors of a newer one."""
+    trials = []
+    for trial in run_of().trials:
+        line = to_line(trial)
+        line["memory"] = {"weight_bytes": 400, "live_peak": 96}
+        trials.append(from_line({**line, "schema": 2}))
+    old = made_results([DENSE_CASE], [trial for trial in trials if isinstance(trial, Trial)])
+    assert {(t.memory.live_peak, t.memory.allocator_peak) for t in old.trials if t.memory} == {(None, 96)}
+    assert compare_runs(old, run_of(), 0.03).exit_code == 0
+    assert compare_runs(old, run_of(allocator_peak=97), 0.03).cases[0].changed == {"allocator_peak": (96, 97)}
 
 
 def test_too_little_data_exits_4() -> None:

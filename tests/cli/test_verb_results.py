@@ -141,7 +141,7 @@ def test_a_report_is_written_from_results(bench: Callable[..., Any], folder: Pat
         ),
         (
             "newer.jsonl",
-            "bench: newer.jsonl:1: schema 99, this csr-bench reads schema 2; update csr-bench to read it\n",
+            "bench: newer.jsonl:1: schema 99, this csr-bench reads schema 3; update csr-bench to read it\n",
         ),
     ],
 )

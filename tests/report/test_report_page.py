@@ -186,7 +186,7 @@ def test_failed_cases_have_rows_with_their_error() -> None:
 def test_columns_have_their_own_names_and_meanings() -> None:
     found = table(rows(run(*NETS)))
     headers = [column.header for column in found.columns]
-    assert {"weight bytes", "live tensor peak", "resident growth"} < set(headers)
+    assert {"weight bytes", "live tensor peak", "allocator peak", "resident growth"} < set(headers)
     assert "memory" not in headers
     assert all(column.meaning.endswith(".") for column in found.columns)
     assert all(len(line.cells) == len(headers) for line in found.lines)

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from bench import api, plugins
+from bench.analysis.frame import make_frame
 from bench.analysis.records import Trial
 from bench.analysis.store import Results
 from bench.plan.suite import load_suite
@@ -41,6 +42,23 @@ def fails(network, context):
     '''Cannot be built twice: in the counting process it can.'''
     if os.environ.get("MALLOC_TRIM_THRESHOLD_") and "bench.counting.count" not in __import__("sys").modules:
         raise RuntimeError("not here")
+    return Rewritten(network, (Replaced("network", "a", "b"),))
+
+@method("flips")
+def flips(network, context):
+    '''Builds another network than the counting process counted: twice the channels.'''
+    counting = "bench.worker.counter" in __import__("sys").modules
+    network = nn.Sequential(network, nn.Conv2d(4, 4 if counting else 8, 1))
+    return Rewritten(network, (Replaced("network", "a", "b"),))
+
+@method("drifts")
+def drifts(network, context):
+    '''Draws its weights from something else than the seed.'''
+    from torch import randn
+    generator = __import__("torch").Generator()
+    generator.seed()
+    for parameter in network.parameters():
+        parameter.data = randn(parameter.shape, generator=generator)
     return Rewritten(network, (Replaced("network", "a", "b"),))
 """
 SUITE = """\
@@ -103,6 +121,29 @@ def test_a_case_that_cannot_be_built_fails_alone(run: Callable[..., Results]) ->
     assert {t.status for t in of(results, "fails")} == {"failed"}
     assert of(results, "fails")[0].error is not None
     assert {(t.status, t.seating) for t in results.trials if "/fails" not in t.case} == {("ok", "together")}
+
+
+@pytest.mark.parametrize(
+    ("method", "words"),
+    [
+        ("flips", "parameters were counted"),
+        ("drifts", "the counted network answers the fixed image with"),
+    ],
+)
+def test_bug_a_network_that_was_not_counted_was_measured(
+    run: Callable[..., Results], method: str, words: str
+) -> None:
+    """It stood beside the counts of another, with exit code 0 and no caution."""
+    results = run(method)
+    (probe,) = [probe for probe in results.probes if f"/{method}" in probe.case]
+    assert probe.error is not None
+    assert (probe.status, probe.error.stage) == ("failed", "proof")
+    assert words in probe.error.message
+    assert of(results, method) == []  # its rounds would be spent on a network that nobody counted
+    rows = {row["label"]: row for row in make_frame([results]).to_dict("records")}
+    assert rows[method]["status"] == "failed"
+    assert words in rows[method]["error"]
+    assert {row["status"] for label, row in rows.items() if label != method} == {"ok"}
 
 
 def test_a_crash_in_a_shared_process_costs_no_other_case_its_round(run: Callable[..., Results]) -> None:

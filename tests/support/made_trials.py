@@ -45,7 +45,7 @@ def made_latency(
 
 def made_memory(**changes: Any) -> Json:
     """Memory numbers in bytes."""
-    return {"weight_bytes": 400, "live_peak": 64, "resident_growth": None, **changes}
+    return {"weight_bytes": 400, "live_peak": 64, "allocator_peak": 96, "resident_growth": None, **changes}
 
 
 def made_host(identity: str = "host-a", **facts: Any) -> Json:

@@ -132,7 +132,7 @@ def _trials(net: Net, run_name: str, arm: str, host: Json, load: Any) -> list[Tr
             number,
             median,
             first_call=2 * median,
-            memory={"weight_bytes": 4 * net.params, "live_peak": 2048},
+            memory={"weight_bytes": 4 * net.params, "live_peak": 2048, "allocator_peak": 4096},
             checksum=net.checksums[number],
             finite=net.finite,
             host=host,

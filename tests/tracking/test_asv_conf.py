@@ -50,6 +50,7 @@ def test_the_project_is_named_as_its_package(conf: Any) -> None:
     [
         ("cases.Counts.track_stored_params(case)", 0.0),
         ("cases.Memory.track_live_peak(case)", 0.0),
+        ("cases.Memory.track_allocator_peak(case)", 0.0),
         ("cases.Latency.track_ratio(case)", 0.1),
     ],
 )

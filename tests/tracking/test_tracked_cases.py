@@ -9,9 +9,11 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import pytest
 
 import bench.run.lock
+from bench import api
 from bench.plan.plan import make_plan
 from bench.plan.suite import load_suite
 from bench.run.session import Outcome
@@ -27,6 +29,7 @@ METRICS = {
     "Counts.track_executed_macs": ("executed_macs", "MACs"),
     "Memory.track_weight_bytes": ("weight_bytes", "bytes"),
     "Memory.track_live_peak": ("live_peak", "bytes"),
+    "Memory.track_allocator_peak": ("allocator_peak", "bytes"),
     "Latency.track_latency": ("latency", "seconds"),
     "Latency.track_ratio": ("ratio", "x dense"),
 }
@@ -146,6 +149,15 @@ def test_measuring_fills_every_column(monkeypatch: pytest.MonkeyPatch, tmp_path:
     dense, compressed = rows.values()
     assert compressed["params"] < dense["params"] == 64 * 64 * 9
     assert dense["ratio"] == 1
+
+
+def test_a_commit_that_knew_one_peak_told_the_allocators(monkeypatch: pytest.MonkeyPatch) -> None:
+    columns = {name: [7.0] for name in cases.COLUMNS if name != "allocator_peak"}
+    frame = pd.DataFrame({"case": ["c"], **columns, "status": ["ok"], "error": [""]})
+    monkeypatch.setattr(api, "run", lambda plan, folder: None)
+    monkeypatch.setattr(api, "make_frame", lambda results: frame)
+    row = cases.measure(cases.PLAN)["c"]
+    assert (row["allocator_peak"], math.isnan(row["live_peak"])) == (7.0, True)
 
 
 def test_an_interrupted_run_is_not_kept(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

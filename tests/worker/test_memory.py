@@ -1,4 +1,4 @@
-"""Memory: the peak of live tensors by hand, the resident mark as far as it is known."""
+"""Memory: the allocator's peak by hand, the resident mark as far as it is known."""
 
 from __future__ import annotations
 
@@ -54,17 +54,17 @@ def _branches(x: Tensor) -> Tensor:
 
 
 @pytest.mark.parametrize("name", PEAKS)
-def test_the_peak_of_live_tensors_by_hand(name: str, x: Tensor) -> None:
+def test_the_allocators_peak_by_hand_where_no_kernel_needs_scratch(name: str, x: Tensor) -> None:
     make, expected = PEAKS[name]
     network = make()
     with torch.inference_mode():
-        assert memory.live_peak(lambda: network(x)) == expected
+        assert memory.allocator_peak(lambda: network(x)) == expected
 
 
 def test_the_peak_of_a_linear_layer_by_hand() -> None:
     x, layer = torch.ones(8, 64), nn.Linear(64, 4096)
     with torch.inference_mode():
-        assert memory.live_peak(lambda: layer(x)) == 8 * 4096 * FLOATS
+        assert memory.allocator_peak(lambda: layer(x)) == 8 * 4096 * FLOATS
 
 
 def test_the_peak_is_the_same_integer_every_time() -> None:
@@ -74,19 +74,19 @@ def test_the_peak_is_the_same_integer_every_time() -> None:
     network.eval()
     x = torch.ones(2, 8, 32, 32)
     with torch.inference_mode():
-        peaks = {memory.live_peak(lambda: network(x)) for _ in range(4)}
+        peaks = {memory.allocator_peak(lambda: network(x)) for _ in range(4)}
     (peak,) = peaks
     assert peak is not None
     assert peak >= 2 * 16 * 32 * 32 * FLOATS
 
 
 def test_a_call_that_allocates_nothing_has_a_peak_of_zero() -> None:
-    assert memory.live_peak(lambda: None) == 0
+    assert memory.allocator_peak(lambda: None) == 0
 
 
 def test_the_peak_is_unknown_without_the_profiler(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch.profiler, "kineto_available", lambda: False)
-    assert memory.live_peak(lambda: None) is None
+    assert memory.allocator_peak(lambda: None) is None
 
 
 GROW = """
@@ -166,8 +166,9 @@ def test_all_numbers_of_a_network() -> None:
     mark = memory.ResidentMark()
     found = memory.memory(network, lambda: network(x), mark, "cpu")
     assert found.weight_bytes == 4 * 4 * FLOATS
-    assert found.live_peak == 4 * 64 * 64 * FLOATS
-    assert found.live_peak_by_order is None
+    assert found.live_peak == found.allocator_peak == 4 * 64 * 64 * FLOATS
+    assert found.live_peak_refused is None
+    assert found.live_peak_by_order is found.allocator_peak_by_order is None
     assert found.cuda_allocated_peak is None
     assert found.cuda_reserved_peak is None
 
@@ -190,19 +191,26 @@ class TwoHalves(nn.Module):
         return y
 
 
-def test_each_order_has_its_hand_computed_live_peak(x: Tensor) -> None:
+def peaks_by_order(network: nn.Module, x: Tensor) -> tuple[dict[str, int] | None, dict[str, int] | None]:
+    """Of live tensors and of the allocator."""
+    with torch.inference_mode():
+        mark = memory.ResidentMark()
+        found = memory.memory(network, lambda: network(x), mark, "cpu", orders=True)
+    return found.live_peak_by_order, found.allocator_peak_by_order
+
+
+def test_each_order_has_its_hand_computed_peaks(x: Tensor) -> None:
     """Together: both halves and the whole, 4 × SIZE. One by one: the whole and one half, 3 × SIZE."""
     layer = TwoHalves()
     layer.order = "one by one"
     network = nn.Sequential(layer)
-    with torch.inference_mode():
-        found = memory.live_peak_by_order(network, lambda: network(x))
-    assert found == {"together": 4 * SIZE, "one by one": 3 * SIZE}
+    live, allocated = peaks_by_order(network, x)
+    assert live == allocated == {"together": 4 * SIZE, "one by one": 3 * SIZE}
     assert layer.order == "one by one"
 
 
 @pytest.mark.usefixtures("without_scratch")
-def test_each_order_of_csr_conv_has_its_hand_computed_live_peak() -> None:
+def test_each_order_of_csr_conv_has_its_hand_computed_peaks() -> None:
     """The peak is at the last sum of step 2, in maps of 8×8 floats, two of them per tensor.
 
     Batched: U of both steps (4), V·h (2), α·relu (2), (1-β)·V·h (2) and their sum (2). Literal: the first
@@ -211,8 +219,8 @@ def test_each_order_of_csr_conv_has_its_hand_computed_live_peak() -> None:
     layer = CSRConv2d(4, 4, 1, T=2).eval()
     x = torch.randn(1, 4, 8, 8)
     asked = layer.order
-    found = memory.live_peak_by_order(layer, lambda: layer(x))
-    assert found == {"batched": 12 * 64 * FLOATS, "literal": 12 * 64 * FLOATS}
+    live, allocated = peaks_by_order(layer, x)
+    assert live == allocated == {"batched": 12 * 64 * FLOATS, "literal": 12 * 64 * FLOATS}
     assert layer.order == asked
 
 
@@ -224,10 +232,39 @@ def test_more_steps_show_what_the_batched_order_holds() -> None:
     """
     layer = CSRConv2d(8, 8, 1, T=4).eval()
     x = torch.randn(1, 8, 8, 8)
-    found = memory.live_peak_by_order(layer, lambda: layer(x))
-    assert found == {"batched": 22 * 64 * FLOATS, "literal": 16 * 64 * FLOATS}
+    live, allocated = peaks_by_order(layer, x)
+    assert live == allocated == {"batched": 22 * 64 * FLOATS, "literal": 16 * 64 * FLOATS}
 
 
 def test_a_network_without_orders_has_no_peaks_by_order() -> None:
-    network = nn.ReLU()
-    assert memory.live_peak_by_order(network, lambda: network(torch.ones(2))) is None
+    assert peaks_by_order(nn.ReLU(), torch.ones(2)) == (None, None)
+    assert memory.by_order(nn.ReLU(), lambda: None, lambda: 1) == {}
+
+
+def test_scratch_is_the_allocators_and_no_live_tensor() -> None:
+    """A 3×3 convolution of 16 channels at 32×32: 64 KiB come out; what the kernel lays out is scratch."""
+    network, x = nn.Conv2d(16, 16, 3, padding=1), torch.randn(1, 16, 32, 32)
+    found = {}
+    for onednn in (True, False):
+        with torch.backends.mkldnn.flags(enabled=onednn), torch.inference_mode():
+            network(x)
+            found[onednn] = memory.memory(network, lambda: network(x), memory.ResidentMark(), "cpu")
+    assert {one.live_peak for one in found.values()} == {16 * 32 * 32 * FLOATS}
+    scratch = 9 * 16 * 32 * 32 * FLOATS  # im2col: every input value once per tap
+    assert found[False].allocator_peak == 16 * 32 * 32 * FLOATS + scratch
+    assert all((one.allocator_peak or 0) >= (one.live_peak or 0) for one in found.values())
+
+
+def test_a_runtime_that_hides_its_tensors_has_no_live_peak() -> None:
+    network, x = nn.ReLU(), torch.ones(1, 4, 8, 8)
+    mark = memory.ResidentMark()
+    found = memory.memory(network, lambda: network(x), mark, "cpu", hidden="runtime compile hides them")
+    assert (found.live_peak, found.live_peak_refused) == (None, "runtime compile hides them")
+    assert found.allocator_peak == x.numel() * FLOATS
+
+
+def test_onednns_own_tensors_have_no_live_peak() -> None:
+    x = torch.ones(1, 4, 8, 8)
+    found = memory.memory(nn.ReLU(), lambda: x.to_mkldnn().to_dense(), memory.ResidentMark(), "cpu")
+    assert found.live_peak is None
+    assert "_mkldnn" in (found.live_peak_refused or "")

@@ -13,7 +13,8 @@ from bench.worker.protocol import Output
 
 def test_a_description_by_hand() -> None:
     found = describe_output(torch.tensor([[1.0, -2.0, 3.0]]))
-    assert found == Output((1, 3), hashlib.sha256(struct.pack("=3f", 1, -2, 3)).hexdigest(), 2.0, True)
+    checksum = hashlib.sha256(struct.pack("=3f", 1, -2, 3)).hexdigest()
+    assert found == Output((1, 3), checksum, 2.0, True, sample=(1.0, -2.0, 3.0))
 
 
 def test_the_layout_in_memory_does_not_matter() -> None:

@@ -6,7 +6,7 @@ import json
 import os
 import subprocess
 import sys
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -297,7 +297,8 @@ def test_the_input_is_drawn_from_the_cases_seed(mishaps: dict[str, dict[str, Any
     sums = []
     for seed in (0, 1):
         images = torch.randn(1, 4, 8, 8, generator=torch.Generator().manual_seed(seed))
-        sums.append(json.loads(json.dumps(asdict(describe_output(images)))))
+        told = describe_output(images)  # an echo has no BatchNorm: calibration changes nothing
+        sums.append(json.loads(json.dumps(asdict(replace(told, plain=told.sample)))))
     assert [mishaps[f"echo {seed}"]["output"] for seed in (0, 1)] == sums
     assert sums[0] != sums[1]
 
