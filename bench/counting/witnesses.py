@@ -21,7 +21,7 @@ FVCORE_MAC_OPERATORS = ("conv", "linear", "addmm")
 TORCH_MAC_OPERATORS = ("convolution", "_convolution", "addmm", "mm")
 
 _NO_MACS = """
-    abs abs_ adaptive_max_pool2d add add_ alpha_dropout argmax avg_pool2d cat ceil channel_shuffle chunk
+    abs abs_ adaptive_max_pool2d add add_ addcmul alpha_dropout argmax avg_pool2d cat ceil channel_shuffle chunk
     clamp clamp_ clone constant_pad_nd contiguous copy_ detach div div_ dropout dropout_ eq exp expand
     expand_as feature_dropout fill_ flatten floor gather ge gelu getitem glu gt hardsigmoid hardsigmoid_
     hardswish hardswish_ hardtanh hardtanh_ index index_select le leaky_relu leaky_relu_ lt max max_pool2d
