@@ -72,9 +72,12 @@ def _print(title: str, counts: dict[str, Any], answer: dict[str, Any]) -> None:
         "executed_macs": "MACs, executed",
         "flops": "FLOPs (2 × executed MACs)",
         "other_elements": "other work (output elements)",
+        "activation_macs": "MACs between activations",
         "weight_bytes": "weight bytes",
     }
     for key, words in names.items():
+        if key == "activation_macs" and not counts[key]:
+            continue  # few networks have any, and it is in none of the other lines
         say(f"  {words:<30}{counts[key]:>16,}")
     for witness, macs in counts["witnesses"].items():
         say(f"  {'witness ' + witness:<30}{macs:>16,}")
