@@ -55,6 +55,10 @@ def announced_macs(network: nn.Module, example: Tensor) -> int:
         assert isinstance(module, HasActivationMacs)
         found.append(module.activation_macs(tuple(output.shape)))
 
-    layers = [(name, m) for name, m in network.named_modules() if isinstance(m, HasActivationMacs)]
+    layers = [(name, m) for name, m in network.named_modules() if _announces(m)]
     observe(network, example, layers, add)
     return sum(found)
+
+
+def _announces(module: nn.Module) -> bool:
+    return isinstance(module, HasActivationMacs)

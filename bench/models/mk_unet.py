@@ -111,7 +111,7 @@ class SpatialAttention(nn.Module):
 
 
 class AttentionGate(nn.Module):
-    """What of the encoder's map the decoder's lets through: two maps (B, C, H, W) -> the first one, weighed."""
+    """The encoder's map, weighed by itself and the decoder's: two maps (B, C, H, W) -> one of that shape."""
 
     def __init__(self, channels: int) -> None:
         super().__init__()
@@ -165,31 +165,31 @@ class MKUNet(nn.Module):
         return self.head(x)  # type: ignore[no-any-return]
 
 
-@backbone("mk_unet_t", input=(3, 256, 256), classes=1)
+@backbone("mk_unet_t", input=(3, 256, 256), classes=1, output="map", head=("head",))
 def mk_unet_t(classes: int) -> nn.Module:
     """MK-UNet-T for segmentation: a map, from depthwise kernels of three sizes (ICCV-W 2025)."""
     return MKUNet(WIDTHS["t"], classes)
 
 
-@backbone("mk_unet_s", input=(3, 256, 256), classes=1)
+@backbone("mk_unet_s", input=(3, 256, 256), classes=1, output="map", head=("head",))
 def mk_unet_s(classes: int) -> nn.Module:
     """MK-UNet-S for segmentation: a map, from depthwise kernels of three sizes (ICCV-W 2025)."""
     return MKUNet(WIDTHS["s"], classes)
 
 
-@backbone("mk_unet", input=(3, 256, 256), classes=1)
+@backbone("mk_unet", input=(3, 256, 256), classes=1, output="map", head=("head",))
 def mk_unet(classes: int) -> nn.Module:
     """MK-UNet for segmentation: a map, from depthwise kernels of three sizes (ICCV-W 2025)."""
     return MKUNet(WIDTHS["base"], classes)
 
 
-@backbone("mk_unet_m", input=(3, 256, 256), classes=1)
+@backbone("mk_unet_m", input=(3, 256, 256), classes=1, output="map", head=("head",))
 def mk_unet_m(classes: int) -> nn.Module:
     """MK-UNet-M for segmentation: a map, from depthwise kernels of three sizes (ICCV-W 2025)."""
     return MKUNet(WIDTHS["m"], classes)
 
 
-@backbone("mk_unet_l", input=(3, 256, 256), classes=1)
+@backbone("mk_unet_l", input=(3, 256, 256), classes=1, output="map", head=("head",))
 def mk_unet_l(classes: int) -> nn.Module:
     """MK-UNet-L for segmentation: a map, from depthwise kernels of three sizes (ICCV-W 2025)."""
     return MKUNet(WIDTHS["l"], classes)
