@@ -80,7 +80,7 @@ def test_kernels_of_three_sizes_are_summed() -> None:
     kernels = MultiKernel(4).eval()
     x = torch.randn(1, 4, 11, 11)
     torch.testing.assert_close(kernels(x), sum(branch(x) for branch in kernels.branches))
-    assert [branch[0].kernel_size for branch in kernels.branches] == [(1, 1), (3, 3), (5, 5)]  # type: ignore[index, union-attr]
+    assert [branch[0].kernel_size for branch in kernels.branches] == [(1, 1), (3, 3), (5, 5)]  # type: ignore[index]
 
 
 def test_a_block_shuffles_before_it_projects() -> None:
