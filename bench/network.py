@@ -18,12 +18,26 @@ from bench.models import BACKBONES
 def context_of(case: Case, recipe: Any = None) -> Context:
     """What the case's methods may know."""
     backbone = BACKBONES.get(case.backbone)
-    return Context(case.seed, case.input, backbone.keep_first, backbone.fixed_width, recipe)
+    return Context(
+        case.seed,
+        case.input,
+        backbone.keep_first,
+        backbone.fixed_width,
+        recipe,
+        head=backbone.head,
+    )
 
 
 def backbone_network(case: Case) -> nn.Module:
     """The network before compression, in eval mode."""
     return BACKBONES.get(case.backbone).network(case.classes, case.seed)
+
+
+def check_answer(network: nn.Module, case: Case) -> None:
+    """Runs the network once; raises ValueError unless its answer is what its backbone promises."""
+    with torch.no_grad():
+        answer = network(context_of(case).example_input())
+    BACKBONES.get(case.backbone).check_answer(answer, case.classes)
 
 
 def compress(network: nn.Module, case: Case, recipes: Sequence[Any]) -> Rewritten:

@@ -55,6 +55,7 @@ class CaseRow:
     executed_macs: float = math.nan
     flops: float = math.nan
     other_elements: float = math.nan
+    activation_macs: float = math.nan
     witnesses_agree: bool = False
     disagreements: list[str] = field(default_factory=list)
     replaced: list[dict[str, str]] = field(default_factory=list)
@@ -105,7 +106,7 @@ class CaseRow:
 COLUMNS = tuple(column.name for column in fields(CaseRow))
 """Columns of the frame."""
 
-_COUNTED = ("params", "logical_params", "macs", "executed_macs", "flops", "other_elements")
+_COUNTED = ("params", "logical_params", "macs", "executed_macs", "flops", "other_elements", "activation_macs")
 _MEMORY = (
     "weight_bytes", "live_peak", "allocator_peak", "resident_growth", "cuda_allocated_peak",
     "cuda_reserved_peak",

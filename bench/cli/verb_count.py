@@ -28,7 +28,9 @@ def count(
         list[str] | None, typer.Argument(metavar="[KNOB=VALUE…]", help="Knobs, in YAML.")
     ] = None,
     input: Annotated[str | None, typer.Option(help="CxHxW; the backbone's own by default.")] = None,
-    classes: Annotated[int | None, typer.Option(min=1, help="Classes of the classifier.")] = None,
+    classes: Annotated[
+        int | None, typer.Option(min=1, help="Logits of a classifier, channels of a map.")
+    ] = None,
     seed: Annotated[int, typer.Option(min=0, help="Seed of the weights.")] = 0,
     plugin: Plugins = None,
     as_json: AsJson = False,
@@ -39,13 +41,16 @@ def count(
     """
     from bench.case import Case, parse_shape
     from bench.models import BACKBONES
+    from bench.models.base import refuse_classes
     from bench.plan.knobs import check_call, parse_knob_words
     from bench.plugins import load_plugins
     from bench.worker.counter import count_case
 
     load_plugins(map(str, plugin or ()))
-    own = BACKBONES.get(backbone).input
+    entry = BACKBONES.get(backbone)
+    own = entry.input
     call = check_call(method, parse_knob_words(knobs or ()))
+    refuse_classes(backbone, entry.output, classes)
     shape = parse_shape(input, own[0]) if input else own
     counted = count_case(Case(backbone, (call,), input=shape, classes=classes, seed=seed))
     if counted.error is not None or counted.counts is None:
@@ -72,9 +77,12 @@ def _print(title: str, counts: dict[str, Any], answer: dict[str, Any]) -> None:
         "executed_macs": "MACs, executed",
         "flops": "FLOPs (2 × executed MACs)",
         "other_elements": "other work (output elements)",
+        "activation_macs": "MACs between activations",
         "weight_bytes": "weight bytes",
     }
     for key, words in names.items():
+        if key == "activation_macs" and not counts[key]:
+            continue  # few networks have any, and it is in none of the other lines
         say(f"  {words:<30}{counts[key]:>16,}")
     for witness, macs in counts["witnesses"].items():
         say(f"  {'witness ' + witness:<30}{macs:>16,}")

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from bench.counting.closed_form import CountedLayer, counted_layers
 from bench.counting.counts import Counts, LayerCounts
 from bench.counting.expectation import expected
-from bench.counting.other_work import other_elements
+from bench.counting.other_work import announced_macs, other_elements
 from bench.counting.protocols import HasExits
 from bench.counting.weight_bytes import weight_bytes
 from bench.counting.witnesses import FvcoreWitness, TorchWitness
@@ -44,6 +44,7 @@ def count(network: nn.Module, example: Tensor) -> Counts:
         witnesses=witnesses,
         disagreements=tuple(_disagreements(layers, fvcore, torch_counter, witnesses)),
         layers=tuple(_row(layer, fvcore, torch_counter) for layer in layers),
+        activation_macs=torch_counter.activation_macs + announced_macs(network, example),
     )
 
 

@@ -44,6 +44,8 @@ class Counts:
     ``params`` are stored, ``logical_params`` the distinct non-zero ones; ``macs`` are logical,
     ``executed_macs`` what the layers compute; ``flops`` = 2 × executed MACs. ``other_elements``: output
     elements of all other operators. ``witnesses``: executed MACs by who counted them.
+    ``activation_macs``: multiply-accumulates of activations with activations, which are no convolution's and
+    no linear layer's: in none of the other counts.
     ``disagreements``: a line for each thing the witnesses differ on, empty where all is well.
     ``layers``: one row for each call of a counted layer, in the order of the calls. ``exits``: where inputs
     may leave, the end included; MACs and other elements are then expectations over the seeded inputs.
@@ -60,6 +62,7 @@ class Counts:
     disagreements: tuple[str, ...]
     layers: tuple[LayerCounts, ...]
     exits: tuple[ExitCounts, ...] = ()
+    activation_macs: int = 0
 
     def as_dict(self) -> dict[str, Any]:
         """Plain data for JSON."""

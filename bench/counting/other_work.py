@@ -1,4 +1,4 @@
-"""Work that is not multiply-accumulate: normalisation, pooling, element-wise operations, copies."""
+"""Work that is no layer's multiply-accumulate: element-wise operations, pooling, copies, dynamic kernels."""
 
 from __future__ import annotations
 
@@ -7,6 +7,9 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
+
+from bench.counting.observe import observe
+from bench.counting.protocols import HasActivationMacs
 
 _HIDDEN_VIEWS = ("_unsafe_view",)  # a view by another name: its schema declares no alias
 _MACS = ("convolution", "addmm", "mm", "bmm", "baddbmm")
@@ -39,3 +42,23 @@ def other_elements(network: nn.Module, example: Tensor) -> int:
     with torch.no_grad(), counter:
         network(example)
     return counter.elements
+
+
+def announced_macs(network: nn.Module, example: Tensor) -> int:
+    """Products of activations with activations that layers announce, in one forward pass of ``example``.
+
+    Their elements are in ``other_elements`` as well: there as what element-wise operators write.
+    """
+    found = [0]
+
+    def add(_name: str, module: nn.Module, _inputs: tuple[Tensor, ...], output: Tensor) -> None:
+        assert isinstance(module, HasActivationMacs)
+        found.append(module.activation_macs(tuple(output.shape)))
+
+    layers = [(name, m) for name, m in network.named_modules() if _announces(m)]
+    observe(network, example, layers, add)
+    return sum(found)
+
+
+def _announces(module: nn.Module) -> bool:
+    return isinstance(module, HasActivationMacs)

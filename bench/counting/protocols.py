@@ -25,6 +25,19 @@ class HasClosedForm(Protocol):
 
 
 @runtime_checkable
+class HasActivationMacs(Protocol):
+    """A layer that multiplies activations by activations where no witness sees a product.
+
+    Dynamic kernels do: they are put together of element-wise operators. Products that torch has an operator
+    for, as attention's, are counted by its own counter and need no word from the layer.
+    """
+
+    def activation_macs(self, output_shape: tuple[int, ...]) -> int:
+        """Multiply-accumulates for an output of that shape, the batch included."""
+        ...
+
+
+@runtime_checkable
 class HasOrders(Protocol):
     """A layer that can do its steps in several orders, with equal results and other peaks of memory.
 

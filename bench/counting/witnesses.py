@@ -19,16 +19,19 @@ from bench.counting.operators import DISPATCHED, TRACED
 
 FVCORE_MAC_OPERATORS = ("conv", "linear", "addmm")
 TORCH_MAC_OPERATORS = ("convolution", "_convolution", "addmm", "mm")
+TORCH_ACTIVATION_OPERATORS = ("bmm", "baddbmm")
+"""Products of activations with activations, as in attention: no layer holds one of the factors."""
 
 _NO_MACS = """
-    abs abs_ adaptive_max_pool2d add add_ alpha_dropout argmax avg_pool2d cat ceil channel_shuffle chunk
-    clamp clamp_ clone constant_pad_nd contiguous copy_ detach div div_ dropout dropout_ eq exp expand
-    expand_as feature_dropout fill_ flatten floor gather ge gelu getitem glu gt hardsigmoid hardsigmoid_
-    hardswish hardswish_ hardtanh hardtanh_ index index_select le leaky_relu leaky_relu_ lt max max_pool2d
-    mean mish mul mul_ ne neg new_zeros norm numel ones pad permute pixel_shuffle pow prelu relu relu6
-    relu6_ relu_ repeat reshape roll round round_ rsqrt rsub select sigmoid sigmoid_ silu silu_ size slice
-    softmax softplus split split_with_sizes sqrt square squeeze stack sub sub_ sum tanh tensor_split to
-    transpose type_as unbind unsqueeze upsample_nearest2d view where zeros zeros_like
+    abs abs_ adaptive_max_pool2d add add_ addcmul alpha_dropout argmax avg_pool2d cat ceil
+    channel_shuffle chunk clamp clamp_ clone constant_pad_nd contiguous copy_ detach div div_ dropout
+    dropout_ eq exp expand expand_as feature_dropout fill_ flatten floor gather ge gelu getitem glu gt
+    hardsigmoid hardsigmoid_ hardswish hardswish_ hardtanh hardtanh_ index index_select le leaky_relu
+    leaky_relu_ lt max max_pool2d mean mish mul mul_ ne neg new_zeros norm numel ones pad permute
+    pixel_shuffle pow prelu relu relu6 relu6_ relu_ repeat reshape roll round round_ rsqrt rsub select
+    sigmoid sigmoid_ silu silu_ size slice softmax softplus split split_with_sizes sqrt square squeeze
+    stack sub sub_ sum tanh tensor_split to transpose type_as unbind unsqueeze upsample_bilinear2d
+    upsample_nearest2d view where zeros zeros_like
 """
 POINTWISE = frozenset(f"aten::{name}" for name in _NO_MACS.split())
 """Operators without multiply-accumulates of convolution or linear layers: the explicit allow-list."""
@@ -72,6 +75,8 @@ class TorchWitness:
             path = "" if name in ("Global", root) else name.removeprefix(f"{root}.")
             self.by_module[path] = _macs(halved, multiplying)
         self.macs = self.by_module.get("", 0)
+        everywhere = {_name(op): flops // 2 for op, flops in counts.get("Global", {}).items()}
+        self.activation_macs = _macs(everywhere, TORCH_ACTIVATION_OPERATORS)
 
 
 def _macs(counts: dict[str, int], operators: Iterable[str]) -> int:

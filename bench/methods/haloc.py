@@ -122,7 +122,7 @@ def prepare(
         rows.setdefault(row.name, []).append((row.input_shape, row.output_shape))
         total += row.count.executed_macs
     sites: dict[str, Site] = {}
-    for candidate in candidates(network, context.keep_first, skip):
+    for candidate in candidates(network, context.keep_first, skip, context.head):
         ranks = _ranks(candidate.conv, step)
         fits = not candidate.kept and not TUCKER2.obstacle(candidate.conv) and candidate.name in rows
         if fits and ranks:

@@ -47,10 +47,10 @@ def synflow(
 ) -> Rewritten:
     """Keeps the share ``density`` of all convolution and linear weights, by synaptic flow, without data.
 
-    R is the sum of the logits for an image of ones, with every parameter and statistic replaced by its
-    absolute value, in eval mode and float64; the score is |∂R/∂|w||·|w|. Iteration e of ``iterations``
-    keeps density^(e/iterations), and what is masked stays masked. A compression of c in the paper is
-    the density 10^-c. ``scope``: ``global``, one threshold for all layers, or ``layer``, one each.
+    R is the sum of the logits, or of a map, for an image of ones, with every parameter and statistic
+    replaced by its absolute value, in eval mode and float64; the score is |∂R/∂|w||·|w|. Iteration e of
+    ``iterations`` keeps density^(e/iterations), and what is masked stays masked. A compression of c in the
+    paper is the density 10^-c. ``scope``: ``global``, one threshold for all layers, or ``layer``, one each.
     ``skip``: globs of layers to leave dense.
     """
     del density, iterations, scope  # they are in the recipe

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Protocol, runtime_checkable
+from typing import Literal, Protocol, runtime_checkable
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from bench.case import Shape
+from bench.errors import InputError
 from bench.registry import Registry
+
+Output = Literal["logits", "map", "features"]
+"""What a network answers an image with: one number per class, a map of them, or channels of its own."""
 
 
 @dataclass(frozen=True)
@@ -21,7 +25,10 @@ class Backbone:
     ones. ``keep_first``: methods leave its first convolution dense by default. ``fixed_width``:
     globs of the convolutions whose output channels cannot be removed, because a shortcut without
     weights ties them together. ``draw_norms`` False leaves BatchNorm in its initial state: for a
-    network that reproduces figures taken in that state.
+    network that reproduces figures taken in that state. ``output``: ``logits`` (B, classes), a ``map``
+    (B, classes, H, W) as in segmentation, or ``features``, whose channels are the network's own and know
+    no classes. ``head``: globs of the convolutions that make the map; methods leave them as they leave a
+    linear classifier.
     """
 
     name: str
@@ -32,14 +39,19 @@ class Backbone:
     keep_first: bool = True
     fixed_width: tuple[str, ...] = ()
     draw_norms: bool = True
+    output: Output = "logits"
+    head: tuple[str, ...] = ()
 
     def network(self, classes: int | None = None, seed: int = 0) -> nn.Module:
         """The network in eval mode, its weights drawn from ``seed`` alone, on the CPU.
+
+        Raises InputError for ``classes`` where the network knows none.
 
         BatchNorm statistics and affine weights are drawn too, unless ``draw_norms`` is False: their
         initial 0 and 1 would let a broken one pass unseen, and MobileNetV2 in its initial state answers
         with values near 1e-9.
         """
+        refuse_classes(self.name, self.output, classes)
         generator_state = torch.get_rng_state()
         try:
             torch.manual_seed(seed)
@@ -49,6 +61,31 @@ class Backbone:
         finally:
             torch.set_rng_state(generator_state)
         return network.eval()
+
+    def check_answer(self, answer: object, classes: int | None = None) -> None:
+        """Raises ValueError unless ``answer`` is what the network promises for a batch of images.
+
+        ``classes``: as many as were asked for, None for the customary number, to which only a map is held.
+        """
+        if not isinstance(answer, Tensor):
+            raise ValueError(
+                f"{self.name} answers with a {type(answer).__name__}: one tensor can be measured"
+            )
+        shape = "×".join(map(str, answer.shape))
+        if self.output == "map" and (answer.ndim != 4 or answer.shape[1] != (classes or self.classes)):
+            wanted = f"a map N×C×H×W of {classes or self.classes} channels"
+            raise ValueError(f"{self.name} answers with {shape}, where {wanted} is due")
+        if classes is not None and (answer.ndim < 2 or answer.shape[1] != classes):
+            raise ValueError(f"{self.name} answers with {shape}, where {classes} classes were asked for")
+
+
+def refuse_classes(name: str, output: Output, classes: int | None) -> None:
+    """Raises InputError for a number of classes that a network without classes cannot honour."""
+    if classes is not None and output == "features":
+        raise InputError(
+            f"{name} knows no classes and cannot have {classes}: its output channels are its own; leave "
+            "classes out, or measure it in a suite of its own"
+        )
 
 
 @runtime_checkable
@@ -84,13 +121,16 @@ def backbone(
     classes: int = 10,
     fixed_width: tuple[str, ...] = (),
     draw_norms: bool = True,
+    output: Output = "logits",
+    head: tuple[str, ...] = (),
 ) -> Callable[[Callable[[int], nn.Module]], Callable[[int], nn.Module]]:
     """Registers ``build(classes) -> nn.Module`` under ``name``; its docstring's first line is shown by
     ``bench list backbones``."""
 
     def register(build: Callable[[int], nn.Module]) -> Callable[[int], nn.Module]:
         summary = (build.__doc__ or "").strip().partition("\n")[0]
-        BACKBONES.add(name, Backbone(name, build, input, classes, summary, True, fixed_width, draw_norms))
+        fields = (input, classes, summary, True, fixed_width, draw_norms, output, head)
+        BACKBONES.add(name, Backbone(name, build, *fields))
         return build
 
     return register

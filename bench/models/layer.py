@@ -36,7 +36,8 @@ def _layer(name: str) -> Backbone:
         raise KeyError(name)  # an even kernel has no "same" padding on both sides
     build = partial(_build, sizes=(in_channels, out_channels, kernel, stride))
     summary = f"one {kernel}×{kernel} convolution {in_channels}→{out_channels}, stride {stride}"
-    return Backbone(f"layer/{name}", build, (in_channels, 32, 32), 1, summary, keep_first=False)
+    shape = (in_channels, 32, 32)
+    return Backbone(f"layer/{name}", build, shape, 1, summary, keep_first=False, output="features")
 
 
 BACKBONES.add_family("layer", _layer, lambda: ["64-64-k3", "64-128-k3-s2", "32-192-k1"])

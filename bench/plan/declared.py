@@ -47,12 +47,16 @@ class DeclaredMethod:
 
 @dataclass(frozen=True)
 class DeclaredBackbone:
-    """A backbone as a suite sees it; ``input`` is (C, H, W) of its customary image."""
+    """A backbone as a suite sees it; ``input`` is (C, H, W) of its customary image.
+
+    ``output``: ``logits``, a ``map``, or ``features``, which know no classes.
+    """
 
     name: str
     summary: str
     input: Shape
     classes: int
+    output: str = "logits"
 
 
 @dataclass(frozen=True)
@@ -307,11 +311,12 @@ def _convert_method(entry: Method) -> DeclaredMethod:
 
 def _read_backbone(found: Registration) -> DeclaredBackbone:
     shape, classes = found.argument("input", (3, 32, 32)), found.argument("classes", 10)
-    return DeclaredBackbone(found.name, _first_line(found.doc), shape, classes)
+    output = found.argument("output", "logits")
+    return DeclaredBackbone(found.name, _first_line(found.doc), shape, classes, output)
 
 
 def _convert_backbone(entry: Backbone) -> DeclaredBackbone:
-    return DeclaredBackbone(entry.name, entry.summary, entry.input, entry.classes)
+    return DeclaredBackbone(entry.name, entry.summary, entry.input, entry.classes, entry.output)
 
 
 def _read_runtime(found: Registration) -> DeclaredRuntime:

@@ -54,10 +54,12 @@ def expand(loaded: LoadedSuite) -> list[Draft]:
     """All cases of a suite before anything is solved, in the order of the file; a case may come twice.
 
     A case with a knob to solve for is matched by ``exclude`` alone: its final name is not yet known.
-    Raises InputError, with file and line, for more than MAX_CASES.
+    Raises InputError, with file and line, for more than MAX_CASES, and for classes asked of a network
+    that knows none.
     """
     globs = globs_of(loaded)
     backbones = list(_backbones(loaded))
+    _refuse_classes(loaded, backbones)
     shapes = [_shapes(loaded, backbone.input) for backbone in backbones]
     _refuse_too_many(loaded, sum(map(len, shapes)))
     drafts = []
@@ -109,6 +111,16 @@ def _lists(loaded: LoadedSuite) -> tuple[Collection[Any], ...]:
         suite.memory_formats,
         suite.seeds,
     )
+
+
+def _refuse_classes(loaded: LoadedSuite, backbones: list[DeclaredBackbone]) -> None:
+    """A suite's ``classes`` are asked of every network: one that has none must not pass in silence."""
+    for backbone in backbones:
+        if loaded.suite.classes is not None and backbone.output == "features":
+            raise InputError(
+                f"{loaded.source.where(('classes',))}: {backbone.name} knows no classes: its output "
+                "channels are its own; leave classes out, or give it a suite of its own"
+            )
 
 
 def _refuse_too_many(loaded: LoadedSuite, networks: int) -> None:

@@ -124,7 +124,7 @@ class Suite(BaseModel):
     memory_formats: Annotated[list[Literal["contiguous", "channels_last"]], Field(min_length=1)] = [
         "contiguous"
     ]
-    classes: Annotated[Positive | None, Field(description="classes of the classifier")] = None
+    classes: Annotated[Positive | None, Field(description="logits of a classifier, channels of a map")] = None
     include: Annotated[
         list[str], Field(description="globs on case ids; a case stays when one fits (none given: all stay)")
     ] = []

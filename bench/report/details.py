@@ -78,6 +78,9 @@ def _facts(row: Row) -> list[tuple[str, str]]:
         ("FLOPs, 2 × executed MACs", digits.exact(row["flops"])),
         ("elements of other layers (not in MACs)", digits.exact(row["other_elements"])),
     ]
+    if row["activation_macs"] > 0:
+        words = "MACs between activations, as in attention (not in MACs)"
+        facts.append((words, digits.exact(row["activation_macs"])))
     if digits.known(row["intensity"]):
         facts.append(("arithmetic intensity, FLOPs per compulsory byte", f"{row['intensity']:.1f}"))
     if digits.known(row["attainable"]):

@@ -27,7 +27,8 @@ MACS = paragraph("""
 """)
 OTHER_WORK = paragraph("""
     MACs cover convolution and linear layers. Normalisation, pooling and element-wise work cost time too;
-    they are counted apart, as elements, in the details.
+    they are counted apart, as elements, in the details. So are products of activations with activations, as
+    in attention and dynamic kernels.
 """)
 MEMORY = paragraph("""
     Resident growth is noisy: the allocator and the system decide when memory is taken and given back. The

@@ -34,11 +34,12 @@ def count_case(case: Case) -> Counted:
     """Recipes, counts, replaced and left layers of a case; or why there are none."""
     try:
         from bench.counting.count import count
-        from bench.network import context_of, prepare
+        from bench.network import check_answer, context_of, prepare
         from bench.worker.answers import answers_of
         from bench.worker.layer_time import seconds_of
 
         rewritten, recipes = prepare(case, seconds_of)
+        check_answer(rewritten.network, case)
         counts = count(rewritten.network, context_of(case).example_input())
         answers = answers_of(rewritten.network, case)
     except Exception as error:  # noqa: BLE001 - a failed case is a result: the record carries the traceback

@@ -18,7 +18,17 @@ from bench.methods import codebook, csr_conv, int8, lean_conv, penni, pf_pool, p
 from bench.methods.parts import tucker
 from bench.methods.parts.low_rank import like
 from bench.methods.parts.saliency import SynFlow
-from bench.models import external, multiresnet, osnet, resnet_cifar, simplenet, spartan, unireplknet
+from bench.models import (
+    external,
+    lsnet,
+    mk_unet,
+    multiresnet,
+    osnet,
+    resnet_cifar,
+    simplenet,
+    spartan,
+    unireplknet,
+)
 
 pytestmark = pytest.mark.filterwarnings("ignore")
 
@@ -158,6 +168,8 @@ FAULTS = [
         "every kernel of 3x3",
         constant(unireplknet, "STAGES", ((3, 2), (3, 2), (3, 6), (3, 2))),
     ),
+    Fault("lsnet", "a dynamic kernel for every channel", constant(lsnet, "SHARING", 1), network="LSNet-T"),
+    Fault("mk_unet", "a kernel of 3x3 where 5x5 stands", constant(mk_unet, "KERNELS", (1, 3, 3))),
 ]
 
 

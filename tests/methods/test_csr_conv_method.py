@@ -403,7 +403,7 @@ def test_depthwise_without_a_depthwise_layer_is_an_error_that_says_why() -> None
         check_call("csr_conv", {"T": {"expand": 3}, "depthwise": True})
 
 
-NO_SINGLE_CHANNELS = ("multiresnet", "spartan", "unireplknet")
+NO_SINGLE_CHANNELS = ("lsnet", "mk_unet", "multiresnet", "spartan", "unireplknet")
 """Backbones whose channels the dependency graph cannot remove one by one: refused in words."""
 SLOW = {("spartan_t", "filter_l1")}
 """The graph of so many layers takes half a minute."""

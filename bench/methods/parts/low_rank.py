@@ -100,7 +100,7 @@ class Decomposition:
         """The ranks of every layer that is to be decomposed."""
         rule = RankRule(rank, ratio, energy)
         recipe: Recipe = {}
-        for candidate in candidates(network, context.keep_first, skip):
+        for candidate in candidates(network, context.keep_first, skip, context.head):
             if candidate.kept or self.obstacle(candidate.conv):
                 continue
             ranks = self.ranks(candidate.conv, rule)

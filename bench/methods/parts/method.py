@@ -30,7 +30,8 @@ class Context:
     """What a method may know besides the network: all of it comes from the case.
 
     ``recipe`` is what the method's ``prepare`` returned (JSON-able). ``seconds_of(layer, example)`` is
-    the clock of whoever prepares: median seconds of one call; None where nothing may be timed.
+    the clock of whoever prepares: median seconds of one call; None where nothing may be timed. ``head``:
+    globs of the convolutions that make the output, in the place of a linear classifier.
     """
 
     seed: int = 0
@@ -39,6 +40,7 @@ class Context:
     fixed_width: tuple[str, ...] = ()
     recipe: Any = None
     seconds_of: SecondsOf | None = None
+    head: tuple[str, ...] = ()
 
     def example_input(self, batch: int = 1) -> Tensor:
         """Normal random images of shape (batch, C, H, W), drawn from the seed."""

@@ -23,7 +23,7 @@ def replace_each(network: nn.Module, context: Context, skip: tuple[str, ...], bu
     """
     replaced: list[Replaced] = []
     left: list[Left] = []
-    for candidate in list(candidates(network, context.keep_first, skip)):
+    for candidate in list(candidates(network, context.keep_first, skip, context.head)):
         built = candidate.kept or build(candidate.name, candidate.conv)
         if isinstance(built, str):
             left.append(Left(candidate.name, built))

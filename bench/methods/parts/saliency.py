@@ -4,7 +4,8 @@ Sources: Tanaka et al. 2020 (arXiv 2006.05467), which compares them all; Lee et 
 arXiv 1810.02340); Wang et al., ICLR 2020 (GraSP, arXiv 2002.07376).
 
 SNIP and GraSP need a loss on data. This package carries no data: images are normal random numbers and
-labels are uniform random classes, both drawn from the context's seed. Layer densities depend on that.
+labels are uniform random classes, a map's for every pixel, both drawn from the context's seed. Layer
+densities depend on that.
 """
 
 from __future__ import annotations
@@ -66,11 +67,14 @@ def grasp_scores(network: nn.Module, layers: Layers, context: Context) -> Scores
 def loss_gradients(
     network: nn.Module, layers: Layers, images: Tensor, labels: Tensor, differentiable: bool = False
 ) -> Scores:
-    """Gradient of the cross-entropy by layer weight, in eval mode: BatchNorm uses its own statistics."""
+    """Gradient of the cross-entropy by layer weight, in eval mode: BatchNorm uses its own statistics.
+
+    ``labels`` are those of ``random_batch``. A map's cross-entropy is the mean over its pixels.
+    """
     network.eval()
     weights = [layer.weight for layer in layers.values()]
     with torch.enable_grad():
-        loss = F.cross_entropy(network(images).flatten(1), labels)
+        loss = _cross_entropy(network(images), labels)
         found = torch.autograd.grad(loss, weights, create_graph=differentiable, allow_unused=True)
     return {
         name: torch.zeros_like(weight) if gradient is None else gradient
@@ -79,19 +83,31 @@ def loss_gradients(
 
 
 def random_batch(network: nn.Module, context: Context, number: int = 0) -> tuple[Tensor, Tensor]:
-    """Normal random images (BATCH, C, H, W) and uniform random labels (BATCH,) from the context's seed."""
+    """Normal random images (BATCH, C, H, W) and uniform random labels from the context's seed.
+
+    Labels are (BATCH,) for a network that answers (B, classes), and (BATCH, H', W') for a map (B, classes,
+    H', W'), one per pixel. A single logit has two classes: there, or not.
+    """
     generator = torch.Generator().manual_seed(context.seed + number)
     images = torch.randn(BATCH, *context.input, generator=generator)
     with torch.no_grad():
-        classes = network(images[:1]).flatten(1).shape[1]
-    return images, torch.randint(classes, (BATCH,), generator=generator)
+        _, classes, *pixels = network(images[:1]).shape
+    return images, torch.randint(max(2, classes), (BATCH, *pixels), generator=generator)
+
+
+def _cross_entropy(answer: Tensor, labels: Tensor) -> Tensor:
+    """Of (B, classes) or (B, classes, H, W); with one class alone it would be 0, so that is a yes or no."""
+    if answer.shape[1] == 1:
+        return F.binary_cross_entropy_with_logits(answer[:, 0], labels.to(answer.dtype))
+    return F.cross_entropy(answer, labels)
 
 
 class SynFlow:
     """SynFlow's objective on one network, its gradient, and the iterations (Tanaka et al., algorithm 1).
 
     Works on a float64 copy in which every parameter and statistic is replaced by its absolute value:
-    R, the sum of the logits for an image of ones, was near 3e23 for VGG-16. ReLU6 and hardtanh lose
+    R, the sum of the output for an image of ones (of the logits, or of a whole map), was near 3e23 for
+    VGG-16. ReLU6 and hardtanh lose
     their ceiling there (our rule): such sums would put every unit above it, where no gradient flows.
     """
 

@@ -24,12 +24,15 @@ class Candidate:
     kept: str
 
 
-def candidates(network: nn.Module, keep_first: bool, skip: tuple[str, ...] = ()) -> Iterator[Candidate]:
+def candidates(
+    network: nn.Module, keep_first: bool, skip: tuple[str, ...] = (), head: tuple[str, ...] = ()
+) -> Iterator[Candidate]:
     """Every nn.Conv2d in registration order, with the default rule applied.
 
-    The rule leaves as they are: the network's first convolution (with ``keep_first``), 1×1 projection
-    shortcuts, DenseNet transitions, subclasses that compute something other than nn.Conv2d, and layers
-    whose weight an earlier method of a chain stores in another form. ``skip`` are globs on module names.
+    The rule leaves as they are: the network's first convolution (with ``keep_first``), those of its
+    ``head``, which make a map as a linear classifier makes logits, 1×1 projection shortcuts, DenseNet
+    transitions, subclasses that compute something other than nn.Conv2d, and layers whose weight an earlier
+    method of a chain stores in another form. ``skip`` are globs on module names.
     """
     first = True
     for name, module in network.named_modules():
@@ -38,6 +41,8 @@ def candidates(network: nn.Module, keep_first: bool, skip: tuple[str, ...] = ())
         kept = ""
         if first and keep_first:
             kept = "the network's first convolution"
+        elif any(fnmatchcase(name, glob) for glob in head):
+            kept = "makes the output"
         elif is_projection_shortcut(name, module):
             kept = "1×1 projection shortcut"
         elif _has_part(name, ("transition",)):

@@ -16,6 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from bench.counting.observe import observe
+from bench.counting.protocols import HasActivationMacs
 from bench.methods.parts.masking import MaskedConv2d, MaskedLinear
 from bench.methods.parts.method import Context, Left, Replaced, Rewritten
 from bench.methods.parts.selection import describe
@@ -48,8 +49,8 @@ def plan_channels(
     """Which channels stay when the share ``ratio`` of the output channels goes, least important ones first.
 
     ``scope`` "layer": every layer loses that share of its own; "global": one threshold for all layers,
-    see ``below_one_threshold``. The classifier and the layers of the context's ``fixed_width`` keep their
-    outputs. Raises ValueError for a network whose channels cannot be removed one by one.
+    see ``below_one_threshold``. What makes the output and the layers of the context's ``fixed_width`` keep
+    their outputs. Raises ValueError for a network whose channels cannot be removed one by one.
     """
     network = copy_for_the_graph(network)
     if scope == "global":
@@ -171,7 +172,7 @@ def dependency_graph(network: nn.Module, context: Context) -> Any:
 
 
 def untouchable(network: nn.Module, context: Context) -> list[nn.Module]:
-    """The layers whose outputs must stay: the classifier and those that the backbone declares fixed."""
+    """The layers whose outputs must stay: classifier or head, and those that the backbone declares fixed."""
     return [last_layer(network, context), *fixed_layers(network, context)]
 
 
@@ -210,7 +211,17 @@ class _Walk:
 
 
 def copy_for_the_graph(network: nn.Module) -> nn.Module:
-    """A copy for torch-pruning: finding its graph takes gradients, and walking the graph prunes."""
+    """A copy for torch-pruning: finding its graph takes gradients, and walking the graph prunes.
+
+    Raises ValueError for what the graph cannot follow and does not refuse: a shuffle, whose order it does not
+    know, so that other channels would go than those that were ranked; and dynamic kernels, which channels
+    share by their place, and on which it outgrows the memory of any machine.
+    """
+    for name, module in network.named_modules():
+        if isinstance(module, HasActivationMacs | nn.ChannelShuffle):
+            why = "it reorders them" if isinstance(module, nn.ChannelShuffle) else "they share kernels"
+            kind = type(module).__name__
+            raise ValueError(f"channels of {name} ({kind}) cannot be removed one by one: {why}")
     network = copy.deepcopy(network)
     for parameter in network.parameters():
         parameter.requires_grad_(True)
@@ -243,7 +254,7 @@ def crop(network: nn.Module, recipe: Recipe) -> Rewritten:
 
 
 def last_layer(network: nn.Module, context: Context) -> nn.Module:
-    """The convolution or linear layer that runs last: the classifier, whose outputs must stay."""
+    """The convolution or linear layer that runs last: it makes logits or a map, which must stay."""
     order: list[nn.Module] = []
 
     def note(_name: str, module: nn.Module, _inputs: tuple[Tensor, ...], _output: Tensor) -> None:
@@ -257,11 +268,12 @@ def last_layer(network: nn.Module, context: Context) -> nn.Module:
 
 
 def fixed_layers(network: nn.Module, context: Context) -> list[nn.Module]:
-    """The convolutions whose output width the backbone declares fixed."""
+    """The convolutions whose output width the backbone declares fixed, its head among them."""
+    globs = (*context.fixed_width, *context.head)
     return [
         module
         for name, module in network.named_modules()
-        if isinstance(module, nn.Conv2d) and any(fnmatchcase(name, glob) for glob in context.fixed_width)
+        if isinstance(module, nn.Conv2d) and any(fnmatchcase(name, glob) for glob in globs)
     ]
 
 
