@@ -8,11 +8,12 @@ Parameters must be equal. Answers are floats, and rounding differs between proce
 memory layouts and compilers, so they must agree within a tolerance: TOLERANCE of the largest value, or MARGIN
 times what rounding was seen to move in the counting process (``Answers.spread``) where that is more.
 
-Evidence: the 56 networks of suites/cifar.yaml, counted with one thread, against two threads, batch 8,
-channels_last, without oneDNN, and kernels for SSE4.1 alone. Answers after calibration lie at most 1.1e-3
-apart (int8: 0.24), and never more than 1.9 times the spread. Before calibration: at most 8e-7 (int8: 4e-3),
-and 3e-3 with inputs and weights of every convolution cut to the ten bits of TF32, which moves calibrated
-answers by up to 0.4. Networks of different methods lie 0.07 apart or more.
+Evidence (tests/benchmarks/answers.py): the 56 networks of suites/cifar.yaml, counted with one thread, against
+two threads, batch 8, channels_last, without oneDNN, and kernels for SSE4.1 alone. Answers after calibration
+lie at most 1.1e-3 apart (int8: 0.24), and never more than 1.9 times the spread. Before calibration: at most
+8e-7 (int8: 4e-3), and 4e-4 with inputs and weights of every convolution cut to the ten bits of TF32, which
+moves calibrated answers by up to 0.4. Networks of different methods lie 0.07 apart or more, but for int8
+beside dense: 0.004 before calibration.
 """
 
 from __future__ import annotations
