@@ -24,7 +24,7 @@ from bench.plan.wanted import Solved
 
 # Seconds, read off runs of suites/cifar.yaml on a two-core virtual machine. The estimate is for a
 # person's patience; the progress bar corrects it from the run's own trials.
-CASE_SECONDS, PROCESS_SECONDS = 0.6, 1.4
+CASE_SECONDS, PROCESS_SECONDS = 0.85, 1.5
 BEFORE_START, BEFORE_EACH = 2.0, 1.1
 
 

@@ -42,7 +42,7 @@ def run_rounds(session: Session) -> None:
         order = round_order(list(groups(cases)), session.start.seed, number)
         position = 0
         for at, baseline in enumerate(order):
-            progress.part(number, [grouped[base] & going_on for base in order[at:]])
+            progress.part(number, [grouped[base] & going_on for base in order[at:]], going_on)
             places = [
                 Place(arm, case, number, position + seat)
                 for seat, case in enumerate(groups(cases)[baseline])
@@ -73,15 +73,18 @@ class _Progress:
         self.total = total
         session.listener.trial(min(self._done, total), total, None)
 
-    def part(self, number: int, to_do: Sequence[set[str]]) -> None:
-        """The first of these parts of a round begins; the seconds that are left are told."""
+    def part(self, number: int, to_do: Sequence[set[str]], going_on: set[str]) -> None:
+        """The first of these parts of a round begins; the seconds that are left are told.
+
+        ``going_on``: all that the round visits, its earlier parts included.
+        """
         now = self._session.clock()
         if self._since is not None:
             since, trials, ids = self._since
             if len(self._session.trials) > trials:  # none is repeated after a resumption
                 self._pace.measured(ids, now - since)
         self._since = (now, len(self._session.trials), to_do[0])
-        rest = [*to_do, *self._pace.after(number, set().union(*to_do))]
+        rest = [*to_do, *self._pace.after(number, going_on)]
         self._session.listener.remaining(self._pace.left(rest))
 
     def step(self, trial: object) -> None:

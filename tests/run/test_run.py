@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import signal
@@ -553,3 +554,24 @@ def test_rounds_end_by_themselves_when_every_verdict_is_known(
     found = read_results(go(plan, tmp_path).file)
     assert {t.round for t in found.trials} == {0, 1, 2, 3}
     assert set(make_frame([found])["verdict"]) == {"", "same"}
+
+
+def test_bug_the_time_left_forgot_the_groups_that_a_round_had_visited(
+    workshop: Workshop, suite_file: Callable[[str], Path], tmp_path: Path
+) -> None:
+    """Half way through a round, the rounds behind it still have all of their groups."""
+    left: list[float] = []
+
+    class Listening(Quiet):
+        def remaining(self, seconds: float) -> None:
+            left.append(seconds)
+
+    text = SUITE.replace("backbones: [layer/4-4-k3]", "backbones: [layer/4-4-k3, layer/4-4-k1]")
+    plan = make_plan(load_suite(suite_file(text)))
+    file, start = begin(plan, tmp_path, 1)
+    ticks = itertools.count()
+    execute(plan, file, start, Listening(), clock=lambda: float(next(ticks)))
+    assert len(left) == 2 * 3
+    later = left[1:]  # once the pace is known
+    assert later == sorted(later, reverse=True)
+    assert min(later) > 0
