@@ -52,6 +52,12 @@ def _rows(found: Reached) -> list[list[str]]:
     if found.why:
         return [[name, "not reachable", one_line(found.why)]]
     rows = [[name, "answers in", f"{found.seconds:.1f} s"], ["", "device", found.processor]]
-    words = ("processor", "isa", "caches", "clusters", "torch")
-    rows += [["", key, str(host[key])] for key in words if key in host]
+    words = {
+        "cpu_identity": "identified by",
+        "isa": "instruction sets",
+        "caches": "",
+        "clusters": "",
+        "torch": "",
+    }
+    rows += [["", words[key] or key, str(host[key])] for key in words if key in host]
     return [*rows, ["", "can be measured", ", ".join(found.facts.measurable)]]

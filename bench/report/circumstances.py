@@ -18,6 +18,11 @@ UNKNOWN = "unknown"
 
 HOST_FACTS = {
     "cpu": "processor",
+    "microarchitecture": "microarchitecture",
+    "cpu_identity": "identified by",
+    "isa": "instruction sets",
+    "caches": "caches",
+    "clusters": "clusters of cores",
     "machine": "architecture",
     "logical_cpus": "logical CPUs",
     "cpu_capability": "vector instructions used by torch",

@@ -154,7 +154,7 @@ def in_words(found: Processor) -> dict[str, str]:
     )
     return {
         "microarchitecture": found.microarchitecture,
-        "processor": found.identity,
+        "cpu_identity": found.identity,
         "isa": " ".join(found.isa) or UNKNOWN,
         "caches": caches or UNKNOWN,
         "clusters": "; ".join(map(_cluster_in_words, found.clusters)) or UNKNOWN,

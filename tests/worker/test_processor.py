@@ -97,7 +97,7 @@ def test_a_processor_in_words(tmp_path: Path) -> None:
     }
     assert in_words(processor(files(tmp_path, proc__cpuinfo="\n".join(cores), **capacities))) == {
         "microarchitecture": "Cortex-A76 + Cortex-A55",
-        "processor": "implementer 0x41, part 0xd05",
+        "cpu_identity": "implementer 0x41, part 0xd05",
         "isa": "asimd",
         "caches": "unknown",
         "clusters": "Cortex-A76 cores 3; Cortex-A55 cores 0-2 at 50%",
