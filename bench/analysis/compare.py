@@ -28,8 +28,9 @@ ON_ONE_HOST = ("allocator_peak",)
 """As exact, on one host: kernels' scratch is in it, and each processor has kernels of its own."""
 
 
-PEAKS = ("live_peak", "allocator_peak")
-"""Those of the integers that trials and probes tell; the others come with the counts."""
+MEMORY = ("weight_bytes", "live_peak", "allocator_peak")
+"""Those of the integers that trials and probes tell, of the network as it was cast; the others come with the
+counts, which are of float32."""
 
 
 @dataclass(frozen=True)
@@ -222,7 +223,7 @@ def _side(trials: Sequence[Trial], probe: Probe | None, count: CountRecord | Non
     if count is not None and count.counts is not None:
         exact |= {name: getattr(count.counts, name) for name in EXACT if hasattr(count.counts, name)}
     asked = [*trials, *([] if probe is None else [probe])]
-    for name in PEAKS:
+    for name in MEMORY:
         peaks = {getattr(t.memory, name) for t in asked if t.memory} - {None}
         if len(peaks) == 1:  # several values mean threads raced for memory: nothing exact to compare
             exact[name] = peaks.pop()
