@@ -20,17 +20,17 @@ from bench.worker.protocol import UNSUPPORTED, Energy
 POWERCAP = Path("/sys/class/powercap")
 
 WINDOW = 2.0
-"""Seconds of each window at least: 2 to 5 % of what NVML's slowest counters may be off by one step."""
+"""Seconds of each window at least: a step of a counter renewed ten times a second is 5 % of it."""
 
 REST, WARM = 0.5, 0.25
 """Seconds between the last call and the idle window, and of uncounted calls before the others."""
 
 BATCH_SECONDS = 0.01
-"""Calls are made in batches of so many seconds: looking at the clock and waiting for a GPU cost little."""
+"""Calls come in batches of so many seconds, beside which clock and synchronisation cost little."""
 
 
 class Counter(Protocol):
-    """Counts energy. ``ranges``: for each reading the value at which it begins anew, None where it does not."""
+    """Counts energy. ``ranges``: for each chip the value at which it begins anew, None where it does not."""
 
     source: str
     ranges: Sequence[int | None]

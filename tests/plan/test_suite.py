@@ -164,6 +164,7 @@ MISTAKES: dict[str, tuple[str, int, str]] = {
     ),
     "unknown memory format": (
         OK + "memory_formats: [nhwc]\n",
+        OK + "dtypes: [half]\n",
         4,
         "must be 'contiguous' or 'channels_last', not 'nhwc'",
     ),
@@ -376,9 +377,10 @@ def test_lists_multiply(suite_file: Write) -> None:
     text = OK + (
         "runtimes: [eager, compile]\ntargets: [cpu, cuda]\nbatches: [1, 2, 4]\ninputs: [32x32, 64x64]\n"
         "seeds: [0, 1]\nthreads: [1, 2]\nmemory_formats: [contiguous, channels_last]\n"
+        "dtypes: [float32, bfloat16, float16]\n"
     )
     found = ids(suite_file(text))
-    assert len(found) == len(set(found)) == 2 * 2 * 3 * 2 * 2 * 2 * 2
+    assert len(found) == len(set(found)) == 2 * 2 * 3 * 2 * 2 * 2 * 2 * 3
 
 
 def test_duplicates_collapse(suite_file: Write) -> None:
