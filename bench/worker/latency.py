@@ -245,7 +245,8 @@ def _warm_up(
         total += len(window) * in_round
         median = statistics.median(window)
         steady = abs(median - previous) <= protocol.warmup_steady * previous
-        agreed = agreed + 1 if steady and _state(stopwatch) == state else 0
+        settled = _state(stopwatch) == state
+        agreed = agreed + 1 if steady and settled else 0
         if agreed >= protocol.warmup_agreements:
             return median, total, True
         if stopwatch.now() - start >= protocol.warmup_max_seconds:

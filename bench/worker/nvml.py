@@ -6,7 +6,6 @@ everything read here is unknown, and nothing else changes.
 
 from __future__ import annotations
 
-import importlib
 import os
 from collections.abc import Callable
 from functools import cache
@@ -65,13 +64,19 @@ class Gpu:
             return None
 
 
-def attach(uuid: str, load: Callable[[str], Any] = importlib.import_module) -> Gpu | None:
+def _library() -> Any:
+    import pynvml  # optional, and nothing of it is looked at before a case runs on a GPU
+
+    return pynvml
+
+
+def attach(uuid: str, load: Callable[[], Any] = _library) -> Gpu | None:
     """The GPU with that UUID; None without the library, a driver, or such a GPU.
 
     By the UUID, because NVML numbers all GPUs of a host, and torch those that it may see.
     """
     try:
-        library = load("pynvml")
+        library = load()
     except ImportError:
         return None
     try:

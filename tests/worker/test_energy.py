@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 import pytest
@@ -21,7 +20,7 @@ class FakeHost:
     source = "fake"
 
     def __init__(
-        self, idle: float, extra: float, call: float = 0.01, range_: int = 10**9, start: int = 0
+        self, idle: float, extra: float, call: float = 0.01, range_: int = 10**12, start: int = 0
     ) -> None:
         self.idle, self.extra, self.call = idle, extra, call
         self.ranges: list[int | None] = [range_]
@@ -136,13 +135,6 @@ def test_a_host_without_counters_says_so(tmp_path: Path) -> None:
     assert "No such file" in str(counter_for("cpu", tmp_path))
 
 
-@pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
-def test_a_counter_that_may_not_be_read_says_what_would_help(tmp_path: Path) -> None:
-    zone(tmp_path, "intel-rapl:0", "package-0", 1)
-    (tmp_path / "intel-rapl:0" / "energy_uj").chmod(0)
-    assert "energy_uj may not be read; `sudo chmod a+r`" in str(counter_for("cpu", tmp_path))
-
-
 def test_a_forbidden_counter_says_what_would_help(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     zone(tmp_path, "intel-rapl:0", "package-0", 1)
 
@@ -154,13 +146,13 @@ def test_a_forbidden_counter_says_what_would_help(tmp_path: Path, monkeypatch: p
 
 
 def test_a_gpu_that_counts_is_read_in_microjoules() -> None:
-    gpu = nvml.attach("GPU-1", lambda name: FakeNvml(energy=5))
+    gpu = nvml.attach("GPU-1", lambda: FakeNvml(energy=5))
     assert gpu is not None
     assert NvmlCounter(gpu.microjoules).read() == (5000,)
 
 
 def test_a_gpu_that_does_not_count_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
-    gpu = nvml.attach("GPU-1", lambda name: FakeNvml())
+    gpu = nvml.attach("GPU-1", lambda: FakeNvml())
     monkeypatch.setattr(nvml, "gpu", lambda: gpu)
     assert counter_for("cuda") == "NVML counts no energy on this GPU"
     monkeypatch.setattr(nvml, "gpu", lambda: None)

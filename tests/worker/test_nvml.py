@@ -14,7 +14,7 @@ TOLD = {"sm": 1980, "memory": 3201, "temperature": 41, "power": 113_500, "reason
 
 
 def attached(**facts: Any) -> nvml.Gpu:
-    found = nvml.attach("GPU-1", lambda name: FakeNvml(**facts))
+    found = nvml.attach("GPU-1", lambda: FakeNvml(**facts))
     assert found is not None
     return found
 
@@ -55,14 +55,14 @@ def test_memory_is_that_of_this_process(processes: list[FakeProcess], used: int 
     assert attached(processes=processes).used_bytes(7) == used
 
 
-def missing(name: str) -> Any:
-    raise ImportError(name)
+def missing() -> Any:
+    raise ImportError("pynvml")
 
 
 def test_without_the_library_a_driver_or_the_gpu_there_is_nothing_to_ask() -> None:
     assert nvml.attach("GPU-1", missing) is None
-    assert nvml.attach("GPU-1", lambda name: FakeNvml(driver=False)) is None
-    assert nvml.attach("GPU-2", lambda name: FakeNvml()) is None
+    assert nvml.attach("GPU-1", lambda: FakeNvml(driver=False)) is None
+    assert nvml.attach("GPU-2", lambda: FakeNvml()) is None
 
 
 def test_conditions_of_a_gpu_stand_beside_those_of_the_host(monkeypatch: pytest.MonkeyPatch) -> None:
