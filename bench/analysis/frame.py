@@ -212,10 +212,8 @@ def _timed(trials: CaseTrials) -> dict[str, Any]:
         "latency": latency.value,
         "latency_low": latency.low,
         "latency_high": latency.high,
-        "host_latency": _middle(
-            [stats.trial_median(one.host_samples) for one in latencies if one.host_samples]
-        ),
-        "launch_overhead": _middle([_overhead(one) for one in latencies if one.queued_samples]),
+        "host_latency": _middle([_median(one.host_samples) for one in latencies]),
+        "launch_overhead": _middle([_overhead(one) for one in latencies]),
         "first_call": _middle([one.first_call for one in latencies]),
         "p90": stats.percentile(samples, 90) if per_call else math.nan,
         "trials": len(trials.good),
@@ -228,9 +226,15 @@ def _timed(trials: CaseTrials) -> dict[str, Any]:
 
 def _overhead(latency: Latency) -> float:
     """Seconds of a call in which the device had nothing of it to do: host time less queued device time."""
-    if not latency.host_samples:
+    return _median(latency.host_samples) - _median(latency.queued_samples)
+
+
+def _median(samples: Sequence[float]) -> float:
+    """The median of a trial's samples; nan where none is usable."""
+    try:
+        return stats.trial_median(samples)
+    except ValueError:
         return math.nan
-    return stats.trial_median(latency.host_samples) - stats.trial_median(latency.queued_samples)
 
 
 def _energy(probe: Probe | None) -> dict[str, Any]:
@@ -263,25 +267,20 @@ def _seen(trials: CaseTrials, probe: Probe | None, count: CountRecord | None) ->
         name: _middle([value for memory in memories if (value := getattr(memory, name)) is not None])
         for name in _MEMORY
     }
-    return (
-        found
-        | _energy(probe)
-        | {
-            "live_peak_by_order": next((m.live_peak_by_order for m in memories if m.live_peak_by_order), {}),
-            "allocator_peak_by_order": next(
-                (m.allocator_peak_by_order for m in memories if m.allocator_peak_by_order), {}
-            ),
-            "live_peak_refused": next((m.live_peak_refused for m in memories if m.live_peak_refused), ""),
-            "same_output": len(checksums) == 1 if checksums else None,
-            "finite_output": all(output.finite for output in outputs) if checksums else None,
-            "host": ", ".join(sorted({trial.host["id"] for trial in trials.good if trial.host})),
-            "seating": ", ".join(
-                sorted({trial.seating or "alone" for trial in trials.good if trial.latency})
-            ),
-            "status": "ok" if trials.good else ("failed" if error else "not run"),
-            "error": "" if error is None else f"{error.type} in {error.stage}: {error.message}",
-        }
-    )
+    found |= _energy(probe)
+    return found | {
+        "live_peak_by_order": next((m.live_peak_by_order for m in memories if m.live_peak_by_order), {}),
+        "allocator_peak_by_order": next(
+            (m.allocator_peak_by_order for m in memories if m.allocator_peak_by_order), {}
+        ),
+        "live_peak_refused": next((m.live_peak_refused for m in memories if m.live_peak_refused), ""),
+        "same_output": len(checksums) == 1 if checksums else None,
+        "finite_output": all(output.finite for output in outputs) if checksums else None,
+        "host": ", ".join(sorted({trial.host["id"] for trial in trials.good if trial.host})),
+        "seating": ", ".join(sorted({trial.seating or "alone" for trial in trials.good if trial.latency})),
+        "status": "ok" if trials.good else ("failed" if error else "not run"),
+        "error": "" if error is None else f"{error.type} in {error.stage}: {error.message}",
+    }
 
 
 def _roofline(
