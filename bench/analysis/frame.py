@@ -308,7 +308,7 @@ def _beside(row: CaseRow, base: CaseRow) -> dict[str, Any]:
     }
 
 
-def _beside_float32(base: Mapping[int, float], own: Mapping[int, float]) -> dict[str, float]:
+def _beside_float32(base: Mapping[int, float], own: Mapping[int, float]) -> dict[str, Any]:
     """The latency ratio of a case to itself in float32, by rounds that have both."""
     if not base.keys() & own.keys():
         return {}

@@ -32,8 +32,15 @@ BATCH_SECONDS = 0.01
 class Counter(Protocol):
     """Counts energy. ``ranges``: for each chip the value at which it begins anew, None where it does not."""
 
-    source: str
-    ranges: Sequence[int | None]
+    @property
+    def source(self) -> str:
+        """Whose counter it is."""
+        ...
+
+    @property
+    def ranges(self) -> Sequence[int | None]:
+        """By chip."""
+        ...
 
     def read(self) -> tuple[int, ...]:
         """Microjoules since some moment, one number per chip."""

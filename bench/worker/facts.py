@@ -28,7 +28,7 @@ def measurable(device: str, fingerprint: dict[str, Any], energy: bool = False) -
     """The figures that a trial can find there; ``energy``: whether a counter of it can be read."""
     if fingerprint.get("emulated"):
         return (*EVERYWHERE, "allocator peak")
-    found = (*EVERYWHERE, "latency", "allocator peak")
+    found: tuple[str, ...] = (*EVERYWHERE, "latency", "allocator peak")
     if device == "cuda":
         found = (*found, "launch overhead", "reserved peak")
     return (*found, "energy") if energy else found

@@ -33,7 +33,12 @@ def set_up(job: Job, stages: Stages) -> dict[str, Any]:
     torch.set_num_threads(threads)
     denormals = "flushed" if torch.set_flush_denormal(True) else "counted"
     stages.enter("import bench")
-    facts = {"cores": cores, "heap": heap, "threads": torch.get_num_threads(), "denormals": denormals}
+    facts: dict[str, Any] = {
+        "cores": cores,
+        "heap": heap,
+        "threads": torch.get_num_threads(),
+        "denormals": denormals,
+    }
     if job.device == "cuda":
         from bench.worker.cuda import set_flags
 

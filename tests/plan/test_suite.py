@@ -164,9 +164,13 @@ MISTAKES: dict[str, tuple[str, int, str]] = {
     ),
     "unknown memory format": (
         OK + "memory_formats: [nhwc]\n",
-        OK + "dtypes: [half]\n",
         4,
         "must be 'contiguous' or 'channels_last', not 'nhwc'",
+    ),
+    "unknown dtype": (
+        OK + "dtypes: [half]\n",
+        4,
+        "must be 'float32', 'bfloat16' or 'float16', not 'half'",
     ),
     "empty backbones": ("name: s\nbackbones: []\nmethods: [dense]\n", 2, "backbones: the list is empty"),
     "empty methods": ("name: s\nbackbones: [resnet20]\nmethods: []\n", 3, "methods: the list is empty"),

@@ -12,8 +12,9 @@ from hypothesis import strategies as st
 from bench.worker.latency import CpuStopwatch, CudaStopwatch, LatencyProtocol, measure, queued, take_turn
 
 SHORT = LatencyProtocol(min_samples=4, min_seconds=0.01, max_seconds=0.5).on("cuda")
-LAUNCH_BOUND = {"launch": 0.003, "work": 0.001}
-DEVICE_BOUND = {"launch": 0.001, "work": 0.003}
+LAUNCH_BOUND = (0.003, 0.001)
+DEVICE_BOUND = (0.001, 0.003)
+"""Seconds of a launch, and of its work."""
 
 
 def stopwatch(cuda: FakeCuda) -> CudaStopwatch:
@@ -21,23 +22,23 @@ def stopwatch(cuda: FakeCuda) -> CudaStopwatch:
 
 
 def test_a_device_that_waits_for_launches_takes_as_long_as_they_do() -> None:
-    cuda = FakeCuda(**LAUNCH_BOUND)
+    cuda = FakeCuda(*LAUNCH_BOUND)
     watch = stopwatch(cuda)
     assert watch.time(cuda.call, 3) == pytest.approx(3 * 0.003 + 0.001)
     assert watch.host == pytest.approx(3 * 0.003 + 0.001)
 
 
 def test_a_busy_device_hides_all_launches_but_the_first() -> None:
-    cuda = FakeCuda(**DEVICE_BOUND)
+    cuda = FakeCuda(*DEVICE_BOUND)
     watch = stopwatch(cuda)
     assert watch.time(cuda.call, 3) == pytest.approx(0.001 + 3 * 0.003)
     assert watch.host == pytest.approx(0.001 + 3 * 0.003)
 
 
 @pytest.mark.parametrize("costs", [LAUNCH_BOUND, DEVICE_BOUND], ids=["launch bound", "device bound"])
-def test_queued_calls_take_what_the_device_alone_needs(costs: dict[str, float]) -> None:
-    cuda = FakeCuda(**costs)
-    assert stopwatch(cuda).queued(cuda.call, 3) == pytest.approx(3 * costs["work"])
+def test_queued_calls_take_what_the_device_alone_needs(costs: tuple[float, float]) -> None:
+    cuda = FakeCuda(*costs)
+    assert stopwatch(cuda).queued(cuda.call, 3) == pytest.approx(3 * costs[1])
 
 
 @given(st.floats(1e-6, 1e-2), st.floats(1e-6, 1e-2), st.integers(1, 5))
@@ -64,7 +65,7 @@ def test_launches_that_cannot_all_wait_give_no_queued_time() -> None:
 
 
 def test_every_sample_of_a_trial_has_its_host_time() -> None:
-    cuda = FakeCuda(**LAUNCH_BOUND)
+    cuda = FakeCuda(*LAUNCH_BOUND)
     found = measure(cuda.call, stopwatch(cuda), SHORT)
     assert len(found.host_samples) == len(found.samples) >= 4
     assert found.host_samples == pytest.approx([0.004] * len(found.samples))
@@ -72,7 +73,7 @@ def test_every_sample_of_a_trial_has_its_host_time() -> None:
 
 
 def test_every_sample_of_a_turn_has_its_host_time() -> None:
-    cuda = FakeCuda(**LAUNCH_BOUND)
+    cuda = FakeCuda(*LAUNCH_BOUND)
     taken = take_turn(cuda.call, stopwatch(cuda), calls=2, uncounted=1, counted=3)
     assert taken.samples == pytest.approx([0.0035] * 3)
     assert taken.host_samples == pytest.approx([0.0035] * 3)

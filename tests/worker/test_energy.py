@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from bench.worker import energy, nvml
 from bench.worker.energy import WINDOW, NvmlCounter, Rapl, batched, counter_for, energy_of, spent, window
-from bench.worker.protocol import UNSUPPORTED
+from bench.worker.protocol import UNSUPPORTED, Energy
 
 
 class FakeHost:
@@ -45,7 +45,7 @@ class FakeHost:
         return (round(self._used) % self.ranges[0],)
 
 
-def measured(host: FakeHost) -> energy.Energy:
+def measured(host: FakeHost) -> Energy:
     return energy.energy(host.work, host, host.clock, host.sleep)
 
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from fake_cuda import FakeNvml, FakeProcess
+from torch import nn
 
 from bench.worker import host, memory, nvml
 
@@ -80,7 +81,7 @@ def test_the_library_is_imported_where_a_gpu_is_asked_alone() -> None:
     assert "pynvml" not in sys.modules
 
 
-class _Nothing(memory.nn.Module):
+class _Nothing(nn.Module):
     """A network without anything."""
 
 
