@@ -16,6 +16,10 @@ _SHAPE = re.compile(r"(?:([1-9]\d{0,8})x)?([1-9]\d{0,8})x([1-9]\d{0,8})", re.ASC
 
 CONTIGUOUS = "contiguous"
 
+FLOAT32 = "float32"
+DTYPES = (FLOAT32, "bfloat16", "float16")
+"""What weights, input and activations may be stored in, by torch's names."""
+
 
 @dataclass(frozen=True)
 class MethodCall:
@@ -40,7 +44,8 @@ class Case:
     """What is measured. ``id`` is stable and readable; what has its usual value is left out of it.
 
     ``methods`` are applied one after the other. ``input`` is (C, H, W) of one image. ``classes`` None
-    means the backbone's own number.
+    means the backbone's own number. ``dtype`` is what the finished network and its input are cast to: one of
+    DTYPES, else ValueError.
     """
 
     backbone: str
@@ -53,15 +58,20 @@ class Case:
     threads: int = 1
     memory_format: str = CONTIGUOUS
     classes: int | None = None
+    dtype: str = FLOAT32
     id: str = field(init=False, compare=False)
 
     def __post_init__(self) -> None:
+        if self.dtype not in DTYPES:
+            raise ValueError(f"dtype {self.dtype!r} is none of {', '.join(DTYPES)}")
         shape = "x".join(map(str, self.input))
         parts = [self.backbone, self.method, self.runtime, self.target, f"b{self.batch}", shape]
         if self.threads != 1:
             parts.append(f"t{self.threads}")
         if self.memory_format != CONTIGUOUS:
             parts.append(self.memory_format)
+        if self.dtype != FLOAT32:
+            parts.append(self.dtype)
         if self.classes is not None:
             parts.append(f"c{self.classes}")
         if self.seed:
@@ -75,24 +85,36 @@ class Case:
 
     @property
     def count_id(self) -> str:
-        """Cases that share it have the same network, hence the same counts."""
+        """Cases that share it have the same network, hence the same counts, whatever it is cast to."""
         shape = "x".join(map(str, self.input))
         return f"{self.backbone}/{self.method}/{shape}/c{self.classes}/seed{self.seed}"
 
     def baseline(self) -> Case:
-        """The same case with the dense backbone."""
+        """The same case with the dense backbone, in the same dtype.
+
+        A method's ratio says what the method does: across dtypes it would mix that with what the cast does.
+        """
         return replace(self, methods=DENSE)
 
     def as_dict(self) -> dict[str, Any]:
-        """Plain data for JSON; ``Case.from_dict`` reads it back."""
+        """Plain data for JSON; ``Case.from_dict`` reads it back.
+
+        The usual dtype is left out: revisions from before dtypes refuse a key that they do not know, as they
+        would measure another case than was asked for.
+        """
         data = asdict(self)
+        if self.dtype == FLOAT32:
+            del data["dtype"]
         data["methods"] = [{"name": call.name, "knobs": dict(call.knobs)} for call in self.methods]
         data["input"] = list(self.input)
         return data
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Case:
-        """The case that ``as_dict`` wrote. Raises KeyError or TypeError for anything else."""
+        """The case that ``as_dict`` wrote. Raises KeyError or TypeError for anything else.
+
+        A key that is not known here is such a thing too: it stands for a value that is not usual.
+        """
         fields = {k: v for k, v in data.items() if k != "id"}
         fields["methods"] = tuple(MethodCall(m["name"], m["knobs"]) for m in data["methods"])
         channels, height, width = data["input"]

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from bench.case import Case
+from bench.case import FLOAT32, Case
 from bench.counting.protocols import HasExits
 from bench.methods import METHODS, Context, Rewritten, SecondsOf
 from bench.models import BACKBONES
@@ -81,6 +81,24 @@ def _chained(network: nn.Module, steps: Sequence[Rewritten]) -> Rewritten:
     replaced = tuple(layer for step in steps for layer in step.replaced)
     left = tuple(layer for step in steps for layer in step.left)
     return Rewritten(network, replaced, left)
+
+
+def torch_dtype(case: Case) -> torch.dtype:
+    """What the case's finished network and its input are cast to, behind all methods."""
+    dtype: torch.dtype = getattr(torch, case.dtype)
+    return dtype
+
+
+def refuse_cast(network: nn.Module, case: Case) -> None:
+    """Raises ValueError where the network has a layer that computes in float32 and nothing else."""
+    if case.dtype == FLOAT32:
+        return
+    for name, module in network.named_modules():
+        if getattr(module, "float32_only", False):
+            raise ValueError(
+                f"dtype {case.dtype}: {name or 'the network'} ({type(module).__name__}) takes and gives "
+                "float32 alone; dtype float32 works"
+            )
 
 
 def varied_inputs(case: Case) -> Tensor:

@@ -27,6 +27,8 @@ for number, usual in ((signal.SIGINT, signal.default_int_handler), (signal.SIGHU
 settings.register_profile("repeatable", deadline=None, derandomize=True, database=None)
 settings.load_profile("repeatable")
 
+NO_DEVICE = "no CUDA device"
+
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
     """What needs a CUDA device is left out where there is none."""
@@ -34,7 +36,16 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
         import torch
 
         if not torch.cuda.is_available():
-            pytest.skip("no CUDA device")
+            pytest.skip(NO_DEVICE)
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Names what was left out for want of a CUDA device: nobody is to think that it passed."""
+    skipped = [r for r in terminalreporter.stats.get("skipped", []) if NO_DEVICE in str(r.longrepr)]
+    if skipped:
+        terminalreporter.write_line(f"{len(skipped)} tests need a CUDA device, and were left out here:")
+    for report in skipped:
+        terminalreporter.write_line(f"  {report.nodeid}")
 
 
 @pytest.fixture(autouse=True, scope="session")

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bench.case import DENSE, Case, MethodCall, parse_shape
+from bench.case import DENSE, DTYPES, Case, MethodCall, parse_shape
 from bench.errors import InputError
 
 words = st.text("abcdefgXYZ0123456789_.*", min_size=1, max_size=8)
@@ -34,6 +34,7 @@ cases = st.builds(
     threads=numbers,
     memory_format=st.sampled_from(["contiguous", "channels_last"]),
     classes=st.none() | numbers,
+    dtype=st.sampled_from(DTYPES),
 )
 
 
@@ -53,10 +54,11 @@ def test_unusual_values_stand_in_the_id() -> None:
         threads=2,
         memory_format="channels_last",
         classes=100,
+        dtype="bfloat16",
     )
     assert case.id == (
         "resnet20/csr_conv(T=4)+psconv(variant=pSC4,skip=a+b)/compile/board/b8/3x64x48"
-        "/t2/channels_last/c100/seed7"
+        "/t2/channels_last/bfloat16/c100/seed7"
     )
 
 
@@ -90,6 +92,7 @@ def test_different_cases_have_different_ids(one: Case, other: Case) -> None:
         ("threads", 2),
         ("memory_format", "channels_last"),
         ("classes", 10),
+        ("dtype", "float16"),
     ],
 )
 def test_each_field_changes_the_id(field: str, value: Any) -> None:
@@ -104,9 +107,27 @@ def test_a_baseline_differs_in_the_method_alone() -> None:
     assert case.baseline().baseline() == case.baseline()
 
 
+def test_a_baseline_keeps_the_dtype() -> None:
+    half = Case("resnet20", (MethodCall("csr_conv", {"T": 4}),), dtype="bfloat16")
+    assert half.baseline() == Case("resnet20", DENSE, dtype="bfloat16")
+
+
+def test_the_usual_dtype_is_in_no_record_so_that_older_revisions_read_it() -> None:
+    assert "dtype" not in Case("resnet20", DENSE).as_dict()
+    assert Case("resnet20", DENSE, dtype="float16").as_dict()["dtype"] == "float16"
+
+
+def test_an_unknown_dtype_and_an_unknown_key_are_refused() -> None:
+    with pytest.raises(ValueError, match="dtype 'float8' is none of float32, bfloat16, float16"):
+        Case("resnet20", DENSE, dtype="float8")
+    with pytest.raises(TypeError, match="sparsity"):
+        Case.from_dict({**Case("resnet20", DENSE).as_dict(), "sparsity": "2:4"})
+
+
 def test_cases_with_the_same_network_share_their_counts() -> None:
     one = Case("resnet20", DENSE)
     assert one.count_id == Case("resnet20", DENSE, "compile", "cuda", 8, threads=2).count_id
+    assert one.count_id == Case("resnet20", DENSE, dtype="bfloat16").count_id
     assert one.count_id != Case("resnet20", DENSE, seed=1).count_id
     assert one.count_id != Case("resnet20", DENSE, classes=100).count_id
     assert one.count_id != Case("resnet20", DENSE, input=(3, 64, 64)).count_id

@@ -36,8 +36,10 @@ WORKERS = (
 INSIDE_FUNCTIONS = {
     "bench.counting": {"fvcore"},
     "bench.methods": {"torch_pruning", "numpy", "scipy"},
+    "bench.worker": {"pynvml"},
 }
-"""What the counting process alone reaches, by the room that imports it, never at the top of a module."""
+"""What the counting process alone reaches, and NVML where a GPU is asked for it, by the room that imports it,
+never at the top of a module."""
 
 
 @pytest.fixture(scope="module")

@@ -16,6 +16,7 @@ from bench.analysis.records import CountRecord, Probe, Trial
 from bench.analysis.stats import Interval
 from bench.analysis.store import Results
 from bench.analysis.verdict import CANNOT_TELL, SLOWER, verdicts
+from bench.case import FLOAT32
 
 FAIL_ON = ("slower", "bigger")
 """What may count as "got worse"."""
@@ -30,6 +31,9 @@ ON_ONE_HOST = ("allocator_peak",)
 
 PEAKS = ("live_peak", "allocator_peak")
 """Those of the integers that trials and probes tell; the others come with the counts."""
+
+CAST = ("weight_bytes",)
+"""Those that counts know of float32 alone: of another dtype trials and probes tell them too."""
 
 
 @dataclass(frozen=True)
@@ -211,18 +215,23 @@ def _sides(results: Results, arm: str) -> dict[str, Side]:
     by_case, probes = standing(results, arm)
     return {
         case.id: _side(
-            by_case.get(case.id, []), probes.get(case.id), results.counts.get((arm, case.count_id))
+            by_case.get(case.id, []),
+            probes.get(case.id),
+            results.counts.get((arm, case.count_id)),
+            case.dtype,
         )
         for case in (planned.case for planned in results.start.planned())
     }
 
 
-def _side(trials: Sequence[Trial], probe: Probe | None, count: CountRecord | None) -> Side:
+def _side(
+    trials: Sequence[Trial], probe: Probe | None, count: CountRecord | None, dtype: str = FLOAT32
+) -> Side:
     exact: dict[str, int] = {}
     if count is not None and count.counts is not None:
         exact |= {name: getattr(count.counts, name) for name in EXACT if hasattr(count.counts, name)}
     asked = [*trials, *([] if probe is None else [probe])]
-    for name in PEAKS:
+    for name in PEAKS if dtype == FLOAT32 else (*PEAKS, *CAST):
         peaks = {getattr(t.memory, name) for t in asked if t.memory} - {None}
         if len(peaks) == 1:  # several values mean threads raced for memory: nothing exact to compare
             exact[name] = peaks.pop()

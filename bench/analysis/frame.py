@@ -21,14 +21,19 @@ from bench.analysis.roofline import intensity, network_attainable, peak_for
 from bench.analysis.stats import Interval
 from bench.analysis.store import Results
 from bench.analysis.verdict import CANNOT_TELL
+from bench.case import FLOAT32
 from bench.counting.counts import Counts
+from bench.worker.protocol import Latency
 
 
 @dataclass(frozen=True)
 class CaseRow:
     """One row of the frame. Times in seconds, memory in bytes; ratios are to the dense baseline.
 
-    What is not known is nan, None for a yes or no. ``exits`` (``ExitRow`` as plain data) and
+    What is not known is nan, None for a yes or no. ``host_latency`` and ``launch_overhead`` are known of
+    GPUs: a call on the host's clock, and how much of it the device did not need. ``float32_ratio``: latency
+    over that of the same case in float32, from processes of the same rounds. ``energy``: joules of a call,
+    idle power subtracted. ``exits`` (``ExitRow`` as plain data) and
     ``input_quantiles`` (per cent -> seconds) are those of a network that inputs leave early; its MACs and
     latency are expectations.
     """
@@ -46,6 +51,7 @@ class CaseRow:
     input: str
     threads: int
     memory_format: str
+    dtype: str
     seed: int
     is_baseline: bool
     baseline: str
@@ -63,6 +69,11 @@ class CaseRow:
     latency: float = math.nan
     latency_low: float = math.nan
     latency_high: float = math.nan
+    host_latency: float = math.nan
+    launch_overhead: float = math.nan
+    float32_ratio: float = math.nan
+    float32_ratio_low: float = math.nan
+    float32_ratio_high: float = math.nan
     first_call: float = math.nan
     p90: float = math.nan
     trials: int = 0
@@ -88,6 +99,12 @@ class CaseRow:
     resident_growth: float = math.nan
     cuda_allocated_peak: float = math.nan
     cuda_reserved_peak: float = math.nan
+    cuda_nvml_peak: float = math.nan
+    energy: float = math.nan
+    power: float = math.nan
+    idle_power: float = math.nan
+    energy_source: str = ""
+    energy_refused: str = ""
     intensity: float = math.nan
     attainable: float = math.nan
     attained: float = math.nan
@@ -109,7 +126,7 @@ COLUMNS = tuple(column.name for column in fields(CaseRow))
 _COUNTED = ("params", "logical_params", "macs", "executed_macs", "flops", "other_elements", "activation_macs")
 _MEMORY = (
     "weight_bytes", "live_peak", "allocator_peak", "resident_growth", "cuda_allocated_peak",
-    "cuda_reserved_peak",
+    "cuda_reserved_peak", "cuda_nvml_peak",
 )  # fmt: skip
 
 
@@ -127,16 +144,22 @@ def _arm_rows(results: Results, arm: str) -> list[CaseRow]:
     """The rows of one arm, each compared with its baseline, all judged together."""
     by_case, probes = standing(results, arm)
     rows: dict[str, CaseRow] = {}
-    for planned in results.start.planned():
+    medians: dict[str, Mapping[int, float]] = {}
+    planned_cases = results.start.planned()
+    for planned in planned_cases:
         case_id = planned.case.id
         trials = CaseTrials.of(by_case[case_id])
+        medians[case_id] = trials.medians
         count = results.counts.get((arm, planned.case.count_id))
         found = _counted(count) | _timed(trials) | _seen(trials, probes.get(case_id), count)
         found |= _roofline(results, planned, count, trials)
         exits = exit_rows(count.counts if count else None, trials.good)
         found |= {"exits": [asdict(exit) for exit in exits], "input_quantiles": quantiles(trials.good)}
         rows[case_id] = replace(_identity(results.start.run, arm, planned), **found)
+    in_float32 = {planned.case.id: replace(planned.case, dtype=FLOAT32).id for planned in planned_cases}
     for case_id, row in rows.items():
+        if (other := in_float32[case_id]) != case_id and medians.get(other):
+            row = replace(row, **_beside_float32(medians[other], medians[case_id]))
         row = replace(row, attained=row.attainable / row.latency)
         if row.baseline in rows:
             row = replace(row, **_beside(row, rows[row.baseline]))
@@ -160,6 +183,7 @@ def _identity(run: str, arm: str, planned: PlannedCase) -> CaseRow:
         input="x".join(map(str, case.input)),
         threads=case.threads,
         memory_format=case.memory_format,
+        dtype=case.dtype,
         seed=case.seed,
         is_baseline=case.id == planned.baseline,
         baseline=planned.baseline,
@@ -188,6 +212,8 @@ def _timed(trials: CaseTrials) -> dict[str, Any]:
         "latency": latency.value,
         "latency_low": latency.low,
         "latency_high": latency.high,
+        "host_latency": _middle([_median(one.host_samples) for one in latencies]),
+        "launch_overhead": _middle([_overhead(one) for one in latencies]),
         "first_call": _middle([one.first_call for one in latencies]),
         "p90": stats.percentile(samples, 90) if per_call else math.nan,
         "trials": len(trials.good),
@@ -195,6 +221,32 @@ def _timed(trials: CaseTrials) -> dict[str, Any]:
         "marks": trials.mark_counts(),
         "left_out_trials": trials.left_out(),
         "compile_seconds": _middle([t.compile_seconds for t in trials.good if t.compile_seconds is not None]),
+    }
+
+
+def _overhead(latency: Latency) -> float:
+    """Seconds of a call in which the device had nothing of it to do: host time less queued device time."""
+    return _median(latency.host_samples) - _median(latency.queued_samples)
+
+
+def _median(samples: Sequence[float]) -> float:
+    """The median of a trial's samples; nan where none is usable."""
+    try:
+        return stats.trial_median(samples)
+    except ValueError:
+        return math.nan
+
+
+def _energy(probe: Probe | None) -> dict[str, Any]:
+    """What the probe found of energy, by the frame's columns."""
+    found = None if probe is None else probe.energy
+    if found is None:
+        return {}
+    numbers = {"energy": found.joules, "power": found.watts, "idle_power": found.idle_watts}
+    return {
+        **{name: value for name, value in numbers.items() if value is not None},
+        "energy_source": found.source,
+        "energy_refused": found.refused,
     }
 
 
@@ -215,6 +267,7 @@ def _seen(trials: CaseTrials, probe: Probe | None, count: CountRecord | None) ->
         name: _middle([value for memory in memories if (value := getattr(memory, name)) is not None])
         for name in _MEMORY
     }
+    found |= _energy(probe)
     return found | {
         "live_peak_by_order": next((m.live_peak_by_order for m in memories if m.live_peak_by_order), {}),
         "allocator_peak_by_order": next(
@@ -238,10 +291,12 @@ def _roofline(
     layers = counts.layers if counts else ()
     case = planned.case
     hosts = {trial.host["id"] for trial in (*trials.good, *trials.failed) if trial.host}
-    peak = peak_for(results.start.peaks, hosts.pop(), case.threads) if len(hosts) == 1 else None
+    peak = peak_for(results.start.peaks, hosts.pop(), case.threads, case.dtype) if len(hosts) == 1 else None
     return {
-        "intensity": intensity(layers, case.batch),
-        "attainable": network_attainable(layers, peak, case.batch) if peak and layers else math.nan,
+        "intensity": intensity(layers, case.batch, case.dtype),
+        "attainable": network_attainable(layers, peak, case.batch, case.dtype)
+        if peak and layers
+        else math.nan,
     }
 
 
@@ -250,6 +305,18 @@ def _beside(row: CaseRow, base: CaseRow) -> dict[str, Any]:
     return {
         "params_ratio": row.logical_params / (base.logical_params or math.nan),
         "macs_ratio": row.macs / base.macs if base.macs else math.nan,
+    }
+
+
+def _beside_float32(base: Mapping[int, float], own: Mapping[int, float]) -> dict[str, Any]:
+    """The latency ratio of a case to itself in float32, by rounds that have both."""
+    if not base.keys() & own.keys():
+        return {}
+    ratio = stats.ratio(base, own)
+    return {
+        "float32_ratio": ratio.value,
+        "float32_ratio_low": ratio.low,
+        "float32_ratio_high": ratio.high,
     }
 
 

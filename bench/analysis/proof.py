@@ -26,11 +26,15 @@ from typing import TypeVar
 
 from bench.analysis.records import CountRecord, Probe, Trial
 from bench.analysis.store import Results
+from bench.case import FLOAT32
 from bench.worker.agreement import distance
 from bench.worker.protocol import Answers, Failure, Output
 
 TOLERANCE = 0.01
 MARGIN = 10.0
+
+TOLERANCES = {"bfloat16": 0.05, "float16": 0.02}
+"""Instead of TOLERANCE, where the network was cast after it was counted in float32."""
 
 STAGE = "proof"
 """The stage of a failure that says: this was another network."""
@@ -38,7 +42,7 @@ STAGE = "proof"
 Record = TypeVar("Record", Trial, Probe)
 
 
-def proved(record: Record, count: CountRecord | None, device: str = "cpu") -> Record:
+def proved(record: Record, count: CountRecord | None, device: str = "cpu", dtype: str = FLOAT32) -> Record:
     """The record, failed where its network is not the one that was counted.
 
     What either side does not tell, as older revisions do not, is not compared. A record that failed
@@ -47,7 +51,7 @@ def proved(record: Record, count: CountRecord | None, device: str = "cpu") -> Re
     if (
         count is None
         or record.error is not None
-        or (difference := _difference(record, count, device)) is None
+        or (difference := _difference(record, count, device, dtype)) is None
     ):
         return record
     words = f"{difference}: the trial built another network than was counted"
@@ -76,24 +80,26 @@ def standing(results: Results, arm: str) -> tuple[dict[str, list[Trial]], dict[s
     return trials, probes
 
 
-def _difference(record: Trial | Probe, count: CountRecord, device: str) -> str | None:
+def _difference(record: Trial | Probe, count: CountRecord, device: str, dtype: str) -> str | None:
     counted = None if count.counts is None else count.counts.params
     if counted is not None and record.params is not None and record.params != counted:
         return f"{counted} parameters were counted, {record.params} measured"
     if record.output is None or count.answers is None:
         return None
-    return _other_answer(record.output, count.answers, device)
+    return _other_answer(record.output, count.answers, device, dtype)
 
 
-def _other_answer(output: Output, expected: Answers, device: str) -> str | None:
+def _other_answer(output: Output, expected: Answers, device: str, dtype: str) -> str | None:
     """In words: how the answers differ; None where they agree."""
+    if dtype != FLOAT32 and not output.finite:
+        return None  # beyond the dtype's range: the same network all the same, and the page warns of it
     pairs = [("", output.plain, expected.plain)]
     # A GPU multiplies with ten bits, which calibration magnifies beyond use. And a runtime that took the
     # weights over before calibration answers the same before and after it.
     untouched = output.sample == output.plain and expected.calibrated != expected.plain
-    if device == "cpu" and not untouched:
+    if device == "cpu" and dtype == FLOAT32 and not untouched:
         pairs.append((" after calibration", output.sample, expected.calibrated))
-    allowed = max(TOLERANCE, MARGIN * expected.spread)
+    allowed = max(TOLERANCES.get(dtype, TOLERANCE), MARGIN * expected.spread)
     for when, measured, counted in pairs:
         if not measured or not counted:
             continue

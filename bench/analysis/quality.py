@@ -5,12 +5,14 @@ A trial is *marked* for each of these, and every mark is shown:
 - ``busy``: other processes used more than OTHERS_SHARE of one core while it sampled;
 - ``stolen``: the hypervisor took more than STOLEN_SHARE of one core;
 - ``throttled``: the processor's throttle counter moved;
+- ``gpu_throttled``: after its turns the GPU named heat or power as a reason for lower clocks, and not before;
 - ``restless``: warming up never became steady;
 - ``far``: its median lies more than FAR robust standard deviations (and more than FAR_AT_LEAST) from the
   median of the case's trials, on the log scale (median absolute deviation; Hampel 1974).
 
-It is *left out* only when it is far AND one of busy, stolen, throttled says why, and never when fewer
-than MIN_LEFT trials would stay. Far alone is no reason: a slow process layout is part of the truth.
+It is *left out* only when it is far AND one of busy, stolen, throttled, gpu_throttled says why, and never
+when fewer than MIN_LEFT trials would stay. Far alone is no reason: a slow process layout is part of the
+truth.
 """
 
 from __future__ import annotations
@@ -34,7 +36,23 @@ FAR_AT_LEAST = 0.02
 MIN_LEFT = 3
 
 _JIFFIES_PER_SECOND = os.sysconf("SC_CLK_TCK") if hasattr(os, "sysconf") else 100
-_CAUSES = frozenset({"busy", "stolen", "throttled"})
+_CAUSES = frozenset({"busy", "stolen", "throttled", "gpu_throttled"})
+
+GPU_REASONS = {
+    0x04: "power cap",
+    0x08: "hardware slowdown",
+    0x20: "heat, by the driver",
+    0x40: "heat, by the hardware",
+    0x80: "power brake",
+}
+"""NVML's bits for clocks that heat or power lowered (nvmlClocksEventReason…). Its others are no disturbance:
+an idle GPU, clocks that somebody set, GPUs in step with each other."""
+
+
+def gpu_reasons(bits: object) -> frozenset[str]:
+    """The reasons of heat or power among NVML's bits; none where they are not known."""
+    known = bits if isinstance(bits, int) and not isinstance(bits, bool) else 0
+    return frozenset(words for bit, words in GPU_REASONS.items() if known & bit)
 
 
 def marks(trials: Sequence[Trial]) -> list[frozenset[str]]:
@@ -108,6 +126,9 @@ def _own_marks(trial: Trial) -> set[str]:
         counts = before.get("throttle_count"), after.get("throttle_count")
         if all(isinstance(count, int) for count in counts) and counts[0] != counts[1]:
             found.add("throttled")
+        reasons = [gpu_reasons(seen.get("gpu_throttle_reasons")) for seen in (before, after)]
+        if reasons[1] - reasons[0]:
+            found.add("gpu_throttled")
     if trial.latency is not None and not trial.latency.warmup_steady:
         found.add("restless")
     return found

@@ -2,8 +2,8 @@
 
 Attainable time of a layer = max(FLOPs / matrix-multiply rate, compulsory bytes / bandwidth), both
 measured on the host (Williams, Waterman, Patterson 2009); of a network, the sum over its convolution
-and linear layers. Compulsory bytes are each layer's input, output and stored weights, once, in
-float32. Caches can beat the bandwidth, so a small network may reach more than 1.
+and linear layers. Compulsory bytes are each layer's input, output and stored weights, once, in the
+case's dtype. Caches can beat the bandwidth, so a small network may reach more than 1.
 """
 
 from __future__ import annotations
@@ -16,16 +16,19 @@ from pathlib import Path
 from typing import Any
 
 from bench.analysis.disk import write_whole
+from bench.case import FLOAT32
 from bench.counting.counts import LayerCounts
 from bench.errors import InputError
 
-FLOAT32 = 4
+BYTES = {FLOAT32: 4, "bfloat16": 2, "float16": 2}
+"""Bytes of a number by dtype."""
+
 FILE = "peaks.json"
 
 
 @dataclass(frozen=True)
 class Peak:
-    """A host's best: FLOPs per second in float32, bytes per second."""
+    """A host's best in one dtype: FLOPs per second, bytes per second."""
 
     flops: float
     bandwidth: float
@@ -35,33 +38,36 @@ class Peak:
         return max(2 * macs / self.flops, moved / self.bandwidth)
 
 
-def layer_bytes(layer: LayerCounts, batch: int = 1) -> int:
+def layer_bytes(layer: LayerCounts, batch: int = 1, dtype: str = FLOAT32) -> int:
     """Compulsory bytes of a layer: input and output per image, weights once."""
     activations: int = math.prod(layer.input) + math.prod(layer.output)
-    return FLOAT32 * (batch * activations + layer.params)
+    return BYTES[dtype] * (batch * activations + layer.params)
 
 
-def network_attainable(layers: Iterable[LayerCounts], peak: Peak, batch: int = 1) -> float:
+def network_attainable(
+    layers: Iterable[LayerCounts], peak: Peak, batch: int = 1, dtype: str = FLOAT32
+) -> float:
     """Seconds that the counted layers need at least, each by the share of inputs that come to it."""
     return sum(
-        row.share * peak.attainable(batch * row.executed_macs, layer_bytes(row, batch)) for row in layers
+        row.share * peak.attainable(batch * row.executed_macs, layer_bytes(row, batch, dtype))
+        for row in layers
     )
 
 
-def intensity(layers: Sequence[LayerCounts], batch: int = 1) -> float:
+def intensity(layers: Sequence[LayerCounts], batch: int = 1, dtype: str = FLOAT32) -> float:
     """FLOPs per compulsory byte of the whole network; nan for one without counted layers."""
-    moved = sum(row.share * layer_bytes(row, batch) for row in layers)
+    moved = sum(row.share * layer_bytes(row, batch, dtype) for row in layers)
     return 2 * batch * sum(row.share * row.executed_macs for row in layers) / moved if moved else math.nan
 
 
-def peak_for(peaks: Mapping[str, Any] | None, host: str, threads: int) -> Peak | None:
-    """The stored peak of a host for that many threads; None where it was never measured."""
+def peak_for(peaks: Mapping[str, Any] | None, host: str, threads: int, dtype: str = FLOAT32) -> Peak | None:
+    """The stored peak of a host for that many threads and dtype; None where it was never measured."""
     try:
         if not peaks or peaks["host"]["id"] != host:
             return None
         for row in peaks["peaks"]:
             if row["threads"] == threads:
-                return Peak(float(row["flops"]["float32"]), float(row["bandwidth"]))
+                return Peak(float(row["flops"][dtype]), float(row["bandwidth"]))
     except (KeyError, TypeError, ValueError):
         return None  # not what `bench doctor --peaks` writes: as good as not measured
     return None

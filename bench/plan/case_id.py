@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from bench.case import Case, MethodCall, parse_shape
+from bench.case import DTYPES, Case, MethodCall, parse_shape
 from bench.errors import InputError, quoted
 from bench.plan.declared import DECLARED_BACKBONES, DECLARED_METHODS, DECLARED_RUNTIMES
 from bench.plan.knobs import check_call, parse_label_knobs
@@ -69,6 +69,8 @@ def _field(part: str, text: str) -> dict[str, Any]:
         return {"target": part}
     if part in ("contiguous", "channels_last"):
         return {"memory_format": part}
+    if part in DTYPES:
+        return {"dtype": part}
     if re.fullmatch(r"\d+x\d+x\d+", part):
         return {"input": parse_shape(part)}
     for name, pattern in _NUMBERED.items():

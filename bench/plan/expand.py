@@ -78,7 +78,7 @@ def globs_of(loaded: LoadedSuite) -> Globs:
 
 def _drafts(loaded: LoadedSuite, backbone: DeclaredBackbone, shapes: list[Shape]) -> Iterator[Draft]:
     for shape, *setting in itertools.product(shapes, *_lists(loaded)):
-        entry, runtime, target, batch, threads, memory_format, seed = setting
+        entry, runtime, target, batch, threads, memory_format, dtype, seed = setting
         own = loaded.targets[target].threads
         if own is not None:
             if threads != loaded.suite.threads[0]:
@@ -94,6 +94,7 @@ def _drafts(loaded: LoadedSuite, backbone: DeclaredBackbone, shapes: list[Shape]
             seed=seed,
             threads=threads,
             memory_format=memory_format,
+            dtype=dtype,
             classes=loaded.suite.classes,
         )
         yield Draft(case, entry.place)
@@ -109,6 +110,7 @@ def _lists(loaded: LoadedSuite) -> tuple[Collection[Any], ...]:
         suite.batches,
         suite.threads,
         suite.memory_formats,
+        suite.dtypes,
         suite.seeds,
     )
 

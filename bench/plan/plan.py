@@ -27,6 +27,9 @@ from bench.plan.wanted import Solved
 CASE_SECONDS, PROCESS_SECONDS = 0.85, 1.5
 BEFORE_START, BEFORE_EACH = 2.0, 1.1
 
+ENERGY_SECONDS = 5.0
+"""What a probe takes longer where it measures energy: two windows, and what stands before them."""
+
 
 @dataclass(frozen=True)
 class Plan:
@@ -61,7 +64,7 @@ class Plan:
     @property
     def seconds_before(self) -> float:
         """Seconds for each case before the first round: its counts and its probe."""
-        return BEFORE_EACH
+        return BEFORE_EACH + (ENERGY_SECONDS if self.measure.energy else 0.0)
 
     @property
     def estimated_seconds(self) -> float:
@@ -80,6 +83,8 @@ class Plan:
         """Changes when anything changes that a resumed run must have in common with its beginning."""
         targets = [asdict(target) for target in self.targets.values()]
         data = [[case.id for case in self.cases], self.measure.protocol(), targets]
+        if self.measure.energy:
+            data.append("energy")
         return hashlib.sha256(json.dumps(data, sort_keys=True).encode()).hexdigest()[:16]
 
     def require_trust(self, trust: bool) -> None:

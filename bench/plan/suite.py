@@ -60,6 +60,9 @@ class Measure(BaseModel):
             description="kept: freed memory stays with the process; default: as the system's allocator has it"
         ),
     ] = "kept"
+    energy: Annotated[
+        bool, Field(description="energy of a call, by a probe with nothing beside it; 4 s a case at least")
+    ] = False
     resolution: Annotated[
         float, Field(gt=0, lt=1, description="differences up to this are called the same: 0.01 is 1 %")
     ] = 0.01
@@ -124,6 +127,10 @@ class Suite(BaseModel):
     memory_formats: Annotated[list[Literal["contiguous", "channels_last"]], Field(min_length=1)] = [
         "contiguous"
     ]
+    dtypes: Annotated[
+        list[Literal["float32", "bfloat16", "float16"]],
+        Field(min_length=1, description="what the network and its input are cast to; ratios are within one"),
+    ] = ["float32"]
     classes: Annotated[Positive | None, Field(description="logits of a classifier, channels of a map")] = None
     include: Annotated[
         list[str], Field(description="globs on case ids; a case stays when one fits (none given: all stay)")

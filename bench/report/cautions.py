@@ -22,6 +22,7 @@ MARKS = {
     "busy": f"other processes used more than {OTHERS_SHARE:g} of a core while it sampled",
     "stolen": f"the hypervisor took more than {STOLEN_SHARE:g} of a core while it sampled",
     "throttled": "the processor throttled while it sampled",
+    "gpu_throttled": "heat or power lowered the GPU's clocks while it sampled",
     "restless": "two successive warm-up windows never agreed before the time for warming up was over",
     "far": "its median lies far from those of the case's other trials",
 }

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import shlex
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import PurePath
 from typing import Any
 
+from bench.analysis.quality import gpu_reasons
 from bench.analysis.records import Json, Trial
 from bench.analysis.store import Results
 from bench.report import digits
@@ -127,12 +129,34 @@ def _run(results: Results) -> Iterable[Fact]:
     yield Fact("pinned to cores", _values(_cores(trial.cores) for trial in trials))
     yield Fact("denormal numbers", _values(trial.denormals for trial in trials))
     yield Fact("freed memory", _values(_HEAPS.get(trial.heap or "", trial.heap) for trial in trials))
+    yield from _gpu(trials)
     yield Fact("1-minute load before trials", _spread(trials, "load_1m"))
     yield Fact("CPU pressure before trials, % of 10 s", _spread(trials, "cpu_pressure_10s"))
     yield Fact("CPU time stolen by other virtual machines", _stolen(trials))
     yield Fact("targets", "; ".join(_target(target) for target in start.targets) or UNKNOWN)
     if start.plugins:
         yield Fact("plugins", ", ".join(PurePath(plugin).name for plugin in start.plugins))
+
+
+def _gpu(trials: Sequence[Trial]) -> Iterable[Fact]:
+    """How CUDA was set up, and what NVML told; nothing where no trial ran on a GPU."""
+    on_gpu = [trial for trial in trials if trial.cuda_flags is not None]
+    if not on_gpu:
+        return
+    settings = (
+        ", ".join(f"{k} {'on' if v else 'off'}" for k, v in t.cuda_flags.items())
+        for t in on_gpu
+        if t.cuda_flags
+    )
+    yield Fact("CUDA settings", _values(settings))
+    yield Fact("GPU clock before trials, MHz", _spread(on_gpu, "gpu_clock_mhz"))
+    after = [trial.conditions_after or {} for trial in on_gpu]
+    if not any(digits.known(seen.get("gpu_throttle_reasons")) for seen in after):
+        yield Fact("GPU clocks lowered after trials by", UNKNOWN)
+        return
+    reasons = Counter(word for seen in after for word in gpu_reasons(seen.get("gpu_throttle_reasons")))
+    words = ", ".join(f"{word} ({number})" for word, number in sorted(reasons.items()))
+    yield Fact("GPU clocks lowered after trials by", words or "neither heat nor power")
 
 
 _HEAPS = {"kept": "kept by the process", "default": "returned as the system's allocator decides"}

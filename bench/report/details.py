@@ -92,6 +92,10 @@ def _facts(row: Row) -> list[tuple[str, str]]:
         facts.append((f"allocator peak in {order} order, bytes", digits.exact(peak)))
     if row["live_peak_refused"]:
         facts.append(("no live tensor peak, because", row["live_peak_refused"]))
+    if digits.known(row["host_latency"]):
+        facts.append(("latency on the host's clock", digits.time(row["host_latency"])))
+    if row["energy_source"]:
+        facts.append(("energy of a call", _energy(row)))
     if digits.known(row["p90"]):
         facts.insert(6, ("90th percentile of all calls", digits.time(row["p90"])))
     if digits.known(row["compile_seconds"]):
@@ -101,6 +105,13 @@ def _facts(row: Row) -> list[tuple[str, str]]:
     if row["left_out_trials"]:
         facts.insert(4, ("trials left out of the latency", str(row["left_out_trials"])))
     return facts
+
+
+def _energy(row: Row) -> str:
+    """The number with the counter that it is of, or why there is none."""
+    if row["energy_refused"]:
+        return f"{row['energy_source']}: {row['energy_refused']}"
+    return f"{digits.joules(row['energy'])} by {row['energy_source']}"
 
 
 def _together(pairs: Iterable[tuple[str, str]]) -> tuple[Layers, ...]:

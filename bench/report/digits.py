@@ -12,6 +12,7 @@ MISSING = "—"
 _SPACE = "\N{NO-BREAK SPACE}"
 _MINUS = "\N{MINUS SIGN}"
 _DECIMAL = ((1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k"))
+_ENERGY = ((1.0, "J"), (1e-3, "mJ"), (1e-6, "µJ"))
 _BINARY = ((2**40, "TiB"), (2**30, "GiB"), (2**20, "MiB"), (2**10, "KiB"))
 
 _WIDE = 3.0
@@ -59,6 +60,14 @@ def size(value: Any) -> str:
 def times(value: Any) -> str:
     """A ratio without an interval: ``0.526 ×``."""
     return f"{_significant(float(value), 3)}{_SPACE}×" if known(value) else MISSING
+
+
+def joules(value: Any) -> str:
+    """An energy with three significant digits: ``3.42 mJ``."""
+    if not known(value):
+        return MISSING
+    factor, name = next((unit for unit in _ENERGY if abs(value) >= unit[0]), _ENERGY[-1])
+    return f"{_significant(float(value) / factor, 3)}{_SPACE}{name}"
 
 
 def percent(value: Any, decimals: int = 0) -> str:

@@ -13,7 +13,7 @@ from bench.report.prose import shortened
 
 Row = Mapping[str, Any]
 
-SETTING = ("run", "target", "runtime", "batch", "input", "threads", "memory_format", "seed")
+SETTING = ("run", "target", "runtime", "batch", "input", "threads", "memory_format", "dtype", "seed")
 """Columns beside backbone and method that make two latencies comparable only when they are equal."""
 
 NAMES = {
@@ -24,12 +24,13 @@ NAMES = {
     "input": "input",
     "threads": "threads",
     "memory_format": "memory format",
+    "dtype": "dtype",
     "seed": "weight seed",
 }
 """The setting columns as a reader calls them."""
 
 
-_SELF_EXPLAINING = ("target", "runtime", "input", "memory_format")
+_SELF_EXPLAINING = ("target", "runtime", "input", "memory_format", "dtype")
 
 
 def records(frame: pd.DataFrame) -> list[Row]:

@@ -20,7 +20,11 @@ from bench.report.rows import (
     varying,
 )
 
-CUDA = (("cuda_allocated_peak", "CUDA allocated peak"), ("cuda_reserved_peak", "CUDA reserved peak"))
+CUDA = (
+    ("cuda_allocated_peak", "CUDA allocated peak"),
+    ("cuda_reserved_peak", "CUDA reserved peak"),
+    ("cuda_nvml_peak", "CUDA peak by NVML"),
+)
 
 MEANINGS = {
     header: paragraph(meaning)
@@ -71,6 +75,22 @@ MEANINGS = {
             before.
         """,
         "CUDA reserved peak": "Highest sum of bytes that torch's allocator had reserved on the GPU.",
+        "CUDA peak by NVML": """
+            What the driver had given the process by the end of its calls: context, code and reserved memory.
+        """,
+        "launch overhead": """
+            Host time of a call less what the device needs when all its work was launched in advance: one
+            waits for the other. Below, its share of the host time.
+        """,
+        "latency ÷ float32": """
+            Latency over that of the same case in float32, from processes of the same rounds, with its
+            interval; no verdict. Ratios to dense are within a dtype.
+        """,
+        "energy": """
+            Energy of one forward call on a whole batch by the hardware's counter, what the host uses idle
+            subtracted; below, the power while it was called and idle. Of the whole GPU, or of all processor
+            packages.
+        """,
     }.items()
 }
 """What each column's number is, in one sentence."""
@@ -137,6 +157,8 @@ def _columns(rows: Sequence[Row]) -> tuple[Column, ...]:
         _number("parameters", lambda _, row: _params(row, index)),
         _number("MACs", lambda _, row: _macs(row, index)),
         Column(f"latency, {unit.name}", MEANINGS["latency"], True, lambda _, row: _latency(row, unit)),
+        *_on_a_gpu(rows),
+        *([_number("latency ÷ float32", _to_float32)] if _any(rows, "float32_ratio") else []),
         _number("latency ÷ dense", _ratio),
         Column("verdict", MEANINGS["verdict"], False, _verdict),
         _number("delivered share", _delivered),
@@ -145,10 +167,38 @@ def _columns(rows: Sequence[Row]) -> tuple[Column, ...]:
         _number("allocator peak", _size("allocator_peak")),
         _number("resident growth", _size("resident_growth")),
     ]
-    for column, header in CUDA:
-        if any(digits.known(row[column]) for row in rows):
-            columns.append(_number(header, _size(column)))
+    columns += [_number(header, _size(column)) for column, header in CUDA if _any(rows, column)]
+    if _any(rows, "energy"):
+        columns.append(_number("energy", _energy))
     return tuple(columns)
+
+
+def _any(rows: Sequence[Row], column: str) -> bool:
+    return any(digits.known(row[column]) for row in rows)
+
+
+def _on_a_gpu(rows: Sequence[Row]) -> list[Column]:
+    """The column of launch overhead, where any case has one."""
+    if not _any(rows, "launch_overhead"):
+        return []
+
+    def cell(_: int, row: Row) -> Cell:
+        seconds = row["launch_overhead"]
+        small = (digits.percent(seconds / row["host_latency"]),) if digits.known(seconds) else ()
+        return Cell(digits.time(seconds), small, _sort(seconds))
+
+    return [Column("launch overhead", MEANINGS["launch overhead"], True, cell)]
+
+
+def _to_float32(_: int, row: Row) -> Cell:
+    bounds = row["float32_ratio"], row["float32_ratio_low"], row["float32_ratio_high"]
+    text, interval = digits.with_interval(*bounds, watch=1)
+    return Cell(text, _narrow(interval), _sort(row["float32_ratio"]))
+
+
+def _energy(_: int, row: Row) -> Cell:
+    small = (f"{row['power']:.1f} W, idle {row['idle_power']:.1f} W",) if digits.known(row["energy"]) else ()
+    return Cell(digits.joules(row["energy"]), small, _sort(row["energy"]))
 
 
 def _number(header: str, cell: Callable[[int, Row], Cell]) -> Column:

@@ -8,8 +8,8 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from bench.analysis.records import CountRecord
-from bench.case import Case
-from bench.run.launch import WorkerFailed, WorkerProcess, environment, read_answer
+from bench.case import FLOAT32, Case
+from bench.run.launch import WorkerFailed, WorkerProcess, environment, knows_dtypes, read_answer
 from bench.run.pool import Pool
 from bench.run.session import Arm, Session
 from bench.worker.counter import Counted
@@ -32,6 +32,11 @@ class CountingProcess:
 
     def ask(self, case: Case, /) -> Counted:
         """Counts and recipes of a case, or a failed answer."""
+        if case.dtype != FLOAT32 and not knows_dtypes(self._checkout):
+            words = (
+                f"dtype {case.dtype}: this revision knows float32 alone; compare it with `dtypes: [float32]`"
+            )
+            return Counted(error=Failure("count", "Unsupported", words))
         try:
             if self._worker is None:
                 env = environment(1, self._checkout)

@@ -231,6 +231,16 @@ def knows_turns(checkout: Path | None) -> bool:
     return checkout is None or (checkout / "bench" / "worker" / "sitting.py").is_file()
 
 
+def knows_dtypes(checkout: Path | None) -> bool:
+    """False for a checkout whose cases have no ``dtype``: it would refuse one that is not usual."""
+    if checkout is None:
+        return True
+    try:
+        return "dtype" in (checkout / "bench" / "case.py").read_text(encoding="utf-8")
+    except OSError:
+        return False
+
+
 def knows_zygotes(checkout: Path | None) -> bool:
     """False for a checkout from before ``bench.worker.zygote``, and where forking is not safe (macOS)."""
     there = checkout is None or (checkout / "bench" / "worker" / "zygote.py").is_file()

@@ -1,10 +1,14 @@
-"""Probes: each case once in a process of its own, asked for memory and output while nothing is timed."""
+"""Probes: each case once in a process of its own, asked for memory and output while nothing is timed.
+
+Where a suite asks for energy, the same process measures it, and then it is alone.
+"""
 
 from __future__ import annotations
 
 from dataclasses import fields
 
 from bench.analysis.records import Probe
+from bench.plan.plan import ENERGY_SECONDS
 from bench.plan.targets import Target
 from bench.run.counting import PROCESSES
 from bench.run.launch import (
@@ -50,8 +54,9 @@ class ProbingProcess:
     def _answer(self, place: Place) -> Measured:
         plan = self._session.plan
         job, target = job_of(self._session, place, timed=False), plan.targets[place.case.target]
+        timeout = plan.measure.timeout + (ENERGY_SECONDS if job.energy else 0.0)
         if not knows_zygotes(place.arm.checkout):
-            return run_worker(target, job, plan.measure.timeout, Measured, place.arm.checkout)
+            return run_worker(target, job, timeout, Measured, place.arm.checkout)
         serves = (target, job.case.threads, place.arm.name)
         if self._serves != serves:
             self.close()
@@ -59,7 +64,7 @@ class ProbingProcess:
             if self._worker is None:
                 self._worker = start_worker(target, ZYGOTE, job, place.arm.checkout)
                 self._serves = serves
-            return read_answer(Measured, self._worker.ask(job.to_json(), plan.measure.timeout))
+            return read_answer(Measured, self._worker.ask(job.to_json(), timeout))
         except WorkerFailed as failed:
             self.close()
             return Measured(error=failed.failure)
@@ -76,7 +81,8 @@ def probe_cases(session: Session) -> None:
     """Probes every case that was counted and has none yet, on as many cores as there are.
 
     Memory is not a matter of the moment: resident growth needs a process of the case's own, the peaks of
-    tensors are exact, and other processes beside it change neither.
+    tensors are exact, and other processes beside it change neither. Energy is counted for the whole chip, so
+    where it is asked for probes come one after the other.
     """
     todo = [
         Place(arm, case, 0, 0)
@@ -86,7 +92,8 @@ def probe_cases(session: Session) -> None:
     ]
     if todo:
         threads = max(place.case.threads for place in todo)
-        with Pool([ProbingProcess(session) for _ in range(max(1, PROCESSES // threads))]) as pool:
+        beside = 1 if session.plan.measure.energy else max(1, PROCESSES // threads)
+        with Pool([ProbingProcess(session) for _ in range(beside)]) as pool:
             for done, probe in enumerate(pool.ask(todo)):
                 session.listener.probing(done, len(todo))
                 session.add_probe(probe)

@@ -95,16 +95,16 @@ def profile_case(
         answer = run_worker(TARGETS.get("cpu"), job, TIMEOUT, Profiled, module="bench.worker.profiler")
     if answer.error is not None or answer.host is None:
         raise CaseFailedError(answer.error.message if answer.error else "no answer")
-    peak = peak_for(peaks, answer.host["id"], case.threads)
+    peak = peak_for(peaks, answer.host["id"], case.threads, case.dtype)
     timed = {row.name: row for row in answer.layers}
-    layers = tuple(_profiled(layer, timed[layer.name], case.batch, peak) for layer in counted.counts.layers)
+    layers = tuple(_profiled(layer, timed[layer.name], case, peak) for layer in counted.counts.layers)
     return Profile(case.id, answer.seconds, layers, peak is not None)
 
 
 def _profiled(
-    layer: LayerCounts, timed: protocol.ProfiledLayer, batch: int, peak: Peak | None
+    layer: LayerCounts, timed: protocol.ProfiledLayer, case: Case, peak: Peak | None
 ) -> ProfiledLayer:
-    moved, macs = layer_bytes(layer, batch), batch * layer.executed_macs
+    moved, macs = layer_bytes(layer, case.batch, case.dtype), case.batch * layer.executed_macs
     return ProfiledLayer(
         layer=layer.name,
         kind=layer.kind,

@@ -182,7 +182,7 @@ class Session:
             return record
         count = self._counts.get((record.arm, case.count_id))
         target = self.plan.targets.get(case.target)
-        return proved(record, count, "cpu" if target is None else target.device)
+        return proved(record, count, "cpu" if target is None else target.device, case.dtype)
 
     def _note(self, trial: Trial) -> None:
         self.trials.append(trial)

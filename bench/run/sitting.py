@@ -72,6 +72,7 @@ class Process:
     ) -> None:
         self.jobs = tuple(jobs)
         self.samples: list[list[float]] = [[] for _ in jobs]
+        self.host_samples: list[list[float]] = [[] for _ in jobs]
         self.turns: list[list[Turn]] = [[] for _ in jobs]
         self.seated = Seated()
         self.risen = Risen()
@@ -98,6 +99,7 @@ class Process:
         if sampled.error is not None:
             raise WorkerFailed(sampled.error.type, sampled.error.message, sampled.error.traceback)
         self.samples[at] += sampled.samples
+        self.host_samples[at] += sampled.host_samples
         self.turns[at].append(Turn(number, place, len(sampled.samples)))
 
     def alone(self, step: Callable[[], None]) -> None:
@@ -137,6 +139,8 @@ class Process:
             warmup_steady=seat.warmup_steady,
             stop="turns",
             turns=tuple(self.turns[at]),
+            host_samples=tuple(self.host_samples[at]),
+            queued_samples=self.risen.seats[at].queued_samples if at < len(self.risen.seats) else (),
         )
 
 
@@ -291,6 +295,7 @@ def job_of(session: Session, place: Place, timed: bool = True) -> Job:
         heap=plan.measure.heap,
         timed=timed,
         cores=plan.targets[place.case.target].cores,
+        energy=plan.measure.energy and not timed,
     )
 
 
@@ -347,6 +352,7 @@ def _trial(
         latency_refused=seat.refused,
         compile_seconds=seat.compile_seconds if seat.error is None else None,
         heap=seated.heap,
+        cuda_flags=seated.cuda_flags,
         stages=risen.stages or seated.stages,
         seats=len(process.jobs),
         **common,

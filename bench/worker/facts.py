@@ -15,18 +15,23 @@ def facts(data: Json) -> Facts:
     import torch
 
     from bench.worker import host
+    from bench.worker.energy import counter_for
 
     if job.device == "cuda" and not torch.cuda.is_available():
         raise RuntimeError("no CUDA device is available to torch")
     fingerprint = host.fingerprint(job.device)
-    return Facts(host=fingerprint, measurable=measurable(job.device, fingerprint))
+    counted = not isinstance(counter_for(job.device), str)
+    return Facts(host=fingerprint, measurable=measurable(job.device, fingerprint, counted))
 
 
-def measurable(device: str, fingerprint: dict[str, Any]) -> tuple[str, ...]:
-    """The figures that a trial can find there."""
+def measurable(device: str, fingerprint: dict[str, Any], energy: bool = False) -> tuple[str, ...]:
+    """The figures that a trial can find there; ``energy``: whether a counter of it can be read."""
     if fingerprint.get("emulated"):
         return (*EVERYWHERE, "allocator peak")
-    return (*EVERYWHERE, "latency", "allocator peak", *(("reserved peak",) if device == "cuda" else ()))
+    found: tuple[str, ...] = (*EVERYWHERE, "latency", "allocator peak")
+    if device == "cuda":
+        found = (*found, "launch overhead", "reserved peak")
+    return (*found, "energy") if energy else found
 
 
 if __name__ == "__main__":

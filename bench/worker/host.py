@@ -12,6 +12,7 @@ from typing import Any
 
 import torch
 
+from bench.worker import nvml
 from bench.worker.processor import in_words, processor
 from bench.worker.protocol import Conditions, Host
 
@@ -51,9 +52,14 @@ def fingerprint(device: str) -> Host:
     return {"id": digest, "name": platform.node() or UNKNOWN, **facts, **in_words(processor())}
 
 
-def conditions() -> Conditions:
-    """What may change from one moment to the next: load, pressure, frequency, temperature, affinity."""
+def conditions(device: str = "cpu") -> Conditions:
+    """What may change from one moment to the next: load, pressure, frequency, temperature, affinity.
+
+    Of a GPU also what NVML tells: clocks, temperature, power, reasons for lower clocks.
+    """
+    managed = nvml.gpu() if device == "cuda" else None
     return {
+        **({} if managed is None else managed.conditions()),
         "load_1m": _load(),
         "cpu_pressure_10s": _pressure("cpu"),
         "memory_pressure_10s": _pressure("memory"),

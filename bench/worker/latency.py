@@ -10,14 +10,20 @@ import math
 import statistics
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Protocol
+from dataclasses import dataclass, replace
+from typing import Any, Protocol
 
 import torch
 
 from bench.worker.protocol import Latency
 
 Call = Callable[[], object]
+
+LONGEST_HOLD = 0.25
+"""Seconds for which a device is held at most while calls are launched: see ``CudaStopwatch.queued``."""
+
+SPIN = 2_000_000_000
+"""Cycles of the spinning kernel that take a second or a little longer: GPUs run at 1 to 2 GHz."""
 
 
 class Stopwatch(Protocol):
@@ -46,26 +52,66 @@ class CpuStopwatch:
 
 
 class CudaStopwatch:
-    """Device time between two events on the current stream, synchronised at the end."""
+    """Device time between two events on the current stream, synchronised at the end.
 
-    def __init__(self, clock: Callable[[], float] = time.perf_counter) -> None:
+    ``host``: seconds of the last timing on the host's clock, from before the first launch until the results
+    were there. Between the events lie also the device's waits for a host that launches too slowly; ``queued``
+    leaves them out.
+    """
+
+    def __init__(self, clock: Callable[[], float] = time.perf_counter, cuda: Any = torch.cuda) -> None:
         self.now = clock
+        self.host = math.nan
+        self._cuda = cuda
 
     def time(self, call: Call, calls: int) -> float:
-        start = torch.cuda.Event(enable_timing=True)
-        stop = torch.cuda.Event(enable_timing=True)
-        torch.cuda.synchronize()
+        start, stop = self._events()
+        self._cuda.synchronize()
+        since = self.now()
         start.record()
         for _ in range(calls):
             call()
         stop.record()
-        torch.cuda.synchronize()
+        self._cuda.synchronize()
+        self.host = self.now() - since
         return float(start.elapsed_time(stop)) / 1e3
+
+    def queued(self, call: Call, calls: int) -> float | None:
+        """Device seconds of ``calls`` calls that were all launched before the device began the first.
+
+        A kernel that spins holds the device meanwhile, longer each time until that is so. None where it never
+        is: a device takes only so many launches in advance.
+        """
+        hold = 0.001
+        while hold <= LONGEST_HOLD:
+            start, stop = self._events()
+            self._cuda.synchronize()
+            self._cuda._sleep(int(hold * SPIN))
+            start.record()
+            for _ in range(calls):
+                call()
+            stop.record()
+            in_time = not start.query()
+            self._cuda.synchronize()
+            if in_time:
+                return float(start.elapsed_time(stop)) / 1e3
+            hold *= 4
+        return None
+
+    def state(self) -> object:
+        """What moves while libraries still look for their kernels: the bytes that the allocator reserved."""
+        return self._cuda.memory_reserved()
+
+    def _events(self) -> tuple[Any, Any]:
+        return self._cuda.Event(enable_timing=True), self._cuda.Event(enable_timing=True)
 
 
 @dataclass(frozen=True)
 class LatencyProtocol:
-    """When a trial has warmed up, and when it has enough. Times in seconds."""
+    """When a trial has warmed up, and when it has enough. Times in seconds.
+
+    ``warmup_agreements``: how often in a row two successive windows must agree.
+    """
 
     min_samples: int = 64
     min_seconds: float = 0.25
@@ -76,6 +122,19 @@ class LatencyProtocol:
     warmup_window: float = 0.02
     warmup_steady: float = 0.02
     warmup_max_seconds: float = 1.0
+    warmup_agreements: int = 1
+
+    def on(self, device: str) -> LatencyProtocol:
+        """The protocol for a device: a GPU's clocks rise, and its libraries load kernels, in steps."""
+        return replace(self, warmup_agreements=3) if device == "cuda" else self
+
+
+@dataclass(frozen=True)
+class Taken:
+    """Samples of one turn in seconds per call; the same on the host's clock where the device has its own."""
+
+    samples: tuple[float, ...]
+    host_samples: tuple[float, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -106,19 +165,26 @@ def measure(call: Call, stopwatch: Stopwatch, protocol: LatencyProtocol, in_roun
     settled = settle(call, stopwatch, protocol, in_round)
     calls = settled.calls_per_sample
     samples: list[float] = []
+    host_samples: list[float] = []
     start = stopwatch.now()
     stop = ""
     while not stop:
         samples.append(stopwatch.time(call, calls) / calls)
+        host_samples += _on_the_host(stopwatch, calls)
         stop = _enough(samples, stopwatch.now() - start, protocol)
     return Latency(
-        tuple(samples), calls, settled.first_call, settled.warmup_calls, settled.warmup_steady, stop
+        tuple(samples),
+        calls,
+        settled.first_call,
+        settled.warmup_calls,
+        settled.warmup_steady,
+        stop,
+        host_samples=tuple(host_samples),
+        queued_samples=queued(call, stopwatch, calls),
     )
 
 
-def take_turn(
-    call: Call, stopwatch: Stopwatch, calls: int, uncounted: int, counted: int
-) -> tuple[float, ...]:
+def take_turn(call: Call, stopwatch: Stopwatch, calls: int, uncounted: int, counted: int) -> Taken:
     """Seconds per call of ``counted`` samples of ``calls`` calls each, after ``uncounted`` single calls.
 
     After another network has run, the first call is 6 to 10 % slow and the next ones less so: caches,
@@ -126,7 +192,35 @@ def take_turn(
     """
     for _ in range(uncounted):
         call()
-    return tuple(stopwatch.time(call, calls) / calls for _ in range(counted))
+    samples: list[float] = []
+    host_samples: list[float] = []
+    for _ in range(counted):
+        samples.append(stopwatch.time(call, calls) / calls)
+        host_samples += _on_the_host(stopwatch, calls)
+    return Taken(tuple(samples), tuple(host_samples))
+
+
+def queued(call: Call, stopwatch: Stopwatch, calls: int, counted: int = 8) -> tuple[float, ...]:
+    """Seconds per call that the device itself needs: ``CudaStopwatch.queued``, ``counted`` times.
+
+    Empty on a CPU, where calls are not launched, and where they cannot all be launched in advance.
+    """
+    found: list[float] = []
+    while isinstance(stopwatch, CudaStopwatch) and len(found) < counted:
+        seconds = stopwatch.queued(call, calls)
+        if seconds is None:
+            return ()
+        found.append(seconds / calls)
+    return tuple(found)
+
+
+def _on_the_host(stopwatch: Stopwatch, calls: int) -> list[float]:
+    """The last timing on the host's clock, per call; nothing where the stopwatch has no other."""
+    return [stopwatch.host / calls] if isinstance(stopwatch, CudaStopwatch) else []
+
+
+def _state(stopwatch: Stopwatch) -> object:
+    return stopwatch.state() if isinstance(stopwatch, CudaStopwatch) else None
 
 
 def _warm_up(
@@ -134,12 +228,14 @@ def _warm_up(
 ) -> tuple[float, int, bool]:
     """Calls until the medians of two successive windows agree, or the time for it is up.
 
-    Returns the last window's median, the number of calls, and whether the medians agreed.
+    Windows in which the device's libraries still took memory agree with nothing. Returns the last window's
+    median, the number of calls, and whether the medians agreed.
     """
     start = stopwatch.now()
     previous = math.nan
-    total = 0
+    total = agreed = 0
     while True:
+        state = _state(stopwatch)
         window: list[float] = []
         window_start = stopwatch.now()
         while len(window) < 3 or stopwatch.now() - window_start < protocol.warmup_window:
@@ -148,7 +244,10 @@ def _warm_up(
                 break
         total += len(window) * in_round
         median = statistics.median(window)
-        if abs(median - previous) <= protocol.warmup_steady * previous:
+        steady = abs(median - previous) <= protocol.warmup_steady * previous
+        settled = _state(stopwatch) == state
+        agreed = agreed + 1 if steady and settled else 0
+        if agreed >= protocol.warmup_agreements:
             return median, total, True
         if stopwatch.now() - start >= protocol.warmup_max_seconds:
             return median, total, False

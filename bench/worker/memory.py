@@ -11,6 +11,7 @@ from torch import nn
 
 from bench.counting.protocols import HasOrders
 from bench.counting.weight_bytes import weight_bytes
+from bench.worker import nvml
 from bench.worker.live_tensors import OutOfSight, live_peak
 from bench.worker.protocol import Memory
 
@@ -94,6 +95,7 @@ def memory(
     peak, growth = mark.peak(), mark.growth()  # read first: the profiler needs memory of its own
     allocated = allocator_peak(call, device)
     reserved = torch.cuda.max_memory_reserved() if device == "cuda" else None
+    managed = nvml.gpu() if device == "cuda" else None
     live, refused = _live(call, hidden)
     both: dict[str, tuple[int | None, int | None]] = {}
     if orders:
@@ -108,6 +110,7 @@ def memory(
         resident_growth=growth,
         cuda_allocated_peak=allocated if device == "cuda" else None,
         cuda_reserved_peak=reserved,
+        cuda_nvml_peak=None if managed is None else managed.used_bytes(),
         live_peak_by_order=_known({order: peaks[0] for order, peaks in both.items()}),
         allocator_peak_by_order=_known({order: peaks[1] for order, peaks in both.items()}),
     )

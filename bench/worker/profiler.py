@@ -58,7 +58,7 @@ def profile(job: Job) -> Profiled:
 
     from bench.counting.closed_form import own_layers
     from bench.counting.protocols import HasExits, HasSpans
-    from bench.network import backbone_network, compress
+    from bench.network import backbone_network, compress, refuse_cast, torch_dtype
     from bench.plugins import load_plugins
     from bench.worker import host
 
@@ -68,7 +68,10 @@ def profile(job: Job) -> Profiled:
     network = compress(backbone_network(case), case, job.recipes).network
     if isinstance(network, HasExits):
         network = network.way(len(network.exits) - 1)  # the way to the end, on which every layer lies
+    refuse_cast(network, case)
+    network = network.to(torch_dtype(case))
     example = torch.randn(case.batch, *case.input, generator=torch.Generator().manual_seed(case.seed))
+    example = example.to(torch_dtype(case))
     layers = dict(own_layers(network))
     with torch.inference_mode():
         for _ in range(10):

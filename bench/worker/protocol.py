@@ -84,6 +84,11 @@ class Latency:
     ``first_call`` includes what happens only once (allocation, autotuning); compilation is before it.
     ``stop``: ``enough`` (count and time reached), ``tight`` (interval of the median tight), ``budget``,
     ``turns`` (all its turns were taken). ``turns``: how the samples, in order, belong to turns.
+
+    On a GPU ``samples`` are times between two events on its stream, and its waits for the host lie in them.
+    ``host_samples``: the same calls on the host's clock, until their results were there. ``queued_samples``:
+    what the device needs when every call was launched before it began. Both are empty elsewhere; host time
+    less queued time is the launch overhead.
     """
 
     samples: tuple[float, ...]
@@ -93,6 +98,8 @@ class Latency:
     warmup_steady: bool
     stop: str
     turns: tuple[Turn, ...] = ()
+    host_samples: tuple[float, ...] = ()
+    queued_samples: tuple[float, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -104,6 +111,8 @@ class Memory:
     bytes that the allocator gave out, kernels' scratch among them: the same integer on one host only. Both
     ``…_by_order``: with each order of a layer's steps, where layers offer several. ``resident_growth``: how
     far the process's resident high-water mark rose above what it held before the first forward.
+    ``cuda_nvml_peak``: what the driver gave the process by the end of its calls, of which torch gives nothing
+    back: context, code and reserved memory.
 
     A worker from before ``allocator_peak`` calls that number ``live_peak``: see bench.analysis.records.
     """
@@ -119,6 +128,29 @@ class Memory:
     allocator_peak: int | None = None
     allocator_peak_by_order: dict[str, int] | None = None
     live_peak_refused: str | None = None
+    cuda_nvml_peak: int | None = None
+
+
+UNSUPPORTED = "unsupported"
+
+
+@dataclass(frozen=True)
+class Energy:
+    """Energy of one call on a whole batch in joules, what the host uses anyway subtracted.
+
+    ``source``: ``nvml`` (the GPU's own counter), ``rapl`` (that of all processor packages) or UNSUPPORTED.
+    ``refused`` says why there is no number. ``watts`` while it was called and ``idle_watts`` before, over
+    ``seconds`` and ``idle_seconds``; ``calls`` in that time.
+    """
+
+    source: str
+    joules: float | None = None
+    watts: float | None = None
+    idle_watts: float | None = None
+    calls: int = 0
+    seconds: float = 0.0
+    idle_seconds: float = 0.0
+    refused: str = ""
 
 
 @dataclass(frozen=True)
@@ -176,7 +208,8 @@ class Job:
     asks for the memory of every order. ``heap``: how the allocator was set up in the process's environment.
     ``watch``: the harness holds stdin open while it lives, so that the worker ends when it closes.
     ``timed`` False leaves the samples out: a process that is asked for memory and output alone. ``cores``:
-    the cluster that the process is bound to, see ``bench.worker.cores``.
+    the cluster that the process is bound to, see ``bench.worker.cores``. ``energy`` asks for the energy of a
+    call, for which nothing else may run.
     """
 
     case: Case
@@ -189,6 +222,7 @@ class Job:
     watch: bool = True
     timed: bool = True
     cores: str = ""
+    energy: bool = False
 
     def to_json(self) -> Json:
         """Plain data; ``Job.from_json`` reads it back."""
@@ -208,7 +242,10 @@ class Job:
 
 @dataclass(frozen=True)
 class Measured:
-    """A trial's answer. What a failed trial found before it failed is kept."""
+    """A trial's answer. What a failed trial found before it failed is kept.
+
+    ``cuda_flags``: what the worker set of torch's CUDA, see ``bench.worker.cuda``; None on other devices.
+    """
 
     error: Failure | None = None
     latency: Latency | None = None
@@ -226,6 +263,8 @@ class Measured:
     heap: str | None = None
     stages: dict[str, float] = field(default_factory=dict)
     inputs: Inputs | None = None
+    cuda_flags: dict[str, bool] | None = None
+    energy: Energy | None = None
 
 
 @dataclass(frozen=True)
@@ -258,6 +297,7 @@ class Seated:
     denormals: str | None = None
     heap: str | None = None
     stages: dict[str, float] = field(default_factory=dict)
+    cuda_flags: dict[str, bool] | None = None
 
 
 @dataclass(frozen=True)
@@ -266,6 +306,7 @@ class Sampled:
 
     error: Failure | None = None
     samples: tuple[float, ...] = ()
+    host_samples: tuple[float, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -278,12 +319,14 @@ class Drawn:
 
 @dataclass(frozen=True)
 class SeatEnd:
-    """What a seat's network is and answered, and how inputs fared in it: see ``Output`` and ``Inputs``."""
+    """What a seat's network is and answered, how inputs fared in it (``Output``, ``Inputs``), and what its
+    device needs alone (``Latency``)."""
 
     error: Failure | None = None
     params: int | None = None
     output: Output | None = None
     inputs: Inputs | None = None
+    queued_samples: tuple[float, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,15 @@ from torch import Tensor
 from bench.counting.protocols import HasExits
 from bench.counting.weight_bytes import weight_bytes
 from bench.models.calibration import calibrate
-from bench.network import backbone_network, calibration_images, compress, example_images, varied_inputs
+from bench.network import (
+    backbone_network,
+    calibration_images,
+    compress,
+    example_images,
+    refuse_cast,
+    torch_dtype,
+    varied_inputs,
+)
 from bench.runtimes import RUNTIMES
 from bench.worker.inputs import Rounds, seconds_by_input
 from bench.worker.output import describe_output, every_answer, sample
@@ -48,8 +56,9 @@ class Seat:
             stages.enter("runtime")
             if isinstance(network, HasExits):
                 _refuse(case)
+            refuse_cast(network, case)
             layout = torch.channels_last if case.memory_format == "channels_last" else torch.contiguous_format
-            self._place = {"device": job.device, "memory_format": layout}
+            self._place = {"device": job.device, "memory_format": layout, "dtype": torch_dtype(case)}
             self.network = network.to(**self._place)  # type: ignore[call-overload]
             self.example = self._placed(example_images(case, case.batch))
         since = time.perf_counter()

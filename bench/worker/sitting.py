@@ -43,7 +43,8 @@ class Sitting:
         device = self._jobs[0].device
         if device == "cuda" and not torch.cuda.is_available():
             raise RuntimeError("no CUDA device is available to torch")
-        fingerprint, before = host.fingerprint(device), host.conditions()
+        self._device = device
+        fingerprint, before = host.fingerprint(device), host.conditions(device)
         load_plugins(self._jobs[0].plugins)
         self._stopwatch = latency.CudaStopwatch() if device == "cuda" else latency.CpuStopwatch()
         refused = EMULATED if fingerprint.get("emulated") else None
@@ -68,7 +69,7 @@ class Sitting:
                 built()
                 self._settled.append(None)
                 return Seat(compile_seconds=built.compile_seconds, refused=refused)
-            protocol = latency.LatencyProtocol(**job.protocol)  # type: ignore[arg-type]
+            protocol = latency.LatencyProtocol(**job.protocol).on(job.device)  # type: ignore[arg-type]
             settled = latency.settle(built, self._stopwatch, protocol, built.calls_in_round)
         except Exception as error:  # noqa: BLE001 - a failed case is a result, and costs no other its seat
             del self._built[len(self._settled) :]
@@ -91,7 +92,8 @@ class Sitting:
 
         calls = self._settled[seat].calls_per_sample
         self._built[seat].begin()
-        return Sampled(samples=take_turn(self._built[seat], self._stopwatch, calls, uncounted, counted))
+        taken = take_turn(self._built[seat], self._stopwatch, calls, uncounted, counted)
+        return Sampled(samples=taken.samples, host_samples=taken.host_samples)
 
     def draw(self, seed: str) -> Drawn:
         """All seats lie anew, in random order, and are called until that is no news to the allocator."""
@@ -108,22 +110,26 @@ class Sitting:
         """What the networks answer, now that all times are taken."""
         from bench.worker import host
 
-        after = host.conditions()
+        after = host.conditions(self._device)
         self._stages.enter("output")
         ends = tuple(
-            _end(built, None if settled is None else self._stopwatch)
+            _end(built, settled, self._stopwatch)
             for built, settled in zip(self._built, self._settled, strict=True)
         )
         self._stages.enter("end")
         return Risen(conditions_after=after, seats=ends, stages=dict(self._stages.seconds))
 
 
-def _end(built: Any, stopwatch: Any) -> SeatEnd:
+def _end(built: Any, settled: Any, stopwatch: Any) -> SeatEnd:
+    from bench.worker.latency import queued
+
     if built is None:
         return SeatEnd()
     try:
-        inputs = built.inputs(stopwatch)  # first: asking for the output changes the network
-        return SeatEnd(params=built.params(), output=built.output(), inputs=inputs)
+        # First: asking for the output changes the network.
+        alone = () if settled is None else queued(built, stopwatch, settled.calls_per_sample)
+        inputs = built.inputs(None if settled is None else stopwatch)
+        return SeatEnd(params=built.params(), output=built.output(), inputs=inputs, queued_samples=alone)
     except Exception as error:  # noqa: BLE001 - as above
         return SeatEnd(error=Failure.of(error, "output"))
 

@@ -33,7 +33,17 @@ def set_up(job: Job, stages: Stages) -> dict[str, Any]:
     torch.set_num_threads(threads)
     denormals = "flushed" if torch.set_flush_denormal(True) else "counted"
     stages.enter("import bench")
-    return {"cores": cores, "heap": heap, "threads": torch.get_num_threads(), "denormals": denormals}
+    facts: dict[str, Any] = {
+        "cores": cores,
+        "heap": heap,
+        "threads": torch.get_num_threads(),
+        "denormals": denormals,
+    }
+    if job.device == "cuda":
+        from bench.worker.cuda import set_flags
+
+        facts["cuda_flags"] = set_flags()
+    return facts
 
 
 class Measuring:
@@ -55,7 +65,8 @@ class Measuring:
 
         if self._job.device == "cuda" and not torch.cuda.is_available():
             raise RuntimeError("no CUDA device is available to torch")
-        self._note(host=host.fingerprint(self._job.device), conditions_before=host.conditions())
+        device = self._job.device
+        self._note(host=host.fingerprint(device), conditions_before=host.conditions(device))
         self._stages.enter("build")
         load_plugins(self._job.plugins)
         with torch.inference_mode():
@@ -83,12 +94,18 @@ class Measuring:
             self._note(inputs=seat.inputs(None))
         else:
             stopwatch = latency.CudaStopwatch() if job.device == "cuda" else latency.CpuStopwatch()
-            protocol = latency.LatencyProtocol(**job.protocol)  # type: ignore[arg-type]
+            protocol = latency.LatencyProtocol(**job.protocol).on(job.device)  # type: ignore[arg-type]
             self._note(latency=latency.measure(seat, stopwatch, protocol, seat.calls_in_round))
             self._note(inputs=seat.inputs(stopwatch))
-        self._note(conditions_after=host.conditions())
+        self._note(conditions_after=host.conditions(job.device))
         self._stages.enter("memory")
         self._note(memory=memory.memory(seat.network, seat.round, mark, job.device, job.orders, seat.hidden))
+        if job.energy:
+            from bench.worker.energy import energy_of
+
+            self._stages.enter("energy")
+            emulated = bool(self.found.host and self.found.host.get("emulated"))
+            self._note(energy=energy_of(seat.round, seat.calls_in_round, job.device, emulated))
 
     def _note(self, **fields: Any) -> None:
         self.found = replace(self.found, **fields)

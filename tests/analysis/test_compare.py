@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -188,3 +188,14 @@ def test_bad_words_exit_2(tmp_path: Path, bench: Any) -> None:
     said = bench("compare", base, newer)
     assert said.code == 2
     assert "schema 99" in said.err
+
+
+@pytest.mark.parametrize(("dtype", "changed"), [("float32", {}), ("bfloat16", {"weight_bytes": (200, 202)})])
+def test_weight_bytes_of_half_precision_are_those_of_the_trials(dtype: str, changed: dict[str, Any]) -> None:
+    """Counts are of float32, and the same for every dtype."""
+    case = replace(DENSE_CASE, dtype=dtype)
+    base, head = (
+        made_results([case], [made_trial(case, n, memory={"weight_bytes": size}) for n in range(5)])
+        for size in (200, 202)
+    )
+    assert compare_runs(base, head, 0.03).cases[0].changed == changed

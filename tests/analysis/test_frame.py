@@ -12,7 +12,7 @@ import pytest
 from made_trials import CSR_CASE, DENSE_CASE, made_count, made_results, made_trial
 
 from bench.analysis.frame import COLUMNS, make_frame
-from bench.analysis.records import Trial
+from bench.analysis.records import SCHEMA, Probe, Trial, from_line
 from bench.analysis.store import Results, Store, read_results
 from bench.case import Case, MethodCall
 
@@ -221,3 +221,70 @@ def test_scaling_every_time_leaves_the_ratios(pair: Results) -> None:
     for column in ("ratio", "ratio_low", "ratio_high", "delivered_share"):
         np.testing.assert_allclose(after[column], before[column])
     np.testing.assert_allclose(after["latency"], 1000 * before["latency"])
+
+
+HALF = replace(CSR_CASE, dtype="bfloat16")
+
+
+def test_a_case_stands_beside_itself_in_float32_by_rounds() -> None:
+    cases = [DENSE_CASE, CSR_CASE, HALF.baseline(), HALF]
+    timed = zip(cases, (4.0, 2.0, 3.0, 1.0), strict=True)
+    trials = [made_trial(case, n, seconds * (1 + n)) for case, seconds in timed for n in range(5)]
+    trials.append(made_trial(HALF, 9, 99.0))  # a round that float32 does not have
+    counts = [made_count(DENSE_CASE), made_count(CSR_CASE)]
+    dense, csr, half_dense, half = rows(made_results(cases, trials, counts))
+    assert (half["dtype"], half["baseline"]) == ("bfloat16", HALF.baseline().id)
+    assert half["ratio"] == pytest.approx(1 / 3)
+    assert half["float32_ratio"] == pytest.approx(0.5)
+    assert half["float32_ratio_low"] == pytest.approx(0.5)
+    assert half_dense["float32_ratio"] == pytest.approx(0.75)
+    assert half_dense["is_baseline"]
+    assert math.isnan(dense["float32_ratio"])
+    assert math.isnan(csr["float32_ratio"])
+    assert half["macs"] == csr["macs"] == 1000
+
+
+def test_without_float32_in_the_run_there_is_nothing_beside_a_dtype() -> None:
+    (row,) = rows(made_results([HALF], [made_trial(HALF, n) for n in range(5)]))
+    assert math.isnan(row["float32_ratio"])
+
+
+def test_launch_overhead_is_what_the_device_did_not_need() -> None:
+    def on_gpu(number: int, host: list[float], queued: list[float]) -> Trial:
+        found = made_trial(DENSE_CASE, number, 3.0)
+        assert found.latency is not None
+        latency = replace(found.latency, host_samples=tuple(host), queued_samples=tuple(queued))
+        return replace(found, latency=latency)
+
+    (row,) = rows(made_results([DENSE_CASE], [on_gpu(n, [4.0, 4.0, 9.0], [1.0, 1.5, 1.0]) for n in range(5)]))
+    assert (row["latency"], row["host_latency"], row["launch_overhead"]) == pytest.approx((3.0, 4.0, 3.0))
+    (row,) = rows(made_results([DENSE_CASE], [on_gpu(n, [4.0], []) for n in range(5)]))
+    assert row["host_latency"] == 4.0
+    assert math.isnan(row["launch_overhead"])
+    (row,) = rows(made_results([DENSE_CASE], [on_gpu(n, [], []) for n in range(5)]))
+    assert math.isnan(row["host_latency"])
+
+
+def with_energy(**found: Any) -> Results:
+    results = made_results([DENSE_CASE], [made_trial(DENSE_CASE)])
+    fields = {"kind": "probe", "schema": SCHEMA, "run": "r", "case": DENSE_CASE.id, "status": "ok"}
+    probe = from_line({**fields, "energy": found or None})
+    assert isinstance(probe, Probe)
+    results.probes.append(probe)
+    return results
+
+
+def test_energy_is_that_of_the_probe() -> None:
+    (row,) = rows(
+        with_energy(source="rapl", joules=0.05, watts=45.0, idle_watts=40.0, calls=200, seconds=2.0)
+    )
+    assert (row["energy"], row["power"], row["idle_power"]) == (0.05, 45.0, 40.0)
+    assert (row["energy_source"], row["energy_refused"]) == ("rapl", "")
+
+
+def test_energy_that_nobody_counts_says_why() -> None:
+    (row,) = rows(with_energy(source="unsupported", refused="no counter"))
+    assert math.isnan(row["energy"])
+    assert (row["energy_source"], row["energy_refused"]) == ("unsupported", "no counter")
+    (row,) = rows(with_energy())
+    assert (row["energy_source"], row["energy_refused"]) == ("", "")

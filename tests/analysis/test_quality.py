@@ -5,9 +5,10 @@ from __future__ import annotations
 import math
 from typing import Any
 
+import pytest
 from made_trials import DENSE_CASE, made_conditions, made_trial
 
-from bench.analysis.quality import kept, marks, medians
+from bench.analysis.quality import CaseTrials, gpu_reasons, kept, marks, medians
 from bench.analysis.records import Trial
 
 
@@ -31,6 +32,47 @@ def test_stolen_time_and_throttling_are_marked() -> None:
     assert marks([sampled(0, 0.01, steal=6)]) == [frozenset({"stolen"})]
     assert marks([sampled(0, 0.01, throttled_before=3, throttled=4)]) == [frozenset({"throttled"})]
     assert marks([sampled(0, 0.01, throttled_before=3, throttled=3)]) == [frozenset()]
+
+
+def on_gpu(number: int, seconds: float, before: Any, after: Any) -> Trial:
+    """A trial around which NVML gave those reasons for lower clocks."""
+    return made_trial(
+        DENSE_CASE,
+        number,
+        seconds,
+        before={**made_conditions(), "gpu_throttle_reasons": before},
+        after={**made_conditions(), "gpu_throttle_reasons": after},
+    )
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "marked"),
+    [
+        (0, 0x04, True),  # the power cap was reached
+        (0x01, 0x40, True),  # idle before, too hot after
+        (0x04, 0x24, True),  # and heat in addition
+        (0x04, 0x04, False),  # no other than before
+        (0x20, 0, False),
+        (0x01, 0x112, False),  # idle, then clocks that somebody set
+        ("unknown", "unknown", False),
+    ],
+)
+def test_a_gpu_that_heat_or_power_slowed_meanwhile_is_marked(before: Any, after: Any, marked: bool) -> None:
+    assert marks([on_gpu(0, 0.01, before, after)]) == [frozenset({"gpu_throttled"} if marked else ())]
+
+
+def test_a_far_trial_on_a_throttled_gpu_is_left_out_and_counted() -> None:
+    trials = [on_gpu(n, 0.010 + 0.00001 * n, 0, 0) for n in range(5)] + [on_gpu(5, 0.02, 0, 0x20)]
+    found = CaseTrials.of(trials)
+    assert found.marks[5] == {"far", "gpu_throttled"}
+    assert found.left_out() == 1
+    assert found.mark_counts() == {"far": 1, "gpu_throttled": 1}
+    assert 5 not in found.medians
+
+
+def test_reasons_are_told_in_words() -> None:
+    assert gpu_reasons(0x24) == {"power cap", "heat, by the driver"}
+    assert gpu_reasons(0x01) == gpu_reasons("unknown") == gpu_reasons(None) == frozenset()
 
 
 def test_what_could_not_be_read_marks_nothing() -> None:

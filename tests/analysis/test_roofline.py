@@ -43,6 +43,19 @@ def test_intensity_by_hand() -> None:
     assert math.isnan(intensity([]))
 
 
+def test_half_precision_moves_half_the_bytes() -> None:
+    assert layer_bytes(CONV, 10, "float16") == 2 * (10 * 80 + 54)
+    assert math.isclose(intensity([CONV], dtype="bfloat16"), 2 * intensity([CONV]))
+    assert math.isclose(network_attainable([CONV], PEAK, dtype="bfloat16"), 2.68)
+
+
+def test_a_peak_is_that_of_its_dtype_or_unknown() -> None:
+    row = {"threads": 1, "flops": {"float32": 5.0, "bfloat16": 11.0}, "bandwidth": 7.0}
+    stored = {"host": {"id": "h"}, "peaks": [row]}
+    assert peak_for(stored, "h", 1, "bfloat16") == Peak(11.0, 7.0)
+    assert peak_for(stored, "h", 1, "float16") is None
+
+
 def test_peaks_are_kept_with_their_host_and_used_for_no_other(tmp_path: Path) -> None:
     row = {"threads": 1, "flops": {"float32": 5.0}, "bandwidth": 7.0}
     write_peaks(tmp_path, {"id": "h", "name": "n"}, [row])

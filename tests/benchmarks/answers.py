@@ -12,10 +12,12 @@ import os
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from itertools import combinations
 from pathlib import Path
 from typing import Any
 
+from bench.case import DTYPES, FLOAT32
 from bench.plan.plan import make_plan
 from bench.plan.suite import load_suite
 from bench.worker.agreement import distance
@@ -23,7 +25,7 @@ from bench.worker.agreement import distance
 OLD = {"ONEDNN_MAX_CPU_ISA": "SSE41", "ATEN_CPU_CAPABILITY": "default"}
 VARIANTS: dict[str, dict[str, str]] = {
     "plain": {}, "two threads": {}, "batch 8": {}, "channels_last": {}, "no oneDNN": {}, "SSE4.1": OLD,
-    "TF32": {},
+    "TF32": {}, "bfloat16": {}, "float16": {},
 }  # fmt: skip
 Found = dict[str, dict[str, Any]]
 
@@ -35,12 +37,13 @@ def ask(suite: str, variant: str) -> Found:
 
     from bench.counting.count import count
     from bench.models.calibration import calibrate
-    from bench.network import calibration_images, context_of, example_images, prepare
+    from bench.network import calibration_images, context_of, example_images, prepare, refuse_cast
     from bench.worker.answers import answers_of
     from bench.worker.output import every_answer, sample
 
     torch.set_num_threads(2 if variant == "two threads" else 1)
     torch.backends.mkldnn.enabled = variant != "no oneDNN"  # type: ignore[assignment]
+    dtype = getattr(torch, variant) if variant in DTYPES else torch.float32
     layout = torch.channels_last if variant == "channels_last" else torch.contiguous_format
     whole = F.conv2d
 
@@ -57,6 +60,10 @@ def ask(suite: str, variant: str) -> Found:
     for count_id, case in {case.count_id: case for case in make_plan(load_suite(Path(suite))).cases}.items():
         network = prepare(case)[0].network
         told: dict[str, Any] = {}
+        try:
+            refuse_cast(network, replace(case, dtype=variant if variant in DTYPES else FLOAT32))
+        except ValueError:
+            continue
         if variant == "plain":
             since = time.process_time()
             count(network, context_of(case).example_input())
@@ -68,11 +75,12 @@ def ask(suite: str, variant: str) -> Found:
         if variant == "TF32":
             F.conv2d = coarse  # type: ignore[assignment]
         with torch.inference_mode():
-            network = network.to(memory_format=layout)  # type: ignore[call-overload]
-            images = example_images(case, 8 if variant == "batch 8" else 1).to(memory_format=layout)
+            network = network.to(dtype=dtype, memory_format=layout)  # type: ignore[call-overload]
+            images = example_images(case, 8 if variant == "batch 8" else 1)
+            images = images.to(dtype=dtype, memory_format=layout)
             module, answer = every_answer(network)
             told["before"] = sample(answer(images))
-            calibrate(module, calibration_images(case).to(memory_format=layout))
+            calibrate(module, calibration_images(case).to(dtype=dtype, memory_format=layout))
             told["after"] = sample(answer(images))
         F.conv2d = whole
         found[count_id] = told
@@ -98,7 +106,7 @@ def main() -> None:
     plain = found.pop("plain")
     for variant, of in found.items():
         for kind in (False, True):
-            ids = [name for name in plain if ("int8(scheme=static)" in name) == kind]
+            ids = [name for name in of if ("int8(scheme=static)" in name) == kind]
             worst = [
                 max((apart(of[n], plain[n], when) for n in ids), default=0.0) for when in ("before", "after")
             ]

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bench.case import Case, MethodCall
+from bench.case import DTYPES, Case, MethodCall
 from bench.errors import InputError
 from bench.plan.case_id import parse_case_id
 
@@ -27,11 +27,34 @@ CSR = MethodCall("csr_conv", {"T": 4})
         Case("layer/64-128-k3-s2", (CSR,), input=(64, 16, 16)),
         Case("resnet56", (MethodCall("csr_conv", {"T": 2, "blocks": "5"}),)),
         Case("resnet56", (MethodCall("magnitude", {"density": 1e-05}),)),
+        Case("resnet56", (CSR,), dtype="bfloat16"),
     ],
     ids=lambda case: case.id,
 )
 def test_an_id_reads_back(case: Case) -> None:
     assert parse_case_id(case.id) == case
+
+
+@given(
+    st.builds(
+        Case,
+        st.sampled_from(["resnet56", "vgg16_bn", "layer/64-128-k3-s2"]),
+        st.sampled_from([(CSR,), (MethodCall("dense"),), (CSR, MethodCall("psconv", {"variant": "pSC4"}))]),
+        runtime=st.sampled_from(["eager", "compile", "cuda_graph"]),
+        target=st.sampled_from(["cpu", "gpu"]),
+        batch=st.integers(1, 4096),
+        input=st.sampled_from([(3, 32, 32), (64, 16, 16)]),
+        seed=st.integers(0, 10**9),
+        threads=st.integers(1, 64),
+        memory_format=st.sampled_from(["contiguous", "channels_last"]),
+        classes=st.none() | st.integers(1, 1000),
+        dtype=st.sampled_from(DTYPES),
+    )
+)
+def test_any_case_reads_back_from_its_id(case: Case) -> None:
+    back = parse_case_id(case.id)
+    assert back == case
+    assert back.id == case.id
 
 
 def test_the_beginning_is_enough() -> None:
@@ -48,6 +71,8 @@ def test_the_beginning_is_enough() -> None:
         ("resnet56/csr_conv(T=0)", "at least 1"),
         ("resnet56/dense/eagr", "no part of a case id"),
         ("resnet56/dense/b1/b2", "gives batch twice"),
+        ("resnet56/dense/bfloat16/float16", "gives dtype twice"),
+        ("resnet56/dense/float8", "no part of a case id"),
         ("resnet56/dense/b0", "no part of a case id"),
         ("resnet56/dense/b" + "9" * 3000, "no part of a case id"),
         ("resnet56/dense/3x0x3", "is no shape"),

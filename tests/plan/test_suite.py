@@ -167,6 +167,11 @@ MISTAKES: dict[str, tuple[str, int, str]] = {
         4,
         "must be 'contiguous' or 'channels_last', not 'nhwc'",
     ),
+    "unknown dtype": (
+        OK + "dtypes: [half]\n",
+        4,
+        "must be 'float32', 'bfloat16' or 'float16', not 'half'",
+    ),
     "empty backbones": ("name: s\nbackbones: []\nmethods: [dense]\n", 2, "backbones: the list is empty"),
     "empty methods": ("name: s\nbackbones: [resnet20]\nmethods: []\n", 3, "methods: the list is empty"),
     "empty batches": (OK + "batches: []\n", 4, "batches: the list is empty"),
@@ -376,9 +381,10 @@ def test_lists_multiply(suite_file: Write) -> None:
     text = OK + (
         "runtimes: [eager, compile]\ntargets: [cpu, cuda]\nbatches: [1, 2, 4]\ninputs: [32x32, 64x64]\n"
         "seeds: [0, 1]\nthreads: [1, 2]\nmemory_formats: [contiguous, channels_last]\n"
+        "dtypes: [float32, bfloat16, float16]\n"
     )
     found = ids(suite_file(text))
-    assert len(found) == len(set(found)) == 2 * 2 * 3 * 2 * 2 * 2 * 2
+    assert len(found) == len(set(found)) == 2 * 2 * 3 * 2 * 2 * 2 * 2 * 3
 
 
 def test_duplicates_collapse(suite_file: Write) -> None:

@@ -19,7 +19,7 @@ from bench.plan.targets import Target
 from bench.run import counting as counting_processes
 from bench.run import launch
 from bench.run.counting import CountingPool, CountingProcess
-from bench.run.launch import environment
+from bench.run.launch import environment, knows_dtypes
 from bench.worker.protocol import Failure, Job, Measured
 
 CASE = Case("layer/4-4-k3", DENSE, input=(4, 8, 8))
@@ -376,3 +376,18 @@ def test_a_pool_answers_in_the_order_of_the_cases() -> None:
     with CountingPool(2, []) as pool:
         found = [answer.counts.macs for answer in pool.ask(cases) if answer.counts]
     assert found == [144 * size * size for size in (4, 8, 6, 10)]
+
+
+def test_a_revision_from_before_dtypes_counts_float32_alone(tmp_path: Path) -> None:
+    (tmp_path / "bench").mkdir()
+    (tmp_path / "bench" / "case.py").write_text("class Case:\n    batch: int = 1\n")
+    assert knows_dtypes(None)
+    assert not knows_dtypes(tmp_path)
+    assert not knows_dtypes(tmp_path / "nowhere")
+    with CountingProcess((), checkout=tmp_path) as counter:
+        answer = counter.ask(Case("resnet20", DENSE, dtype="bfloat16"))
+    assert answer.error is not None
+    assert answer.error.in_words() == (
+        "Unsupported in count: dtype bfloat16: this revision knows float32 alone; "
+        "compare it with `dtypes: [float32]`"
+    )

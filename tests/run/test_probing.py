@@ -7,7 +7,7 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -18,6 +18,7 @@ from bench.case import Case, MethodCall
 from bench.plan.targets import TARGETS
 from bench.run import probing
 from bench.run.launch import knows_zygotes, run_worker
+from bench.run.pool import Asked, Pool
 from bench.run.probing import ProbingProcess
 from bench.run.session import Arm
 from bench.run.sitting import Place
@@ -51,7 +52,7 @@ def session(tmp_path: Path) -> Any:
     """As much of a session as a probe looks at."""
     file = tmp_path / "odd.py"
     file.write_text(PLUGIN)
-    measure = SimpleNamespace(timeout=60.0, heap="kept", protocol=dict)
+    measure = SimpleNamespace(timeout=60.0, heap="kept", protocol=dict, energy=False)
     plan = SimpleNamespace(targets={"cpu": TARGETS.get("cpu")}, measure=measure, plugins=[str(file)])
     start = SimpleNamespace(run="r")
     return SimpleNamespace(plan=plan, start=start, count_of=lambda *_: SimpleNamespace(recipes=(None,)))
@@ -135,6 +136,42 @@ def test_a_fork_ends_with_its_harness(tmp_path: Path) -> None:
     zygote.wait(30)
     assert zygote.stdout is not None
     zygote.stdout.close()
+
+
+@linux
+def test_a_probe_has_the_energy_of_a_call_or_why_not_where_it_is_asked(
+    prober: ProbingProcess, session: Any
+) -> None:
+    assert prober.ask(place()).energy is None
+    session.plan.measure.energy = True
+    found = prober.ask(place())
+    assert found.error is None
+    assert found.memory is not None
+    assert found.energy is not None
+    assert "energy" in found.stages
+    assert (found.energy.joules is None) == bool(found.energy.refused)
+
+
+@pytest.mark.parametrize("energy", [True, False])
+def test_where_energy_is_measured_probes_come_one_after_the_other(
+    session: Any, monkeypatch: pytest.MonkeyPatch, energy: bool
+) -> None:
+    asked: list[int] = []
+
+    class Counting(Pool[Place, Any]):
+        def __init__(self, processes: Sequence[Asked[Place, Any]]) -> None:
+            asked.append(len(processes))
+            super().__init__([])
+
+    session.plan.measure.energy = energy
+    session.arms = (Arm(),)
+    session.measurable = lambda arm: [place().case]
+    session.probed = lambda arm, case: False
+    monkeypatch.setattr(probing, "PROCESSES", 4)
+    monkeypatch.setattr(probing, "Pool", Counting)
+    with pytest.raises(ValueError, match="max_workers"):  # a pool of nobody
+        probing.probe_cases(session)
+    assert asked == [1 if energy else 4]
 
 
 def test_an_older_revision_knows_no_zygotes(tmp_path: Path) -> None:

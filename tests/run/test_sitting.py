@@ -170,3 +170,20 @@ def test_no_process_is_left_after_a_run(run: Callable[..., Results]) -> None:
             if int(status[1]) == os.getpid() and status[0] not in "ZX":
                 found.append((entry / "cmdline").read_text())
     assert not [words for words in found if "bench.worker" in words or "bench.counter" in words]
+
+
+def test_half_precision_takes_turns_with_its_own_baseline(run: Callable[..., Results]) -> None:
+    results = run(more="seating: together}\ndtypes: [float32, bfloat16]\nseeds: [0]  # {")
+    assert {t.status for t in results.trials} == {"ok"}
+    halves = [t for t in results.trials if t.case.endswith("/bfloat16")]
+    assert len(halves) == 3 * 2
+    for number in range(2):
+        sittings = {(t.sitting, t.case.endswith("/bfloat16")) for t in results.trials if t.round == number}
+        assert len(sittings) == 2
+    rows = make_frame([results])
+    assert (rows["weight_bytes"] > 0).all()
+    by_dtype = rows.groupby("dtype")
+    assert by_dtype["weight_bytes"].sum()["bfloat16"] * 2 == by_dtype["weight_bytes"].sum()["float32"]
+    assert list(rows[rows["dtype"] == "bfloat16"]["macs"]) == list(rows[rows["dtype"] == "float32"]["macs"])
+    assert rows[rows["dtype"] == "bfloat16"]["float32_ratio"].notna().all()
+    assert set(rows[rows["is_baseline"]]["dtype"]) == {"float32", "bfloat16"}

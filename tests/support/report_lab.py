@@ -44,6 +44,7 @@ class Net:
     knobs: Mapping[str, Any] = field(default_factory=dict)
     backbone: str = "resnet20"
     runtime: str = "eager"
+    dtype: str = "float32"
     params: int = 1000
     macs: int = 10_000
     logical_params: int | None = None
@@ -59,7 +60,9 @@ class Net:
     @property
     def case(self) -> Case:
         """The case it stands for."""
-        return Case(self.backbone, (MethodCall(self.method, self.knobs),), runtime=self.runtime)
+        return Case(
+            self.backbone, (MethodCall(self.method, self.knobs),), runtime=self.runtime, dtype=self.dtype
+        )
 
 
 def run(

@@ -85,7 +85,7 @@ def test_every_sample_is_the_expectation_whatever_comes_before_it() -> None:
     assert settled.calls_per_sample == 4
     for uncounted in range(6):
         inputs.begin()
-        samples = take_turn(call, stopwatch, settled.calls_per_sample, uncounted, 3)
+        samples = take_turn(call, stopwatch, settled.calls_per_sample, uncounted, 3).samples
         assert samples == pytest.approx((expectation,) * 3)
     latency = measure(call, stopwatch, LatencyProtocol(), len(inputs))
     assert latency.samples == pytest.approx((expectation,) * len(latency.samples))

@@ -33,6 +33,7 @@ class Int8Conv2d(nn.Module):
     weight_scale: Tensor
     input_scale: Tensor
     input_zero: Tensor
+    float32_only = True  # the kernel's output, and the ranges that it quantises by
 
     def __init__(
         self, conv: nn.Conv2d, stored: Tensor, scale: Tensor, low: float, high: float, kept: int
