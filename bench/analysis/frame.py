@@ -170,7 +170,7 @@ def _on_many_hosts(planned: Sequence[PlannedCase], by_case: Mapping[str, Sequenc
 
 
 def _by_host(trials: Sequence[Trial]) -> dict[str, list[Trial]]:
-    """A case's trials by the hosts that measured it; one that failed without such a host is with the first."""
+    """A case's trials by the hosts that measured it; one that failed without a host is with the first."""
     good = [str(trial.host["id"]) for trial in trials if trial.status == "ok" and trial.host]
     found: dict[str, list[Trial]] = {host: [] for host in dict.fromkeys(good)} or {"": []}
     first = next(iter(found))

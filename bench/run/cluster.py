@@ -1,9 +1,10 @@
 """Machines behind a scheduler of dask.distributed: each holds one sitting at a time, all at the same time.
 
 What goes there is text for a function of ``bench.run.served``, and what comes back is text: records are
-written by the run alone. A sitting is bound to one worker and is never handed on by the scheduler: whether it
-is held again is for the rounds to say. A scheduler drops the task of a worker that died, or keeps it for a
-worker of that address for ever; so this asks every second whether the worker is still there.
+written by the run alone. A sitting is bound to one worker, and the scheduler hands it to no other: whether it
+is held again is for the rounds to say. The scheduler keeps the task of a worker that died until one with the
+same address comes, which may be never (dask/distributed, issue 7346); so it is asked every second whether
+the worker is still there.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ import logging
 import threading
 from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
@@ -169,6 +170,8 @@ class Cluster:
         self._where = where
         self._homes: dict[str, str] = {}
         self._hosts: dict[str, str] = {}
+        self._away: set[str] = set()
+        """Targets that were waited for in vain."""
         self._guard = threading.Lock()
         self._over = threading.Event()
 
@@ -245,17 +248,15 @@ class Cluster:
                     raise LostMachineError(_lost(f"worker {worker} of target {case.target} is gone"))
             return self._result(future, worker)
         finally:
-            # A task that has not begun is dropped; one that has runs to its end, and nobody looks at it.
-            future.cancel()
+            if future.status == "pending":
+                # What has not begun is dropped; what has runs to its end, and nobody looks at it.
+                with suppress(Exception):
+                    future.cancel()
 
     def _done(self, future: Any) -> bool:
-        try:
-            self._distributed.wait([future], timeout=LOOK_EVERY)
-        except TimeoutError:
-            return False
-        except self._distributed.CancelledError:
-            pass
-        return True
+        with suppress(TimeoutError, self._distributed.CancelledError):
+            future.exception(timeout=LOOK_EVERY)
+        return bool(future.status != "pending")
 
     def _result(self, future: Any, worker: str) -> str:
         if future.status == "finished":
@@ -272,14 +273,16 @@ class Cluster:
         raise LostMachineError(_lost(f"worker {worker}: the request was dropped"))
 
     def _home_or_wait(self, case: Case) -> str:
-        """The case's worker; a moment is waited for one to come back. Raises LostMachineError."""
+        """The case's worker; once, a moment is waited for one to come back. Raises LostMachineError."""
         waited = 0.0
         while True:
             with self._guard:
                 home = self._home(case)
             if home is not None:
+                self._away.discard(case.target)
                 return home
-            if waited >= RETURN_SECONDS:
+            if waited >= RETURN_SECONDS or case.target in self._away:
+                self._away.add(case.target)
                 raise LostMachineError(_lost(f"no worker offers target {case.target} any more"))
             if self._over.wait(LOOK_EVERY):
                 raise StoppedError
@@ -315,8 +318,8 @@ class Cluster:
     def _gone(self, error: Exception | None) -> InputError:
         why = "" if error is None else f" ({type(error).__name__})"
         return InputError(
-            f"--cluster {self._where}: the scheduler is gone{why}; what was measured is kept, `--resume` goes "
-            "on"
+            f"--cluster {self._where}: the scheduler is gone{why}; what was measured is kept, "
+            "`--resume` goes on"
         )
 
 

@@ -48,8 +48,8 @@ async def _serve(
         dashboard=False,
         dashboard_address=None,
     )
+    await worker
     try:
-        await worker
         tell(f"offers {', '.join(targets)} to {address}, as {worker.address}; Ctrl-C ends it")
         await worker.finished()
         tell(f"the scheduler at {address} is gone")
