@@ -51,6 +51,9 @@ RETURN_SECONDS = 20.0
 """How long a worker that was lost may take to come back, as one does that a nanny starts again."""
 
 CONNECT_SECONDS = 30.0
+NO_DASHBOARD = "127.0.0.1:0"
+"""dask always serves its diagnostics somewhere: not to other hosts."""
+
 TOLD_EVERY = 60.0
 
 QUIET = {
@@ -58,8 +61,17 @@ QUIET = {
     "distributed.nanny.pre-spawn-environ": {},
     "distributed.worker.memory.monitor-interval": "10s",
     "distributed.admin.system-monitor.interval": "10s",
+    "distributed.admin.system-monitor.gil.enabled": False,
 }
 """A worker beside measuring processes: it takes no profile of itself, and leaves their allocator alone."""
+
+
+QUIET_JOB = {
+    "DASK_DISTRIBUTED__WORKER__PROFILE__ENABLED": "False",
+    "DASK_DISTRIBUTED__ADMIN__SYSTEM_MONITOR__INTERVAL": "10s",
+    "DASK_DISTRIBUTED__ADMIN__SYSTEM_MONITOR__GIL__ENABLED": "False",
+}
+"""The same in the environment of a job."""
 
 
 class LostMachineError(Exception):
@@ -305,7 +317,9 @@ class Cluster:
     def _workers(self) -> Mapping[str, Any]:
         """Address -> what the scheduler knows of a worker. Raises InputError where the scheduler is gone."""
         try:
-            found = self._client.scheduler_info(n_workers=-1)
+            # Not client.scheduler_info: a periodic poll that asks for no workers shares its answer.
+            identity, seconds = self._client.scheduler.identity, CONNECT_SECONDS
+            found = self._client.sync(identity, n_workers=-1, callback_timeout=seconds)
         except Exception as error:  # noqa: BLE001 - dask has many for a scheduler that is gone
             if self._over.is_set():
                 raise StoppedError from None
@@ -355,7 +369,8 @@ def _local(distributed: Any, targets: Collection[str], security: Any) -> Iterato
             processes=True,
             host="127.0.0.1",
             memory_limit=0,
-            dashboard_address=None,
+            dashboard_address=NO_DASHBOARD,
+            worker_dashboard_address=NO_DASHBOARD,
             resources=resources(sorted(targets)),
             security=security,
             silence_logs=logging.CRITICAL,
@@ -368,13 +383,22 @@ def _local(distributed: Any, targets: Collection[str], security: Any) -> Iterato
 def _queue(way: Way, targets: Collection[str], security: Any) -> Iterator[Any]:
     """Jobs of a queueing system, each a worker that offers all the targets; dask's files configure them."""
     jobqueue, config = needed("dask_jobqueue"), needed("dask").config
-    own = config.get(f"jobqueue.{way.where}.worker-extra-args", None) or []
+    section = f"jobqueue.{way.where}"
     words = ",".join(f"{name}={count}" for name, count in resources(sorted(targets)).items())
+    arguments = ["--resources", f"'{words}'", "--no-dashboard", "--dashboard-address", NO_DASHBOARD]
+    quiet = [f"export {name}={value}" for name, value in QUIET_JOB.items()]
     try:
         cluster = getattr(jobqueue, QUEUES[way.where])(
             processes=1,
-            worker_extra_args=[*own, "--resources", f"'{words}'", "--no-nanny", "--no-dashboard"],
-            security=security,
+            nanny=False,
+            worker_extra_args=[*(config.get(f"{section}.worker-extra-args", None) or ()), *arguments],
+            job_script_prologue=[*(config.get(f"{section}.job-script-prologue", None) or ()), *quiet],
+            scheduler_options={
+                "dashboard_address": NO_DASHBOARD,
+                **(config.get(f"{section}.scheduler-options", None) or {}),
+            },
+            # Given one at all, dask-jobqueue takes it that the connection is encrypted.
+            security=security if security.require_encryption else None,
         )
     except (ValueError, TypeError, OSError) as error:
         said = str(error).strip().partition("\n")[0]

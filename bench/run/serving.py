@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from bench.errors import InputError
-from bench.run.cluster import CONNECT_SECONDS, QUIET, Tls, needed
+from bench.run.cluster import CONNECT_SECONDS, NO_DASHBOARD, QUIET, Tls, needed
 from bench.run.served import resources
 
 
@@ -46,7 +46,7 @@ async def _serve(
         memory_limit=0,  # measuring processes are none of its memory
         death_timeout=CONNECT_SECONDS,
         dashboard=False,
-        dashboard_address=None,
+        dashboard_address=NO_DASHBOARD,
     )
     await worker
     try:

@@ -43,7 +43,7 @@ ROOT = Path(package.__file__).parents[1]
 def scheduler() -> Iterator[str]:
     """The address of a scheduler without workers."""
     with distributed.LocalCluster(
-        n_workers=0, host="127.0.0.1", scheduler_port=0, dashboard_address=None, silence_logs=50
+        n_workers=0, host="127.0.0.1", scheduler_port=0, dashboard_address="127.0.0.1:0", silence_logs=50
     ) as cluster:
         yield str(cluster.scheduler_address)
 
@@ -239,7 +239,7 @@ def test_a_worker_ends_when_it_is_interrupted(scheduler: str, lock: Path, number
 @pytest.mark.slow
 def test_a_worker_ends_with_its_scheduler(lock: Path) -> None:
     with distributed.LocalCluster(
-        n_workers=0, host="127.0.0.1", scheduler_port=0, dashboard_address=None, silence_logs=50
+        n_workers=0, host="127.0.0.1", scheduler_port=0, dashboard_address="127.0.0.1:0", silence_logs=50
     ) as cluster:
         address = cluster.scheduler_address
         with working(address, lock, "cpu") as worker:
@@ -370,7 +370,7 @@ def test_with_tls_both_sides_show_their_certificates(
         pytest.skip("openssl is not installed")
     flags = ["--tls-ca-file", str(tls.ca_file), "--tls-cert", str(tls.cert), "--tls-key", str(tls.key)]
     with distributed.LocalCluster(
-        n_workers=0, protocol="tls", host="127.0.0.1", scheduler_port=0, dashboard_address=None,
+        n_workers=0, protocol="tls", host="127.0.0.1", scheduler_port=0, dashboard_address="127.0.0.1:0",
         security=tls.security(), silence_logs=50,
     ) as cluster:  # fmt: skip
         address = str(cluster.scheduler_address)
