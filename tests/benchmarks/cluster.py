@@ -55,7 +55,8 @@ def seconds(plan: Plan, folder: Path, hosts: Cluster | None) -> float:
 
 def main(trials: int = 200) -> None:
     rounds = max(1, trials // CASES // BLOCKS)
-    direct, cluster = [], []
+    direct: list[float] = []
+    cluster: list[float] = []
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         (folder / "cost.yaml").write_text(SUITE % rounds, encoding="utf-8")

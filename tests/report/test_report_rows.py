@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from report_lab import HOST, Net, around, rows, run
 
 from bench.analysis.frame import make_frame
@@ -44,7 +46,7 @@ def test_a_case_of_two_hosts_in_one_run_is_compared_on_each() -> None:
     """As after a machine of a cluster was lost and another went on."""
     one, other = run(*NETS), run(*NETS, host=PI)
     for trial in other.trials:
-        one.trials.append(type(trial)(**{**vars(trial), "round": trial.round + 5}))
+        one.trials.append(replace(trial, round=trial.round + 5))
     found = records(make_frame([one]))
     assert [(row["method"], row["machine"]) for row in found] == [
         ("dense", "board"),

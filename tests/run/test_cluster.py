@@ -20,6 +20,7 @@ from command import command
 import bench as package
 from bench.analysis.frame import make_frame
 from bench.analysis.store import Results, read_results
+from bench.case import DENSE, Case
 from bench.errors import InputError
 from bench.run import cluster as clusters
 from bench.run import serving
@@ -383,7 +384,7 @@ def test_with_tls_both_sides_show_their_certificates(
             assert worker.stderr is not None
             assert worker.stderr.readline().startswith("offers cpu to tls://")
             with connected(Way(address, tls), {"cpu"}) as machines:
-                assert machines.lane
+                assert machines.lane(Case("layer/4-4-k3", DENSE)).startswith("tls://")
         finally:
             worker.kill()
             worker.communicate(timeout=60)

@@ -207,7 +207,12 @@ def test_the_host_is_free_once_it_has_counted(plan: Plan, tmp_path: Path) -> Non
     """A worker on this very host waits for the host's lock."""
     machines, order = Machines(), []
     probe = machines.probe
-    machines.probe = lambda requests: (order.append("probe"), probe(requests))[1]  # type: ignore[method-assign]
+
+    def told(requests: Sequence[ProbeRequest]) -> list[Measured]:
+        order.append("probe")
+        return probe(requests)
+
+    machines.probe = told  # type: ignore[method-assign]
     go(plan, tmp_path, machines, counted=lambda: order.append("counted"))
     assert order[0] == "counted"
     assert order.count("counted") == 1
