@@ -33,7 +33,6 @@ name: tiny
 backbones: [layer/4-4-k3]
 methods: [dense, csr_conv: {T: 2}]
 inputs: [8x8]
-batches: [1, 2]
 measure: {rounds: 2, passes: 4, min_samples: 3, min_seconds: 0.001, max_seconds: 0.05,
   warmup_max_seconds: 0.01}
 """
@@ -131,6 +130,7 @@ def test_a_cluster_gives_the_counts_and_records_of_the_direct_way(
     assert frame["same_output"].all()
 
 
+@pytest.mark.slow
 def test_a_target_that_nobody_offers_is_told_at_once(
     bench: Callable[..., Any], scheduler: str, lock: Path, folder: Path
 ) -> None:
@@ -158,6 +158,7 @@ def test_a_worker_killed_in_the_middle_costs_its_sitting_only(
     bench: Callable[..., Any], scheduler: str, lock: Path, folder: Path
 ) -> None:
     """Its sitting is held once more by the other worker of the target; nothing that was measured is lost."""
+    (folder / "s.yaml").write_text(SUITE + "batches: [1, 2]\n", encoding="utf-8")
     with working(scheduler, lock, "cpu") as first, working(scheduler, lock, "cpu") as second:
         killed: list[bool] = []
 
@@ -171,7 +172,7 @@ def test_a_worker_killed_in_the_middle_costs_its_sitting_only(
 
         killing = threading.Thread(target=kill_the_first_that_measures)
         killing.start()
-        said = bench("run", "s.yaml", "--cluster", scheduler, "--rounds", "3")
+        said = bench("run", "s.yaml", "--cluster", scheduler, "--rounds", "2")
         killing.join(60)
     assert killed
     assert said.code == 0, said.err
@@ -179,7 +180,7 @@ def test_a_worker_killed_in_the_middle_costs_its_sitting_only(
     assert found.complete
     assert {t.status for t in found.trials} == {"ok"}
     assert set(Counter((t.case, t.round) for t in found.trials).values()) == {1}
-    assert len(found.trials) == 4 * 3
+    assert len(found.trials) == 4 * 2
     again = [t for t in found.trials if t.note]
     assert len(again) == 2
     assert all(t.note.startswith("repeated: worker tcp://127.0.0.1:") for t in again)
@@ -275,7 +276,7 @@ def test_local_is_a_cluster_of_this_host(
     assert lock.exists()
     found = results_of(folder)
     assert found.complete
-    assert len(found.trials) == 4
+    assert len(found.trials) == 2
 
 
 SBATCH = """\
@@ -318,7 +319,7 @@ def test_a_queueing_system_starts_workers_that_offer_the_targets(
     script = (queue / "job.sh").read_text()
     assert "csr-bench:cpu=1" in script
     assert "--lifetime 10m" in script
-    assert len(results_of(folder).trials) == 4
+    assert len(results_of(folder).trials) == 2
 
 
 def test_a_queueing_system_that_is_not_configured_is_told(
@@ -330,6 +331,7 @@ def test_a_queueing_system_that_is_not_configured_is_told(
     assert "jobqueue.slurm in dask's configuration" in said.err
 
 
+@pytest.mark.slow
 def test_a_worker_of_another_version_is_refused(
     scheduler: str, lock: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
