@@ -43,6 +43,7 @@ class Side:
     medians: Mapping[int, float]
     exact: Mapping[str, int]
     failure: str = ""
+    hosts: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True)
@@ -145,6 +146,8 @@ def compare_runs(
         ratios.append(ratio)
         p_values.append(p_value)
     changes = _judge(common, left, right, ratios, p_values, resolution)
+    if not across_hosts:
+        changes = [_moved(change, left[change.case], right[change.case]) for change in changes]
     changes += [_missing(case) for case in missing]
     notes = ["the runs were not interleaved: what drifted between them is part of every ratio"]
     if all(hosts) and hosts[0] != hosts[1]:
@@ -207,6 +210,15 @@ def _change(case: str, base: Side, head: Side, ratio: Interval, word: str) -> Ca
     return CaseChange(case, ratio, word, changed, "; ".join(problems))
 
 
+def _moved(change: CaseChange, base: Side, head: Side) -> CaseChange:
+    """The change of a case that other machines of the same cluster measured: nothing can be told of it."""
+    if not base.hosts or not head.hosts or base.hosts == head.hosts:
+        return change
+    changed = {name: pair for name, pair in change.changed.items() if name not in ON_ONE_HOST}
+    words = f"measured on {', '.join(sorted(base.hosts))} and then on {', '.join(sorted(head.hosts))}"
+    return replace(change, ratio=stats.estimate([]), verdict=CANNOT_TELL, changed=changed, note=words)
+
+
 def _missing(case: str) -> CaseChange:
     return CaseChange(case, stats.estimate([]), CANNOT_TELL, {}, "HEAD does not have this case")
 
@@ -237,7 +249,8 @@ def _side(
             exact[name] = peaks.pop()
     errors = [t.error for t in (*trials, probe) if t and t.error and (t is not probe or refuted(t))]
     errors += [count.error] if count and count.error else []
-    return Side(medians(trials), exact, errors[-1].first_line() if errors else "")
+    hosts = frozenset(str(t.host["id"]) for t in trials if t.host and t.status == "ok")
+    return Side(medians(trials), exact, errors[-1].first_line() if errors else "", hosts)
 
 
 def _of_any_host(sides: Mapping[str, Side]) -> dict[str, Side]:

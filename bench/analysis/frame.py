@@ -116,6 +116,7 @@ class CaseRow:
     same_output: bool | None = None
     finite_output: bool | None = None
     host: str = ""
+    host_name: str = ""
     status: str = "not run"
     error: str = ""
 
@@ -131,7 +132,10 @@ _MEMORY = (
 
 
 def make_frame(results: Iterable[Results]) -> pd.DataFrame:
-    """One row per run, arm and case, in the order of the suites; a failed case has a row too."""
+    """One row per run, arm and case, in the order of the suites; a failed case has a row too.
+
+    A case that one run measured on several hosts has a row for each: their times are not of one kind.
+    """
     rows: list[CaseRow] = []
     for one in results:
         for arm in one.start.arms or ("",):
@@ -140,31 +144,71 @@ def make_frame(results: Iterable[Results]) -> pd.DataFrame:
     return pd.DataFrame([[getattr(row, c) for c in COLUMNS] for row in rows], columns=list(COLUMNS))
 
 
+Key = tuple[str, str]
+"""A case's id and the host that its row is of: "" where the run measured the case on no more than one."""
+
+
 def _arm_rows(results: Results, arm: str) -> list[CaseRow]:
     """The rows of one arm, each compared with its baseline, all judged together."""
     by_case, probes = standing(results, arm)
-    rows: dict[str, CaseRow] = {}
-    medians: dict[str, Mapping[int, float]] = {}
     planned_cases = results.start.planned()
+    on_many = _on_many_hosts(planned_cases, by_case)
+    rows: dict[Key, CaseRow] = {}
+    by_key: dict[Key, list[Trial]] = {}
+    medians: dict[Key, Mapping[int, float]] = {}
     for planned in planned_cases:
         case_id = planned.case.id
-        trials = CaseTrials.of(by_case[case_id])
-        medians[case_id] = trials.medians
+        parts = _by_host(by_case[case_id]) if planned.baseline in on_many else {"": by_case[case_id]}
         count = results.counts.get((arm, planned.case.count_id))
-        found = _counted(count) | _timed(trials) | _seen(trials, probes.get(case_id), count)
-        found |= _roofline(results, planned, count, trials)
-        exits = exit_rows(count.counts if count else None, trials.good)
-        found |= {"exits": [asdict(exit) for exit in exits], "input_quantiles": quantiles(trials.good)}
-        rows[case_id] = replace(_identity(results.start.run, arm, planned), **found)
+        for host, of_host in parts.items():
+            trials = CaseTrials.of(of_host)
+            probe = _probe_of(probes.get(case_id), host, parts)
+            found = _counted(count) | _timed(trials) | _seen(trials, probe, count)
+            found |= _roofline(results, planned, count, trials)
+            exits = exit_rows(count.counts if count else None, trials.good)
+            found |= {"exits": [asdict(exit) for exit in exits], "input_quantiles": quantiles(trials.good)}
+            medians[case_id, host] = trials.medians
+            rows[case_id, host] = replace(_identity(results.start.run, arm, planned), **found)
+            by_key[case_id, host] = of_host
+    anywhere = {case_id: row for (case_id, _), row in reversed(rows.items())}
     in_float32 = {planned.case.id: replace(planned.case, dtype=FLOAT32).id for planned in planned_cases}
-    for case_id, row in rows.items():
-        if (other := in_float32[case_id]) != case_id and medians.get(other):
-            row = replace(row, **_beside_float32(medians[other], medians[case_id]))
+    for key, row in rows.items():
+        case_id, host = key
+        if in_float32[case_id] != case_id and medians.get((in_float32[case_id], host)):
+            row = replace(row, **_beside_float32(medians[in_float32[case_id], host], medians[key]))
         row = replace(row, attained=row.attainable / row.latency)
-        if row.baseline in rows:
-            row = replace(row, **_beside(row, rows[row.baseline]))
-        rows[case_id] = row
-    return _judged(rows, by_case, results)
+        if row.baseline in anywhere:
+            row = replace(row, **_beside(row, anywhere[row.baseline]))
+        rows[key] = row
+    return _judged(rows, by_key, results)
+
+
+def _on_many_hosts(planned: Sequence[PlannedCase], by_case: Mapping[str, Sequence[Trial]]) -> set[str]:
+    """Ids of the baselines whose cases, taken together, were measured on more than one host."""
+    hosts: dict[str, set[str]] = {}
+    for one in planned:
+        good = (trial for trial in by_case.get(one.case.id, ()) if trial.status == "ok" and trial.host)
+        hosts.setdefault(one.baseline, set()).update(str(trial.host["id"]) for trial in good if trial.host)
+    return {baseline for baseline, of_it in hosts.items() if len(of_it) > 1}
+
+
+def _by_host(trials: Sequence[Trial]) -> dict[str, list[Trial]]:
+    """A case's trials by the hosts that measured it; one that failed without a host is with the first."""
+    good = [str(trial.host["id"]) for trial in trials if trial.status == "ok" and trial.host]
+    found: dict[str, list[Trial]] = {host: [] for host in dict.fromkeys(good)} or {"": []}
+    first = next(iter(found))
+    for trial in trials:
+        host = str(trial.host["id"]) if trial.host else first
+        found[host if host in found else first].append(trial)
+    return found
+
+
+def _probe_of(probe: Probe | None, host: str, parts: Mapping[str, object]) -> Probe | None:
+    """The probe where it belongs: with the host that was asked, or else with the first."""
+    if probe is None or len(parts) == 1:
+        return probe
+    asked = probe.host["id"] if probe.host else None
+    return probe if host == (asked if asked in parts else next(iter(parts))) else None
 
 
 def _identity(run: str, arm: str, planned: PlannedCase) -> CaseRow:
@@ -277,6 +321,9 @@ def _seen(trials: CaseTrials, probe: Probe | None, count: CountRecord | None) ->
         "same_output": len(checksums) == 1 if checksums else None,
         "finite_output": all(output.finite for output in outputs) if checksums else None,
         "host": ", ".join(sorted({trial.host["id"] for trial in trials.good if trial.host})),
+        "host_name": ", ".join(
+            sorted({str(trial.host["name"]) for trial in trials.good if trial.host and "name" in trial.host})
+        ),
         "seating": ", ".join(sorted({trial.seating or "alone" for trial in trials.good if trial.latency})),
         "status": "ok" if trials.good else ("failed" if error else "not run"),
         "error": "" if error is None else f"{error.type} in {error.stage}: {error.message}",
@@ -321,24 +368,27 @@ def _beside_float32(base: Mapping[int, float], own: Mapping[int, float]) -> dict
 
 
 def _judged(
-    rows: Mapping[str, CaseRow], by_case: Mapping[str, Sequence[Trial]], results: Results
+    rows: Mapping[Key, CaseRow], by_key: Mapping[Key, Sequence[Trial]], results: Results
 ) -> list[CaseRow]:
     """The rows with their ratios and verdicts; the cases of one run (and arm) are judged together."""
     measure = results.start.measure
-    logs = {
-        case_id: round_logs(by_case.get(row.baseline, ()), by_case.get(case_id, ()))
-        for case_id, row in rows.items()
-        if row.baseline in rows
-    }
-    family = {case_id: of for case_id, of in logs.items() if of and not rows[case_id].is_baseline}
+    logs: dict[str, dict[int, float]] = {}
+    names = {key: "\n".join(key) for key in rows}
+    for key, row in rows.items():
+        base = (row.baseline, key[1])
+        if base in rows:
+            logs[names[key]] = round_logs(by_key[base], by_key[key])
+    compared = {names[key] for key, row in rows.items() if not row.is_baseline}
+    family = {name: of for name, of in logs.items() if of and name in compared}
     decisions = judge_cases(family, measure, results.complete)
     found: list[CaseRow] = []
-    for case_id, row in rows.items():
-        if row.is_baseline and logs.get(case_id):
-            count = len(logs[case_id])
+    for key, row in rows.items():
+        name = names[key]
+        if row.is_baseline and logs.get(name):
+            count = len(logs[name])
             row = replace(row, ratio=1.0, ratio_low=1.0, ratio_high=1.0, ratio_rounds=count, p_value=1.0)
-        if case_id in decisions:
-            decision = decisions[case_id]
+        if name in decisions:
+            decision = decisions[name]
             row = replace(
                 row,
                 ratio=decision.ratio.value,
@@ -348,9 +398,9 @@ def _judged(
                 p_value=decision.p_value,
                 verdict=decision.verdict,
                 delivered_share=stats.delivered_share(decision.ratio.value, row.macs_ratio),
-                smallest_change=smallest_found(family[case_id], measure, len(family)),
+                smallest_change=smallest_found(family[name], measure, len(family)),
             )
-        if measure.get("resolution") is not None and not row.is_baseline and row.baseline in rows:
+        if measure.get("resolution") is not None and not row.is_baseline and name in logs:
             row = replace(row, resolved=_resolved(row, measure))
         found.append(row)
     return found

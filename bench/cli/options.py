@@ -41,3 +41,8 @@ OrderSeed = Annotated[
 ]
 FailOn = Annotated[str, typer.Option("--fail-on", help="What counts as worse: slower, bigger, or both.")]
 SameWithin = Annotated[str, typer.Option("--resolution", help="Differences up to this are called the same.")]
+TlsCaFile = Annotated[
+    Path | None, typer.Option("--tls-ca-file", help="CA of the cluster's certificates (PEM).")
+]
+TlsCert = Annotated[Path | None, typer.Option("--tls-cert", help="Certificate of this side (PEM).")]
+TlsKey = Annotated[Path | None, typer.Option("--tls-key", help="Private key of this side (PEM).")]

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -21,6 +23,9 @@ from bench.cli.options import (
     ResultsFolder,
     Rounds,
     SuiteFile,
+    TlsCaFile,
+    TlsCert,
+    TlsKey,
     Trust,
 )
 from bench.cli.screen import ReaderGone, duration, leaving, one_line, run_progress, say, say_waiting
@@ -28,7 +33,7 @@ from bench.errors import InputError
 
 if TYPE_CHECKING:
     from bench.plan.plan import Plan
-    from bench.run.session import Outcome
+    from bench.run.session import Hosts, Outcome
 
 
 @app.command(
@@ -51,11 +56,24 @@ def run(
     seed: OrderSeed = None,
     plugin: Plugins = None,
     trust: Trust = False,
+    cluster: Annotated[
+        str | None,
+        typer.Option(help="Measure on other machines: tcp://host:8786, slurm, pbs, … or local, to try it."),
+    ] = None,
+    jobs: Annotated[
+        int, typer.Option("--jobs", min=1, max=1000, help="Machines that a queueing system is asked for.")
+    ] = 1,
+    tls_ca_file: TlsCaFile = None,
+    tls_cert: TlsCert = None,
+    tls_key: TlsKey = None,
     as_json: AsJson = False,
 ) -> None:
     """Measure every case of a suite, in rounds, one fresh process per trial, and write a report.
 
     Plugins and programs that the suite names run only with --trust; `bench plan` shows the programs.
+
+    With --cluster, cases run on the workers of a dask scheduler that offer their targets (`bench worker`),
+    e.g. bench run suites/smoke.yaml --cluster tcp://host:8786
 
     Exit: 0 all measured, 3 some cases failed, 2 the input was wrong or the report cannot be written,
     130 interrupted.
@@ -76,7 +94,8 @@ def run(
     check_writable(file)
     check_writable(report or Path("reports") / file.name)
     interrupt_when_asked_to_end()
-    with HostLock(not no_wait, say_waiting):
+    tls = (tls_ca_file, tls_cert, tls_key)
+    with _machines(plan, cluster, jobs, tls) as hosts, HostLock(not no_wait, say_waiting) as lock:
         # Only now: a run that is still alive would look unfinished.
         resumed = runs.unfinished(plan, results) if resume else None
         if resumed is not None:
@@ -84,8 +103,28 @@ def run(
         _announce(plan, estimated_seconds(plan, results))
         kept = "what was measured before is in it, and `--resume` goes on"
         with naming(file, kept), run_progress() as progress:
-            outcome = runs.execute(plan, file, start, progress, resumed)
+            # Where others measure, this host only counts: one of them may be a worker on it.
+            counted = None if hosts is None else lock.release
+            outcome = runs.execute(plan, file, start, progress, resumed, hosts=hosts, counted=counted)
     _conclude(outcome, report or Path("reports") / f"{start.run}.html", len(plan.cases), as_json)
+
+
+@contextmanager
+def _machines(
+    plan: Plan, where: str | None, jobs: int, tls: tuple[Path | None, Path | None, Path | None]
+) -> Iterator[Hosts | None]:
+    """The machines that measure; None for this host."""
+    if where is None:
+        for flag, file in zip(("--tls-ca-file", "--tls-cert", "--tls-key"), tls, strict=True):
+            if file is not None:
+                raise InputError(f"{flag} {file}: goes with --cluster")
+        yield None
+        return
+    from bench.run.cluster import Tls, Way, connected
+
+    way = Way(where, Tls(*tls), jobs, lambda line: say(one_line(line), err=True))
+    with connected(way, {case.target for case in plan.cases}) as hosts:
+        yield hosts
 
 
 def _announce(plan: Plan, seconds: float) -> None:

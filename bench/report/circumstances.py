@@ -183,6 +183,8 @@ def _quick(measure: Json) -> str:
 def _host(host: Json) -> Iterable[Fact]:
     keys = [key for key in HOST_FACTS if key in host or key not in _ONLY_WITH_GPU]
     keys += sorted(key for key in host if key not in HOST_FACTS and key not in ("id", "name"))
+    if known_name := host.get("name"):
+        yield Fact("name", _host_word("name", known_name))
     for key in keys:
         yield Fact(HOST_FACTS.get(key, key), _host_word(key, host.get(key)))
 

@@ -55,6 +55,10 @@ class HostLock:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        self.release()
+
+    def release(self) -> None:
+        """Lets go before the end of the block."""
         if self._descriptor is not None:
             if self._own:
                 os.ftruncate(self._descriptor, 0)

@@ -5,12 +5,18 @@ Where a suite asks for energy, the same process measures it, and then it is alon
 
 from __future__ import annotations
 
+import itertools
+import threading
+from collections.abc import Sequence
 from dataclasses import fields
+from functools import partial
+from pathlib import Path
 
 from bench.analysis.records import Probe
 from bench.plan.plan import ENERGY_SECONDS
 from bench.plan.targets import Target
 from bench.run.counting import PROCESSES
+from bench.run.lanes import side_by_side
 from bench.run.launch import (
     CONNECTION_LOST,
     WorkerFailed,
@@ -21,50 +27,39 @@ from bench.run.launch import (
     start_worker,
 )
 from bench.run.pool import Pool
-from bench.run.session import Session
+from bench.run.requests import ProbeRequest
+from bench.run.session import Hosts, Session
 from bench.run.sitting import Place, job_of
 from bench.worker.protocol import Measured
 
 ZYGOTE = "bench.worker.zygote"
 
 
-class ProbingProcess:
-    """A zygote, kept while target, number of threads and arm stay the same; a crash costs it."""
+PROBES_AT_ONCE = 16
+"""Probes that another machine is asked for in one go: they share its processes, and a lost machine costs no
+more than these."""
 
-    def __init__(self, session: Session) -> None:
-        self._session = session
+
+class Prober:
+    """A zygote, kept while target, number of threads and package stay the same; a crash costs it."""
+
+    def __init__(self) -> None:
         self._worker: WorkerProcess | None = None
-        self._serves: tuple[Target, int, str] | None = None
+        self._serves: tuple[Target, int, Path | None] | None = None
 
-    def ask(self, place: Place, /) -> Probe:
+    def ask(self, request: ProbeRequest, /) -> Measured:
         """A case's memory and output, or why there are none."""
-        session = self._session
-        answer = self._answer(place)
-        if answer.error is not None and answer.error.type == CONNECTION_LOST:
-            answer = self._answer(place)
-        found = {f.name: getattr(answer, f.name) for f in fields(Measured)}
-        return Probe(
-            run=session.start.run,
-            case=place.case.id,
-            arm=place.arm.name,
-            status="ok" if answer.error is None else "failed",
-            **found,
-        )
-
-    def _answer(self, place: Place) -> Measured:
-        plan = self._session.plan
-        job, target = job_of(self._session, place, timed=False), plan.targets[place.case.target]
-        timeout = plan.measure.timeout + (ENERGY_SECONDS if job.energy else 0.0)
-        if not knows_zygotes(place.arm.checkout):
-            return run_worker(target, job, timeout, Measured, place.arm.checkout)
-        serves = (target, job.case.threads, place.arm.name)
+        job, target = request.job, request.target
+        if not knows_zygotes(request.checkout):
+            return run_worker(target, job, request.timeout, Measured, request.checkout)
+        serves = (target, job.case.threads, request.checkout)
         if self._serves != serves:
             self.close()
         try:
             if self._worker is None:
-                self._worker = start_worker(target, ZYGOTE, job, place.arm.checkout)
+                self._worker = start_worker(target, ZYGOTE, job, request.checkout)
                 self._serves = serves
-            return read_answer(Measured, self._worker.ask(job.to_json(), timeout))
+            return read_answer(Measured, self._worker.ask(job.to_json(), request.timeout))
         except WorkerFailed as failed:
             self.close()
             return Measured(error=failed.failure)
@@ -75,6 +70,28 @@ class ProbingProcess:
             self._worker.end()
             self._worker = None
             self._serves = None
+
+
+class ProbingProcess:
+    """A prober that asks about the places of a session."""
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+        self._prober = Prober()
+
+    def ask(self, place: Place, /) -> Probe:
+        """A case's memory and output, or why there are none."""
+        answer = self._answer(place)
+        if answer.error is not None and answer.error.type == CONNECTION_LOST:
+            answer = self._answer(place)
+        return _record(self._session, place, answer)
+
+    def _answer(self, place: Place) -> Measured:
+        return self._prober.ask(_request(self._session, place))
+
+    def close(self) -> None:
+        """Ends the process and all that it started."""
+        self._prober.close()
 
 
 def probe_cases(session: Session) -> None:
@@ -90,11 +107,69 @@ def probe_cases(session: Session) -> None:
         for case in session.measurable(arm)
         if not session.probed(arm, case)
     ]
-    if todo:
-        threads = max(place.case.threads for place in todo)
-        beside = 1 if session.plan.measure.energy else max(1, PROCESSES // threads)
+    if todo and session.hosts is not None:
+        _probe_elsewhere(session, session.hosts, todo)
+    elif todo:
+        beside = 1 if session.plan.measure.energy else _at_once(_threads(todo))
         with Pool([ProbingProcess(session) for _ in range(beside)]) as pool:
             for done, probe in enumerate(pool.ask(todo)):
                 session.listener.probing(done, len(todo))
                 session.add_probe(probe)
     session.listener.probing(len(todo), len(todo))
+
+
+def probe_here(requests: Sequence[ProbeRequest]) -> list[Measured]:
+    """An answer to each request, from as many processes as this host has cores for."""
+    threads = max(request.job.case.threads for request in requests)
+    alone = any(request.job.energy for request in requests)
+    with Pool([Prober() for _ in range(1 if alone else min(len(requests), _at_once(threads)))]) as pool:
+        return list(pool.ask(requests))
+
+
+def _probe_elsewhere(session: Session, hosts: Hosts, todo: Sequence[Place]) -> None:
+    """The same on other machines, a few probes at a time; a lost machine is asked once more."""
+    lanes: dict[str, list[Place]] = {}
+    for place in todo:
+        lanes.setdefault(hosts.lane(place.case), []).append(place)
+    one_at_a_time = threading.Lock()
+    done = itertools.count(1)
+
+    def ask(places: Sequence[Place]) -> None:
+        requests = [_request(session, place) for place in places]
+        answers = hosts.probe(requests)
+        if any(answer.error is not None and answer.error.type == CONNECTION_LOST for answer in answers):
+            answers = hosts.probe(requests)
+        with one_at_a_time:
+            for place, answer in zip(places, answers, strict=True):
+                session.add_probe(_record(session, place, answer))
+                session.listener.probing(next(done), len(todo))
+
+    steps = {
+        lane: [partial(ask, places[at : at + PROBES_AT_ONCE]) for at in range(0, len(places), PROBES_AT_ONCE)]
+        for lane, places in lanes.items()
+    }
+    side_by_side(steps, hosts.stop)
+
+
+def _at_once(threads: int) -> int:
+    return max(1, PROCESSES // threads)
+
+
+def _threads(places: Sequence[Place]) -> int:
+    return max(place.case.threads for place in places)
+
+
+def _request(session: Session, place: Place) -> ProbeRequest:
+    job, plan = job_of(session, place, timed=False), session.plan
+    timeout = plan.measure.timeout + (ENERGY_SECONDS if job.energy else 0.0)
+    return ProbeRequest(plan.targets[place.case.target], job, timeout, place.arm.checkout)
+
+
+def _record(session: Session, place: Place, answer: Measured) -> Probe:
+    return Probe(
+        run=session.start.run,
+        case=place.case.id,
+        arm=place.arm.name,
+        status="ok" if answer.error is None else "failed",
+        **{f.name: getattr(answer, f.name) for f in fields(Measured)},
+    )

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Sequence
+import threading
+from collections.abc import Callable, Sequence
+from functools import partial
 from typing import TypeVar
 
 from bench.analysis.records import Trial
 from bench.case import Case
+from bench.run.lanes import side_by_side
 from bench.run.pace import Pace
 from bench.run.session import Session
 from bench.run.sitting import Lost, Place, Unseated, lone_trial, lost_trial, sit
@@ -41,17 +44,39 @@ def run_rounds(session: Session) -> None:
             progress.total += len(going_on) * len(session.arms)
         order = round_order(list(groups(cases)), session.start.seed, number)
         position = 0
-        for at, baseline in enumerate(order):
-            progress.part(number, [grouped[base] & going_on for base in order[at:]], going_on)
-            places = [
-                Place(arm, case, number, position + seat)
-                for seat, case in enumerate(groups(cases)[baseline])
-                for arm in session.arms
-                if case.id in going_on and case.id in measurable[arm]
-            ]
+        visits: list[list[Place]] = []
+        for baseline in order:
+            visits.append(
+                [
+                    Place(arm, case, number, position + seat)
+                    for seat, case in enumerate(groups(cases)[baseline])
+                    for arm in session.arms
+                    if case.id in going_on and case.id in measurable[arm]
+                ]
+            )
             position += len(groups(cases)[baseline])
-            _visit(session, places, progress)
+        _hold_round(session, visits, [grouped[base] & going_on for base in order], progress)
         number += 1
+
+
+def _hold_round(
+    session: Session, visits: Sequence[list[Place]], ids: Sequence[set[str]], progress: _Progress
+) -> None:
+    """One round: the groups in order on this host; on several, each has its groups in that order."""
+    number = next((place.number for places in visits for place in places), 0)
+    going_on = {id_ for of_group in ids for id_ in of_group}
+    if session.hosts is None:
+        for at, places in enumerate(visits):
+            progress.part(number, ids[at:], going_on)
+            _visit(session, places, progress)
+        return
+    progress.part(number, [going_on], going_on)  # hosts work side by side: the round is one part
+    lanes: dict[str, list[Callable[[], None]]] = {}
+    for places in visits:
+        if places:
+            lane = session.hosts.lane(places[0].case)
+            lanes.setdefault(lane, []).append(partial(_visit, session, places, progress))
+    side_by_side(lanes, session.hosts.stop)
 
 
 def groups(cases: Sequence[Case]) -> dict[str, list[Case]]:
@@ -63,10 +88,11 @@ def groups(cases: Sequence[Case]) -> dict[str, list[Case]]:
 
 
 class _Progress:
-    """How many trials are done, told to the session's listener."""
+    """Keeps trials and tells the session's listener how many are done; several hosts may bring them."""
 
     def __init__(self, session: Session, total: int) -> None:
         self._session = session
+        self._one_at_a_time = threading.Lock()
         self._done = len(session.trials)
         self._pace = Pace(session.plan, session.probes, len(session.arms))
         self._since: tuple[float, int, set[str]] | None = None
@@ -87,11 +113,17 @@ class _Progress:
         rest = [*to_do, *self._pace.after(number, going_on)]
         self._session.listener.remaining(self._pace.left(rest))
 
-    def step(self, trial: object) -> None:
-        """One place of the round was visited; ``trial`` None when its case was given up."""
-        self._done += 1
-        if trial is not None:
+    def keep(self, trial: Trial) -> None:
+        """One place of the round was visited."""
+        with self._one_at_a_time:
+            self._session.add_trial(trial)
+            self._done += 1
             self._session.listener.trial(min(self._done, self.total), self.total, self._session.trials[-1])
+
+    def passed(self) -> None:
+        """One place was not visited: its case was given up."""
+        with self._one_at_a_time:
+            self._done += 1
 
 
 def _visit(session: Session, places: list[Place], progress: _Progress) -> None:
@@ -101,7 +133,7 @@ def _visit(session: Session, places: list[Place], progress: _Progress) -> None:
         if (place.arm.name, place.case.id, place.number) in session.finished:
             continue
         if session.gave_up(place.arm, place.case.id):
-            progress.step(None)
+            progress.passed()
             continue
         todo.append(place)
     if not todo:
@@ -130,8 +162,7 @@ def _measure(session: Session, places: list[Place], progress: _Progress, apart: 
     """One sitting; where it cannot be held, one that can."""
     if not session.turns:
         for place in places:
-            session.add_trial(lone_trial(session, place))
-            progress.step(place)
+            progress.keep(lone_trial(session, place))
         return
     try:
         trials = _connected(session, places, apart or session.plan.measure.seating == "apart")
@@ -141,17 +172,16 @@ def _measure(session: Session, places: list[Place], progress: _Progress, apart: 
         _again(session, places, progress, str(why))
         return
     for trial in trials:
-        session.add_trial(trial)
-        progress.step(trial)
+        progress.keep(trial)
 
 
-def _connected(session: Session, places: list[Place], apart: bool) -> list[Trial]:
+def _connected(session: Session, places: list[Place], apart: bool, note: str = "") -> list[Trial]:
     """One sitting. Where the connection to its host is lost it is held once more, then recorded as failed.
 
     Raises Unseated.
     """
     try:
-        return sit(session, places, apart)
+        return sit(session, places, apart, note=note)
     except Lost as first:
         session.notes.append(str(first))
         try:
@@ -166,6 +196,5 @@ def _again(session: Session, places: list[Place], progress: _Progress, why: str)
     cases = dict.fromkeys(place.case.id for place in places if place not in base)
     for case_id in cases or dict.fromkeys(place.case.id for place in places):
         mine = [place for place in places if place.case.id == case_id and place not in base]
-        for trial in sit(session, [*base, *mine], apart=True, note=why):
-            session.add_trial(trial)
-            progress.step(trial)
+        for trial in _connected(session, [*base, *mine], apart=True, note=why):
+            progress.keep(trial)

@@ -22,7 +22,7 @@ from bench.run.counting import count_networks
 from bench.run.pace import Pace
 from bench.run.probing import probe_cases
 from bench.run.rounds import run_rounds
-from bench.run.session import Arm, Listener, Outcome, Session
+from bench.run.session import Arm, Hosts, Listener, Outcome, Session
 from bench.run.sitting import now
 
 VERSIONS_OF = ("torch", "torchvision", "timm", "fvcore", "torch-pruning", "numpy", "csr-bench")
@@ -82,18 +82,23 @@ def execute(
     *,
     arms: Sequence[Arm] = (Arm(),),
     clock: Callable[[], float] = time.monotonic,
+    hosts: Hosts | None = None,
+    counted: Callable[[], None] | None = None,
 ) -> Outcome:
     """Measures the plan into ``file``, with every arm's package where there are two.
 
-    Ctrl-C ends it cleanly; what was measured is on the disk. Raises InputError where the file cannot be
-    written.
+    ``hosts`` measure instead of this one; ``counted`` is called when every network is counted, after which
+    this host has nothing more to compute for them. Ctrl-C ends it cleanly; what was measured is on the disk.
+    Raises InputError where the file cannot be written, and where all of the hosts are out of reach.
     """
     with Store(file) as store:
         if resumed is None:
             store.append(start)
-        session = Session(plan, start, store, listener, arms, resumed, clock)
+        session = Session(plan, start, store, listener, arms, resumed, clock, hosts)
         try:
             count_networks(session)
+            if counted is not None:
+                counted()
             probe_cases(session)
             run_rounds(session)
         except KeyboardInterrupt:

@@ -17,6 +17,8 @@ from bench.analysis.store import Results, Store
 from bench.case import Case
 from bench.plan.plan import Plan
 from bench.run.launch import knows_turns
+from bench.run.requests import Held, ProbeRequest, SittingRequest
+from bench.worker.protocol import Measured
 
 GIVE_UP_AFTER = 2
 """Failed trials of a case after which its other rounds are not tried: each may cost a whole time-out."""
@@ -36,6 +38,22 @@ class Listener(Protocol):
 
     def remaining(self, seconds: float) -> None:
         """The rounds will take that much longer, by the probes and the pace so far."""
+
+
+class Hosts(Protocol):
+    """Other machines that measure for this one. Each holds one sitting at a time; all do at the same time."""
+
+    def lane(self, case: Case) -> str:
+        """Which of them a case is measured by, the same one as its baseline: a name to sort cases by."""
+
+    def hold(self, request: SittingRequest) -> Held:
+        """What the sitting gave. A machine that was lost is an answer too."""
+
+    def probe(self, requests: Sequence[ProbeRequest]) -> list[Measured]:
+        """An answer to each request, all of cases of one lane."""
+
+    def stop(self) -> None:
+        """From now on nothing is waited for."""
 
 
 @dataclass(frozen=True)
@@ -67,8 +85,11 @@ class Session:
         arms: Sequence[Arm] = (Arm(),),
         resumed: Results | None = None,
         clock: Callable[[], float] = time.monotonic,
+        hosts: Hosts | None = None,
     ) -> None:
         self.plan = plan
+        self.hosts = hosts
+        """Other machines that measure; None: this host does."""
         self.start = start
         self.listener = listener
         self.arms = tuple(arms)

@@ -5,13 +5,13 @@ from __future__ import annotations
 import math
 import random
 import secrets
+import time
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, fields
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 from bench.analysis.pairing import turn_log
 from bench.analysis.records import Trial
@@ -19,6 +19,7 @@ from bench.case import Case
 from bench.plan.suite import Measure
 from bench.plan.targets import Target
 from bench.run.launch import CONNECTION_LOST, WorkerFailed, read_answer, run_worker, start_worker
+from bench.run.requests import Held, SittingRequest
 from bench.run.session import Arm, Session
 from bench.run.turns import FAR, FAR_PASSES, TurnPlan, pass_order, turn_plan
 from bench.worker.protocol import (
@@ -199,54 +200,84 @@ def sit(session: Session, places: Sequence[Place], apart: bool, note: str = "") 
     that ends a process of its own. Raises Unseated when a process that several share ends before its time,
     and Lost when the connection to its host was cut.
     """
-    started, since = now(), session.clock()
-    coin = random.Random(f"{session.start.seed}/{places[0].number}/{places[0].case.id}/{len(places)}")
-    measure = session.plan.measure
     shares = _shares(places, apart)
-    with ExitStack() as stack:
-        try:
-            processes = [_process(session, share, stack) for share in shares]
-            for process in processes:
-                process.alone(process.start)
-            take_turns(processes, lambda p, at: _is_baseline(shares[p][at]), measure, coin)
-            for process in processes:
-                process.alone(process.end)
-        except WorkerFailed as failed:
-            if failed.failure.type == CONNECTION_LOST:
-                raise Lost(failed.failure) from None
-            shared = max(len(share) for share in shares)
-            words = f"a process that {shared} cases shared: {failed.failure.first_line()}"
-            raise Unseated(words) from None
-    for process in processes:
-        if process.failure is not None and process.failure.type == CONNECTION_LOST:
-            raise Lost(process.failure)
-    wall = (session.clock() - since) / len(places)
+    request = _request(session, places, shares)
+    held = hold(request, session.clock) if session.hosts is None else session.hosts.hold(request)
+    if held.lost is not None:
+        raise Lost(held.lost)
+    if held.unseated:
+        raise Unseated(held.unseated)
     sitting = secrets.token_hex(4) if len(places) > 1 else ""
     seating = ("apart" if apart or len(session.arms) > 1 else "together") if len(places) > 1 else ""
-    common: dict[str, Any] = {
-        "run": session.start.run,
-        "started": started,
-        "wall_seconds": round(wall, 4),
-        "sitting": sitting,
-        "seating": seating,
-        "note": note,
-    }
-    others = _others_cpu(processes)
+    seated = [(place, len(share)) for share in shares for place in share]
     return [
-        _trial(process, at, place, common, others)
-        for share, process in zip(shares, processes, strict=True)
-        for at, place in enumerate(share)
+        trial_of(
+            answer,
+            run=session.start.run,
+            case=place.case.id,
+            arm=place.arm.name,
+            round=place.number,
+            position=place.position,
+            started=held.started,
+            wall_seconds=round(held.seconds / len(places), 4),
+            sitting=sitting,
+            seating=seating,
+            seats=seats,
+            note=note,
+        )
+        for (place, seats), answer in zip(seated, held.answers, strict=True)
     ]
 
 
-def _process(session: Session, share: Sequence[Place], stack: ExitStack) -> Process:
-    target = session.plan.targets[share[0].case.target]
-    jobs = [job_of(session, place) for place in share]
-    return Process(target, jobs, session.plan.measure.timeout, stack, share[0].arm.checkout)
+def hold(request: SittingRequest, clock: Callable[[], float] = time.monotonic) -> Held:
+    """Holds a sitting on this host, which starts its processes and has its cases take turns."""
+    started, since = now(), clock()
+    with ExitStack() as stack:
+        try:
+            processes = _take_part(request, stack)
+        except WorkerFailed as failed:
+            if failed.failure.type == CONNECTION_LOST:
+                return Held(started, clock() - since, lost=failed.failure)
+            shared = max(map(len, request.processes))
+            words = f"a process that {shared} cases shared: {failed.failure.first_line()}"
+            return Held(started, clock() - since, unseated=words)
+    for process in processes:
+        if process.failure is not None and process.failure.type == CONNECTION_LOST:
+            return Held(started, clock() - since, lost=process.failure)
+    others = _others_cpu(processes)
+    answers = tuple(_answer(process, at, others) for process in processes for at in range(len(process.jobs)))
+    return Held(started, clock() - since, answers)
 
 
-def _is_baseline(place: Place) -> bool:
-    return place.case.id == place.case.baseline().id
+def _take_part(request: SittingRequest, stack: ExitStack) -> list[Process]:
+    """The sitting's processes after all their turns; they end with the ``stack``. Raises WorkerFailed."""
+    checkouts = request.checkouts or (None,) * len(request.processes)
+    processes = [
+        Process(request.target, jobs, request.measure.timeout, stack, checkout)
+        for jobs, checkout in zip(request.processes, checkouts, strict=True)
+    ]
+    for process in processes:
+        process.alone(process.start)
+
+    def is_baseline(p: int, at: int) -> bool:
+        case = request.processes[p][at].case
+        return case.id == case.baseline().id
+
+    take_turns(processes, is_baseline, request.measure, random.Random(request.seed))
+    for process in processes:
+        process.alone(process.end)
+    return processes
+
+
+def _request(session: Session, places: Sequence[Place], shares: Sequence[Sequence[Place]]) -> SittingRequest:
+    first = places[0]
+    return SittingRequest(
+        session.plan.targets[first.case.target],
+        tuple(tuple(job_of(session, place) for place in share) for share in shares),
+        session.plan.measure,
+        f"{session.start.seed}/{first.number}/{first.case.id}/{len(places)}",
+        tuple(share[0].arm.checkout for share in shares),
+    )
 
 
 def lone_trial(session: Session, place: Place) -> Trial:
@@ -321,9 +352,8 @@ def _shares(places: Sequence[Place], apart: bool) -> list[list[Place]]:
     return list(arms.values())
 
 
-def _trial(
-    process: Process, at: int, place: Place, common: dict[str, Any], others: dict[int, float]
-) -> Trial:
+def _answer(process: Process, at: int, others: dict[int, float]) -> Measured:
+    """What was found about a job of this process."""
     seated, seat, risen = process.seated, process.seat(at), process.risen
     end = risen.seats[at] if at < len(risen.seats) else SeatEnd()
     error = process.failure or seat.error or end.error or risen.error
@@ -332,12 +362,7 @@ def _trial(
     if after is not None and isinstance(after.get("own_cpu"), int | float):
         # What the other processes of the sitting computed is no neighbour's work.
         after = {**after, "own_cpu": after["own_cpu"] + others.get(id(process), 0.0)}
-    return Trial(
-        case=place.case.id,
-        arm=place.arm.name,
-        round=place.number,
-        position=place.position,
-        status="ok" if error is None else "failed",
+    return Measured(
         error=error,
         latency=latency,
         output=end.output,
@@ -354,8 +379,6 @@ def _trial(
         heap=seated.heap,
         cuda_flags=seated.cuda_flags,
         stages=risen.stages or seated.stages,
-        seats=len(process.jobs),
-        **common,
     )
 
 

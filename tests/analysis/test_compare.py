@@ -131,6 +131,27 @@ def test_different_hosts_are_refused_unless_asked_for() -> None:
     assert any("across hosts" in note for note in allowed.notes)
 
 
+def test_bug_a_case_that_another_machine_of_the_cluster_measured_was_compared() -> None:
+    """Both runs know the same two hosts, and each case changed places."""
+
+    def run_on(dense: str, csr: str) -> Results:
+        trials = [
+            made_trial(case, n, t, host=host)
+            for case, host in ((DENSE_CASE, dense), (CSR_CASE, csr))
+            for n, t in enumerate(STEADY)
+        ]
+        return made_results([DENSE_CASE, CSR_CASE], trials)
+
+    found = compare_runs(run_on("host-a", "host-b"), run_on("host-b", "host-a"), 0.03)
+    assert [c.verdict for c in found.cases] == ["cannot tell", "cannot tell"]
+    assert found.cases[0].note == "measured on host-a and then on host-b"
+    assert found.exit_code == 4
+    stayed = compare_runs(run_on("host-a", "host-b"), run_on("host-a", "host-b"), 0.03)
+    assert [c.verdict for c in stayed.cases] == ["same", "same"]
+    asked = compare_runs(run_on("host-a", "host-b"), run_on("host-b", "host-a"), 0.03, across_hosts=True)
+    assert [c.verdict for c in asked.cases] == ["same", "same"]
+
+
 def arms(head: float, head_failed: bool = False) -> Results:
     drift = (1.0, 1.5, 2.0, 3.0, 5.0)
     trials = [made_trial(DENSE_CASE, n, t, arm="base") for n, t in enumerate(drift)]

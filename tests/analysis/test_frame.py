@@ -158,9 +158,43 @@ def test_outputs_that_differ_are_told(pair: Results) -> None:
     assert [row["finite_output"] for row in rows(pair)] == [True, False]
 
 
-def test_hosts_are_told(pair: Results) -> None:
+def test_a_case_of_one_host_has_one_row_that_names_it(pair: Results) -> None:
+    found = rows(pair)
+    assert [row["host"] for row in found] == ["host-a", "host-a"]
+    assert [row["host_name"] for row in found] == ["host-a", "host-a"]
+
+
+def test_bug_a_latency_was_estimated_from_the_trials_of_two_hosts() -> None:
+    """A run on several machines may measure a case on more than one: each has a row and a ratio."""
+    trials = [
+        made_trial(case, number, [seconds], host=host)
+        for host, rounds, factor in (("host-a", (0, 1), 1.0), ("host-b", (2, 3), 10.0))
+        for number in rounds
+        for case, seconds in ((DENSE_CASE, 2.0 * factor), (CSR_CASE, factor))
+    ]
+    trials.append(failure(CSR_CASE, 4))
+    found = rows(made_results([DENSE_CASE, CSR_CASE], trials, [made_count(DENSE_CASE), made_count(CSR_CASE)]))
+    assert [(row["case"], row["host"], row["latency"], row["trials"]) for row in found] == [
+        (DENSE_CASE.id, "host-a", pytest.approx(2.0), 2),
+        (DENSE_CASE.id, "host-b", pytest.approx(20.0), 2),
+        (CSR_CASE.id, "host-a", pytest.approx(1.0), 2),
+        (CSR_CASE.id, "host-b", pytest.approx(10.0), 2),
+    ]
+    assert [row["ratio"] for row in found] == pytest.approx([1.0, 1.0, 0.5, 0.5])
+    assert [row["ratio_rounds"] for row in found] == [2, 2, 2, 2]
+    assert [row["failed_trials"] for row in found] == [0, 0, 1, 0]
+
+
+def test_a_case_that_only_one_of_two_hosts_measured_has_a_row_there_alone(pair: Results) -> None:
     pair.trials[3] = made_trial(CSR_CASE, 1, host="host-b")
-    assert [row["host"] for row in rows(pair)] == ["host-a", "host-a, host-b"]
+    found = rows(pair)
+    assert [(row["label"], row["host"]) for row in found] == [
+        ("dense", "host-a"),
+        (found[1]["label"], "host-a"),
+        (found[1]["label"], "host-b"),
+    ]
+    assert math.isnan(found[2]["ratio"])
+    assert found[2]["params_ratio"] == found[1]["params_ratio"]
 
 
 @pytest.mark.parametrize("bad", [math.nan, math.inf, 0.0])

@@ -66,8 +66,9 @@ def prober(session: Any) -> Iterator[ProbingProcess]:
 
 
 def pid(process: ProbingProcess) -> int:
-    assert process._worker is not None
-    return process._worker._process.pid
+    worker = process._prober._worker
+    assert worker is not None
+    return worker._process.pid
 
 
 @linux
