@@ -165,6 +165,7 @@ def test_where_energy_is_measured_probes_come_one_after_the_other(
             super().__init__([])
 
     session.plan.measure.energy = energy
+    session.hosts = None
     session.arms = (Arm(),)
     session.measurable = lambda arm: [place().case]
     session.probed = lambda arm, case: False
