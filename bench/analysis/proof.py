@@ -35,7 +35,7 @@ MARGIN = 10.0
 
 TOLERANCES = {"bfloat16": 0.05}
 """Instead of TOLERANCE, where the network was cast after it was counted in float32: the 54 of these networks
-that can be cast lie at most 0.012 apart before calibration in bfloat16, and 0.0014 in float16. After it, by up
+that can be cast lie at most 0.012 apart before calibration in bfloat16, 0.0014 in float16. After it, by up
 to 0.83 and 0.48: there they are not compared."""
 
 STAGE = "proof"
