@@ -33,8 +33,10 @@ from bench.worker.protocol import Answers, Failure, Output
 TOLERANCE = 0.01
 MARGIN = 10.0
 
-TOLERANCES = {"bfloat16": 0.05, "float16": 0.02}
-"""Instead of TOLERANCE, where the network was cast after it was counted in float32."""
+TOLERANCES = {"bfloat16": 0.05}
+"""Instead of TOLERANCE, where the network was cast after it was counted in float32: the 54 of these networks
+that can be cast lie at most 0.012 apart before calibration in bfloat16, 0.0014 in float16. After it, by up
+to 0.83 and 0.48: there they are not compared."""
 
 STAGE = "proof"
 """The stage of a failure that says: this was another network."""

@@ -88,12 +88,12 @@ def test_a_runtime_that_took_the_weights_before_calibration_is_held_to_the_answe
     assert why(proved(trial(plain=(1.0, 1.0, 1.0), sample=(1.0, 1.0, 1.0)), counted()))
 
 
-@pytest.mark.parametrize(("dtype", "apart"), [("bfloat16", 0.04), ("float16", 0.015)])
+@pytest.mark.parametrize(("dtype", "apart"), [("bfloat16", 0.04), ("float16", 0.008)])
 def test_half_precision_may_differ_by_its_rounding_before_calibration_alone(dtype: str, apart: float) -> None:
     moved = (PLAIN[0], PLAIN[1], PLAIN[2] + apart * max(PLAIN))
     one = trial(plain=moved, sample=(4.0, -2.0, 3.0))
     assert proved(one, counted(), dtype=dtype) is one
-    assert why(proved(one, counted()))
+    assert why(proved(one, counted()))  # after calibration, and in bfloat16 before it too
     assert why(proved(trial(plain=(0.5, -0.25, 0.25)), counted(), dtype=dtype))
 
 
