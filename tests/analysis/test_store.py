@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import os
 import warnings
 from dataclasses import replace
 from pathlib import Path
@@ -287,3 +288,19 @@ def test_bug_a_place_that_cannot_be_written_ended_in_a_traceback(tmp_path: Path,
 def test_bug_a_full_disk_ended_in_a_traceback(tmp_path: Path) -> None:
     with Store(Path("/dev/full")) as store, pytest.raises(InputError, match="No space left on device"):
         store.append(START)
+
+
+def test_every_record_is_forced_to_the_disk_once_it_is_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "r.jsonl"
+    forced: list[tuple[bool, bytes]] = []
+    monkeypatch.setattr(
+        os,
+        "fsync",
+        lambda number: forced.append((os.fstat(number).st_ino == file.stat().st_ino, file.read_bytes()[-1:])),
+    )
+    with Store(file) as store:
+        for number, record in enumerate([START, TRIAL, END], start=1):
+            store.append(record)
+            assert forced == [(True, b"\n")] * number

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import pytest
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from bench.counting import operators
 from bench.counting.closed_form import counted_layers, own_layers
 from bench.counting.count import count
 from bench.counting.layer_count import LayerCount
@@ -248,3 +249,29 @@ def test_the_witnesses_give_the_share_of_every_module() -> None:
         assert witness.by_module["0"] == witness.by_module["0.0"] == 16 * 12
         assert witness.by_module["1"] == 16 * 8
         assert witness.macs == 16 * 20
+
+
+class Announced(nn.Module):
+    """A formula of 576 MACs, over a custom operator that one of the other witnesses is told wrongly of."""
+
+    def __init__(self, operator: Callable[[Tensor], Tensor]) -> None:
+        super().__init__()
+        self.operator = operator
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.operator(x)
+
+    def closed_form(self, output_hw: tuple[int, int]) -> LayerCount:
+        return LayerCount.dense(0, 9 * output_hw[0] * output_hw[1])
+
+
+@pytest.mark.parametrize(("fvcore", "counter"), [(577, 576), (576, 577), (577, 577)])
+def test_one_witness_alone_is_enough_to_disagree(
+    doubling: torch._ops.OpOverloadPacket, monkeypatch: pytest.MonkeyPatch, fvcore: int, counter: int
+) -> None:
+    monkeypatch.setitem(operators.TRACED, "bench_tests::double", lambda _inputs, _outputs: fvcore)
+    monkeypatch.setitem(operators.DISPATCHED, doubling, lambda *_shapes, **_named: 2 * counter)
+    network = nn.Sequential(Announced(doubling))
+    counts = count(network, torch.randn(1, 3, 8, 8))
+    assert counts.disagreements == (f"0: closed form 576, fvcore {fvcore}, torch {counter}",)
+    assert counts.witnesses == {"closed_form": 576, "fvcore": fvcore, "torch": counter}
