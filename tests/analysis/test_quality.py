@@ -64,6 +64,11 @@ def test_differences_below_two_percent_are_never_far() -> None:
     assert marks(trials)[5] == frozenset()
 
 
+def test_two_and_a_half_percent_are_far_where_all_others_are_equal() -> None:
+    trials = [sampled(n, 0.010) for n in range(5)] + [sampled(5, 0.01025)]
+    assert marks(trials)[5] == {"far"}
+
+
 def test_never_fewer_than_three_trials_stay() -> None:
     trials = [sampled(0, 0.010), sampled(1, 0.010), sampled(2, 0.02, busy=190)]
     assert len(kept(trials)) == 3

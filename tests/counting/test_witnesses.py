@@ -113,7 +113,17 @@ def doubling() -> Iterator[torch._ops.OpOverloadPacket]:
         nn.Sequential(nn.Flatten(2), nn.Linear(64, 5, bias=False)),
         nn.Sequential(nn.Conv2d(4, 4, 1), nn.BatchNorm2d(4), nn.Hardswish(), nn.AdaptiveAvgPool2d(1)),
     ],
-    ids=str,
+    ids=[
+        "conv",
+        "groups",
+        "3x1",
+        "csr",
+        "csr depthwise",
+        "masked",
+        "linear",
+        "linear on tokens",
+        "activation",
+    ],
 )
 def test_all_three_agree(layer: nn.Module) -> None:
     layer, x = layer.eval(), torch.randn(1, 4, 8, 8)
