@@ -316,8 +316,8 @@ def test_many_cases_of_two_runs_are_judged_together() -> None:
     wide = (1.00, 1.02, 0.98, 1.03, 0.97)
     head = [1.04 * t for t in wide]
     assert compare_runs(of(wide), of(head), 0.001).cases[0].verdict == "cannot tell"
-    pair = [
-        made_results([DENSE_CASE], [made_trial(DENSE_CASE, n, t) for n, t in enumerate(x)])
-        for x in (wide, head)
-    ]
-    assert compare_runs(*pair, 0.001).cases[0].verdict == "slower"
+    base, alone = (
+        made_results([DENSE_CASE], [made_trial(DENSE_CASE, n, t) for n, t in enumerate(times)])
+        for times in (wide, head)
+    )
+    assert compare_runs(base, alone, 0.001).cases[0].verdict == "slower"

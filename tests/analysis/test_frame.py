@@ -321,9 +321,12 @@ def test_what_trials_differ_in_is_their_median() -> None:
 
 
 def test_seats_and_marks_are_told() -> None:
-    busy = {"before": made_conditions(), "after": made_conditions(clock=1.0, own=1.0, busy=190)}
+    after = made_conditions(clock=1.0, own=1.0, busy=190)
     trials = [made_trial(DENSE_CASE, n, 1.0, seating="together") for n in range(4)]
-    trials += [made_trial(DENSE_CASE, 4, 2.0, **busy), made_trial(DENSE_CASE, 5, None, seating="apart")]
+    trials += [
+        made_trial(DENSE_CASE, 4, 2.0, before=made_conditions(), after=after),
+        made_trial(DENSE_CASE, 5, None, seating="apart"),
+    ]
     (row,) = rows(made_results([DENSE_CASE], trials))
     assert row["seating"] == "alone, together"
     assert row["marks"] == {"busy": 1, "far": 1}

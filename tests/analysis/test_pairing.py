@@ -119,9 +119,9 @@ def test_a_trial_that_was_refused_a_latency_has_no_ratio() -> None:
 
 
 def test_a_far_trial_on_a_busy_host_is_in_no_ratio() -> None:
-    busy = {"before": made_conditions(), "after": made_conditions(clock=1.0, own=1.0, busy=190)}
+    after = made_conditions(clock=1.0, own=1.0, busy=190)
     calm = [made_trial("base", number, 1.0) for number in range(5)]
-    hit = made_trial("base", 5, 2.0, **busy)
+    hit = made_trial("base", 5, 2.0, before=made_conditions(), after=after)
     other = [made_trial("case", number, 1.0) for number in range(6)]
     assert list(round_logs([*calm, hit], other)) == [0, 1, 2, 3, 4]
     assert list(round_logs(other, [*calm, hit])) == [0, 1, 2, 3, 4]

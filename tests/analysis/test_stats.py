@@ -248,7 +248,7 @@ def test_delivered_share_is_undefined_without_a_saving(latency: float, macs: flo
 )
 def test_the_limits_are_wilcoxons_critical_values(count: int, outside: int) -> None:
     """Hollander and Wolfe, table A.4, two-sided 5 %."""
-    values = 2.0 ** np.arange(count)
+    values: np.ndarray[Any, np.dtype[np.float64]] = 2.0 ** np.arange(count, dtype=np.float64)
     rows, columns = np.triu_indices(count)
     means = np.sort((values[rows] + values[columns]) / 2)
     _, low, high = stats.centre_interval(values)

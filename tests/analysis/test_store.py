@@ -302,7 +302,8 @@ def test_every_record_is_forced_to_the_disk_once_it_is_written(
         lambda number: forced.append((os.fstat(number).st_ino == file.stat().st_ino, file.read_bytes()[-1:])),
     )
     with Store(file) as store:
-        for number, record in enumerate([START, TRIAL, END], start=1):
+        written: list[Record] = [START, TRIAL, END]
+        for number, record in enumerate(written, start=1):
             store.append(record)
             assert forced == [(True, b"\n")] * number
 
@@ -336,7 +337,7 @@ def test_probes_and_counts_of_arms_are_read(tmp_path: Path) -> None:
     found = read_results(file)
     assert found.probes == [probe]
     assert found.counts == {("", DENSE_CASE.count_id): COUNT, ("head", DENSE_CASE.count_id): head}
-    assert found.trials == found.ends == []
+    assert (found.trials, found.ends) == ([], [])
 
 
 def test_messages_of_the_store_name_file_and_mend(tmp_path: Path) -> None:

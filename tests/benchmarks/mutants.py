@@ -38,7 +38,14 @@ ROOT = Path(__file__).parents[2]
 WORK = ROOT / "build" / "mutants"
 EQUIVALENT = Path(__file__).with_name("equivalent_mutants.toml")
 NEEDED = ("bench", "tests", "suites", "docs", "pyproject.toml", "README.md", "CHANGELOG.md", "Makefile")
-JUDGED = {0: "lives", 1: "killed", 3: "killed", -11: "killed", 5: "no test", 33: "no test"}
+JUDGED: dict[int | None, str] = {
+    0: "lives",
+    1: "killed",
+    3: "killed",
+    -11: "killed",
+    5: "no test",
+    33: "no test",
+}
 JUDGED |= dict.fromkeys((24, -24, 36, 152, -9), "out of time")
 COLUMNS = ("killed", "lives", "no test", "out of time", "unclear")
 
@@ -143,13 +150,12 @@ def copied(room: Room) -> Path:
             shutil.copy(place, folder / name)
     for file in mutated_files(room, folder):
         file.write_text(undecorated(file.read_text(encoding="utf-8")), encoding="utf-8")
-    with (folder / "pyproject.toml").open("a", encoding="utf-8") as file:
-        needed = [name for name in NEEDED if name not in ("bench", "tests", "pyproject.toml")]
-        words = json.dumps(room.words)
-        lists = {"mutated": room.mutated, "needed": needed, "tests": room.tests}
-        file.write(CONFIG.format(words=words, **{k: json.dumps(list(v)) for k, v in lists.items()}))
-    with (folder / "tests/conftest.py").open("a", encoding="utf-8") as file:
-        file.write(FRESH_CACHES)
+    needed = [name for name in NEEDED if name not in ("bench", "tests", "pyproject.toml")]
+    lists = {"mutated": room.mutated, "needed": needed, "tests": room.tests}
+    config = CONFIG.format(words=json.dumps(room.words), **{k: json.dumps(list(v)) for k, v in lists.items()})
+    for name, more in (("pyproject.toml", config), ("tests/conftest.py", FRESH_CACHES)):
+        with (folder / name).open("a", encoding="utf-8") as end:
+            end.write(more)
     return folder
 
 
@@ -193,7 +199,8 @@ def drawn(mutants: Sequence[Mutant], share: float, seed: int) -> list[Mutant]:
 
 def verdicts(folder: Path, chosen: Sequence[Mutant], processes: int) -> dict[str, str]:
     """What became of each of the chosen mutants, by key."""
-    command = [Path(sys.executable).with_name("mutmut"), "run", "--max-children", str(processes)]
+    mutmut = Path(sys.executable).with_name("mutmut")
+    command = [str(mutmut), "run", "--max-children", str(processes)]
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
     environment.pop("PYTHONPATH", None)  # the copy's own `bench` is meant
     log = folder / "mutmut.log"
@@ -207,7 +214,7 @@ def verdicts(folder: Path, chosen: Sequence[Mutant], processes: int) -> dict[str
     codes: dict[str, int | None] = {}
     for file in (folder / "mutants").rglob("*.meta"):
         codes |= json.loads(file.read_text(encoding="utf-8"))["exit_code_by_key"]
-    return {mutant.key: JUDGED.get(codes.get(mutant.key) or 0, "unclear") for mutant in chosen}
+    return {mutant.key: JUDGED.get(codes.get(mutant.key), "unclear") for mutant in chosen}
 
 
 def equivalent() -> dict[tuple[str, str, str], str]:
@@ -251,6 +258,7 @@ def main() -> int:
         same += sum(one.change in known for one in mutants)
         candidates = [o for o in mutants if o.change not in known and re.search(asked.only, o.function)]
         own = drawn(candidates, asked.share, asked.seed)
+        print(f"{room.name}: {len(own)} of {len(mutants)} mutants, log in {folder}/mutmut.log", flush=True)
         found |= verdicts(folder, own, asked.processes) if own else {}
         chosen += own
     for mutant in chosen:
