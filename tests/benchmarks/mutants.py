@@ -35,31 +35,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
-WORK = ROOT / "build" / "mutants"
+WORK = ROOT / "build" / os.environ.get("MW", "mutants")
 EQUIVALENT = Path(__file__).with_name("equivalent_mutants.toml")
-NEEDED = ("bench", "tests", "suites", "docs", "pyproject.toml", "README.md", "CHANGELOG.md", "Makefile")
-JUDGED: dict[int | None, str] = {
-    0: "lives",
-    1: "killed",
-    3: "killed",
-    -11: "killed",
-    5: "no test",
-    33: "no test",
-}
-JUDGED |= dict.fromkeys((24, -24, 36, 152, -9), "out of time")
+NEEDED = ("bench", "tests", "suites", "docs", "pyproject.toml", "README.md")
 COLUMNS = ("killed", "lives", "no test", "out of time", "unclear")
 
 CONFIG = """
 [tool.mutmut]
 source_paths = ["bench"]
-only_mutate = {mutated}
-also_copy = {needed}
-pytest_add_cli_args = ["-p", "no:cacheprovider", "-p", "no:xdist", "-m", "not slow", "-k", {words}]
-pytest_add_cli_args_test_selection = {tests}
-process_isolation = "forkserver"
-timeout_constant = 2.0
-timeout_multiplier = 5.0
-use_git_change_detection = false
 track_dependencies = false
 """
 
@@ -148,12 +131,7 @@ def copied(room: Room) -> Path:
             shutil.copytree(place, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
         else:
             shutil.copy(place, folder / name)
-    for file in mutated_files(room, folder):
-        file.write_text(undecorated(file.read_text(encoding="utf-8")), encoding="utf-8")
-    needed = [name for name in NEEDED if name not in ("bench", "tests", "pyproject.toml")]
-    lists = {"mutated": room.mutated, "needed": needed, "tests": room.tests}
-    config = CONFIG.format(words=json.dumps(room.words), **{k: json.dumps(list(v)) for k, v in lists.items()})
-    for name, more in (("pyproject.toml", config), ("tests/conftest.py", FRESH_CACHES)):
+    for name, more in (("pyproject.toml", CONFIG), ("tests/conftest.py", FRESH_CACHES)):
         with (folder / name).open("a", encoding="utf-8") as end:
             end.write(more)
     return folder
@@ -165,11 +143,12 @@ def mutated_files(room: Room, folder: Path) -> list[Path]:
 
 
 def mutants_of(file: Path, folder: Path) -> list[Mutant]:
-    """All mutants of one file of the copy."""
+    """Writes all mutants of one file of the copy into it, where a switch chooses among them."""
     with contextlib.chdir(folder):
         mutation = importlib.import_module("mutmut.mutation.file_mutation")
         path = file.relative_to(folder)
-        made = mutation.mutate_file_contents(str(path), file.read_text(encoding="utf-8"))
+        made = mutation.mutate_file_contents(str(path), undecorated(file.read_text(encoding="utf-8")))
+    file.write_text(made.code, encoding="utf-8")
     module = ".".join(path.with_suffix("").parts)
     texts = {
         node.name: "".join(made.code.splitlines(keepends=True)[node.lineno - 1 : node.end_lineno])
@@ -197,24 +176,23 @@ def drawn(mutants: Sequence[Mutant], share: float, seed: int) -> list[Mutant]:
     return found
 
 
-def verdicts(folder: Path, chosen: Sequence[Mutant], processes: int) -> dict[str, str]:
+def verdicts(room: Room, folder: Path, chosen: Sequence[Mutant], processes: int) -> dict[str, str]:
     """What became of each of the chosen mutants, by key."""
-    mutmut = Path(sys.executable).with_name("mutmut")
-    command = [str(mutmut), "run", "--max-children", str(processes)]
-    environment = {**os.environ, "OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
-    environment.pop("PYTHONPATH", None)  # the copy's own `bench` is meant
-    log = folder / "mutmut.log"
-    with log.open("w", encoding="utf-8") as said:
-        done = subprocess.run(
-            [*command, *(mutant.key for mutant in chosen)],
-            cwd=folder, env=environment, stdout=said, stderr=subprocess.STDOUT, check=False,
-        )  # fmt: skip
+    place = folder / "forks" / "job.json"
+    place.parent.mkdir()
+    job = {"keys": [mutant.key for mutant in chosen], "processes": processes}
+    place.write_text(json.dumps(job), encoding="utf-8")
+    path = os.pathsep.join([str(folder), str(folder / "tests/benchmarks")])
+    environment = {**os.environ, "MUTANTS": str(place), "PYTHONPATH": path, "OMP_NUM_THREADS": "1"}
+    options = ["-s", "-q", "-p", "mutant_forks", "-p", "no:cacheprovider", "-p", "no:xdist"]
+    selected = [*room.tests, "-m", "not slow", "-k", room.words]
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", *options, *selected], cwd=folder, env=environment, check=False
+    )
     if done.returncode:
-        raise SystemExit(f"{log}: mutmut ended with {done.returncode}; the log says why")
-    codes: dict[str, int | None] = {}
-    for file in (folder / "mutants").rglob("*.meta"):
-        codes |= json.loads(file.read_text(encoding="utf-8"))["exit_code_by_key"]
-    return {mutant.key: JUDGED.get(codes.get(mutant.key), "unclear") for mutant in chosen}
+        raise SystemExit(f"{room.name}: pytest ended with {done.returncode}")
+    found: dict[str, str] = json.loads(place.with_name("answers.json").read_text(encoding="utf-8"))
+    return found
 
 
 def equivalent() -> dict[tuple[str, str, str], str]:
@@ -258,8 +236,8 @@ def main() -> int:
         same += sum(one.change in known for one in mutants)
         candidates = [o for o in mutants if o.change not in known and re.search(asked.only, o.function)]
         own = drawn(candidates, asked.share, asked.seed)
-        print(f"{room.name}: {len(own)} of {len(mutants)} mutants, log in {folder}/mutmut.log", flush=True)
-        found |= verdicts(folder, own, asked.processes) if own else {}
+        print(f"{room.name}: {len(own)} of {len(mutants)} mutants", flush=True)
+        found |= verdicts(room, folder, own, asked.processes) if own else {}
         chosen += own
     for mutant in chosen:
         if found[mutant.key] != "killed":

@@ -259,6 +259,7 @@ def test_the_witnesses_give_the_share_of_every_module() -> None:
         assert witness.by_module["0"] == witness.by_module["0.0"] == 16 * 12
         assert witness.by_module["1"] == 16 * 8
         assert witness.macs == 16 * 20
+        assert set(witness.by_module) == {"", "0", "0.0", "1"}
 
 
 class Announced(nn.Module):
