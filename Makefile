@@ -1,4 +1,4 @@
-# make setup | run | test | test-fast | check   (PYTHON=python3.12 make setup chooses another interpreter)
+# make setup | run | test | test-fast | check | mutants   (PYTHON=python3.12 make setup chooses another interpreter)
 PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
@@ -8,7 +8,7 @@ STAMP  := $(VENV)/installed-$(shell cat pyproject.toml constraints.txt | cksum |
 # Two test processes with one thread each; a process that runs dry takes over half of the other's rest.
 PYTEST := $(BIN)/python -m pytest -n 2 --dist worksteal
 
-.PHONY: setup run test test-fast check picture clean track bench-noise bench-overhead
+.PHONY: setup run test test-fast check picture clean track bench-noise bench-overhead mutants
 
 setup: $(STAMP)
 
@@ -63,3 +63,8 @@ bench-noise: setup
 # The harness's own cost per trial, and of planning.
 bench-overhead: setup
 	$(BIN)/python tests/benchmarks/overhead.py
+
+# How many small changes of the counts, the statistics and the operator a test notices (up to 20 minutes).
+mutants: setup
+	$(BIN)/python -m pip install --quiet --no-compile --disable-pip-version-check -c constraints.txt -e '.[mutants]'
+	$(BIN)/python tests/benchmarks/mutants.py

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import json
 import math
+from collections.abc import Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
 import pytest
-from made_trials import CSR_CASE, DENSE_CASE, made_count, made_results, made_trial
+from made_trials import CSR_CASE, DENSE_CASE, made_count, made_memory, made_results, made_trial
 
-from bench.analysis.compare import compare_arms, compare_runs
-from bench.analysis.records import CountRecord, Trial, from_line, to_line
+from bench.analysis.compare import FAIL_ON, CaseChange, Comparison, compare_arms, compare_runs
+from bench.analysis.records import CountRecord, Probe, Trial, from_line, to_line, typed
+from bench.analysis.stats import Interval
 from bench.analysis.store import Results, Store
 
 STEADY = (1.000, 1.001, 0.999, 1.002, 0.998)
@@ -220,3 +222,159 @@ def test_weight_bytes_of_half_precision_are_those_of_the_trials(dtype: str, chan
         for size in (200, 202)
     )
     assert compare_runs(base, head, 0.03).cases[0].changed == changed
+
+
+def test_a_comparison_as_plain_data() -> None:
+    change = CaseChange(
+        "a", Interval(1.5, math.nan, math.inf, 3), "slower", {"params": (1, 2), "macs": (4, 3)}, "a note"
+    )
+    found = Comparison((change,), 0.02, ("bigger",), "refused", ("said",)).as_dict()
+    assert found == {
+        "exit": 1,
+        "resolution": 0.02,
+        "fail_on": ["bigger"],
+        "refused": "refused",
+        "notes": ["said"],
+        "cases": [
+            {
+                "case": "a",
+                "verdict": "slower",
+                "ratio": 1.5,
+                "ratio_low": None,
+                "ratio_high": None,
+                "trials": 3,
+                "bigger": ["params"],
+                "smaller": ["macs"],
+                "changed": {"params": [1, 2], "macs": [4, 3]},
+                "note": "a note",
+            }
+        ],
+    }
+
+
+KNOWN = Interval(1.0, 0.99, 1.01, 5)
+
+
+@pytest.mark.parametrize(
+    ("cases", "fail_on", "refused", "code"),
+    [
+        ([CaseChange("a", KNOWN, "same", {})], FAIL_ON, "", 0),
+        ([], FAIL_ON, "", 4),
+        ([CaseChange("a", KNOWN, "same", {})], FAIL_ON, "other hosts", 4),
+        ([CaseChange("a", KNOWN, "cannot tell", {})], FAIL_ON, "", 4),
+        ([CaseChange("a", KNOWN, "cannot tell", {})], ("bigger",), "", 0),
+        ([CaseChange("a", KNOWN, "same", {}, "no trial")], ("bigger",), "", 4),
+        ([CaseChange("a", KNOWN, "slower", {}), CaseChange("b", KNOWN, "cannot tell", {})], FAIL_ON, "", 1),
+        ([CaseChange("a", KNOWN, "slower", {})], ("bigger",), "", 0),
+        ([CaseChange("a", KNOWN, "same", {"params": (1, 2)})], FAIL_ON, "", 1),
+        ([CaseChange("a", KNOWN, "same", {"params": (1, 2)})], ("slower",), "", 0),
+        ([CaseChange("a", KNOWN, "same", {"params": (2, 1)})], FAIL_ON, "", 0),
+    ],
+)
+def test_one_meaning_per_exit_code(
+    cases: list[CaseChange], fail_on: tuple[str, ...], refused: str, code: int
+) -> None:
+    assert Comparison(tuple(cases), 0.03, fail_on, refused).exit_code == code
+
+
+def test_a_comparison_says_what_it_was_asked() -> None:
+    found = compare_runs(run_of(), run_of(), 0.02, ["bigger"])
+    assert (found.resolution, found.fail_on, found.refused) == (0.02, ("bigger",), "")
+    assert found.notes == ("the runs were not interleaved: what drifted between them is part of every ratio",)
+    refused = compare_runs(run_of(), run_of(host="host-b"), 0.02, ["bigger"])
+    assert (refused.resolution, refused.fail_on, refused.notes) == (0.02, ("bigger",), ())
+    in_arms = compare_arms(arms(1.0), "base", "head", 0.02, ["bigger"])
+    assert (in_arms.resolution, in_arms.fail_on, in_arms.notes) == (0.02, ("bigger",), ())
+
+
+def test_hosts_that_differ_are_told_by_their_first_four_facts() -> None:
+    def on(identity: str, **facts: Any) -> Results:
+        host = {"id": identity, "name": identity, "same": 1, **facts}
+        return made_results(
+            [DENSE_CASE], [made_trial(DENSE_CASE, n, t, host=host) for n, t in enumerate(STEADY)]
+        )
+
+    left, right = on("x", a=1, b=1, c=1, d=1, e=1), on("y", a=2, b=2, c=2, d=2, e=2)
+    said = "a: 1 / 2, b: 1 / 2, c: 1 / 2, d: 1 / 2"
+    assert compare_runs(left, right, 0.03).refused == (
+        f"the hosts differ ({said}); --across-hosts compares them all the same"
+    )
+    across = compare_runs(left, right, 0.03, across_hosts=True)
+    assert across.notes[1] == f"compared across hosts ({said})"
+    assert compare_runs(left, left, 0.03, across_hosts=True).notes[1:] == ()
+
+
+def test_a_run_without_a_host_is_compared() -> None:
+    nowhere = run_of()
+    nowhere.trials[:] = [replace(trial, host=None) for trial in nowhere.trials]
+    found = compare_runs(run_of(), nowhere, 0.03)
+    assert found.exit_code == 0
+
+
+def test_a_new_case_is_named() -> None:
+    other = replace(CSR_CASE, seed=5)
+    cases = (DENSE_CASE, CSR_CASE, other)
+    more = made_results(cases, [made_trial(c, n, t) for c in cases for n, t in enumerate(STEADY)])
+    found = compare_runs(run_of(), more, 0.03)
+    assert found.notes[-1] == f"only in HEAD: {CSR_CASE.id}, {other.id}"
+    assert [case.case for case in found.cases] == [DENSE_CASE.id]
+
+
+def test_peaks_that_differ_within_a_run_are_not_compared() -> None:
+    racing = run_of()
+    racing.trials[0] = made_trial(DENSE_CASE, 0, 1.0, memory={"live_peak": 65})
+    assert compare_runs(racing, run_of(live_peak=99), 0.03).cases[0].changed == {}
+
+
+def test_the_live_peak_of_a_probe_is_compared() -> None:
+    def probed(peak: int) -> Results:
+        ran = run_of(live_peak=None)
+        found = {"run": "r", "case": DENSE_CASE.id, "status": "ok", "error": None}
+        ran.probes.append(typed(Probe, {**found, "memory": made_memory(live_peak=peak)}))
+        ran.probes.append(typed(Probe, {**found, "arm": "another", "memory": made_memory(live_peak=1)}))
+        return ran
+
+    assert compare_runs(probed(10), probed(12), 0.03).cases[0].changed == {"live_peak": (10, 12)}
+    assert compare_runs(probed(10), probed(10), 0.03).cases[0].changed == {}
+
+
+def test_why_there_is_no_trial_is_the_last_error_or_that_of_the_count() -> None:
+    failing = [made_trial(DENSE_CASE, n, error=text) for n, text in enumerate(["first", "last\nmore"])]
+    found = compare_runs(made_results([DENSE_CASE], failing), made_results([DENSE_CASE], []), 0.03)
+    assert found.cases[0].note == "BASE has no trial: last; HEAD has no trial"
+    uncounted = made_results([DENSE_CASE], failing, [made_count(DENSE_CASE, error="cannot be counted")])
+    found = compare_runs(run_of(), uncounted, 0.03)
+    assert found.cases[0].note == "HEAD has no trial: cannot be counted"
+    assert found.cases[0].verdict == "cannot tell"
+
+
+def test_arms_that_cannot_be_compared_say_why() -> None:
+    found = compare_arms(arms(1.0, head_failed=True), "base", "head", 0.03).cases[0]
+    assert (found.verdict, found.ratio.count) == ("cannot tell", 0)
+    assert math.isnan(found.ratio.value)
+    assert found.changed == {}
+
+
+def test_counts_of_arms_are_compared_exactly() -> None:
+    ran = arms(1.0)
+    ran.counts["head", DENSE_CASE.count_id] = made_count(DENSE_CASE, "head", params=99)
+    found = compare_arms(ran, "base", "head", 0.03)
+    assert found.cases[0].changed == {"params": (100, 99)}
+    assert found.cases[0].ratio.value == pytest.approx(1.002, abs=1e-3)
+
+
+def test_many_cases_of_two_runs_are_judged_together() -> None:
+    seeds = [replace(DENSE_CASE, seed=seed) for seed in range(40)]
+
+    def of(first: Sequence[float]) -> Results:
+        trials = [made_trial(case, n, t) for case in seeds[1:] for n, t in enumerate(STEADY)]
+        return made_results(seeds, [*(made_trial(seeds[0], n, t) for n, t in enumerate(first)), *trials])
+
+    wide = (1.00, 1.02, 0.98, 1.03, 0.97)
+    head = [1.04 * t for t in wide]
+    assert compare_runs(of(wide), of(head), 0.001).cases[0].verdict == "cannot tell"
+    base, alone = (
+        made_results([DENSE_CASE], [made_trial(DENSE_CASE, n, t) for n, t in enumerate(times)])
+        for times in (wide, head)
+    )
+    assert compare_runs(base, alone, 0.001).cases[0].verdict == "slower"

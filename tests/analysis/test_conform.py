@@ -4,13 +4,15 @@ import csv
 import json
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
 from typer.testing import CliRunner
 
 import bench.cli.verb_conform  # noqa: F401 - registers the verb
-from bench.analysis.conform import Finding, Status, conform, tally_by_kind
+from bench.analysis import conform as conform_module
+from bench.analysis.conform import Finding, Status, conform, tally, tally_by_kind
 from bench.analysis.published import COLUMNS, Kind, Published, read_published
 from bench.cli.app import app
 from bench.errors import InputError
@@ -197,3 +199,103 @@ def test_only_that_fits_nothing_is_wrong_input(tmp_path: Path) -> None:
     answer = CliRunner().invoke(app, ["conform", "--only", "hee", "--table", write(tmp_path, 1)])
     assert isinstance(answer.exception, InputError)
     assert "did you mean 'he'" in str(answer.exception)
+
+
+def test_a_finding_as_plain_data() -> None:
+    row = replace(ROW, value=1.0, methods=(("csr_conv", {"T": 4}), ("int8", {})), kind=Kind.DERIVED)
+    assert Finding(row, Status.WITHIN, 2.0, "why").as_dict() == {
+        "system": "csr_conv",
+        "network": "resnet20",
+        "variant": "T=4",
+        "input": "3x32x32",
+        "metric": "params",
+        "value": 1.0,
+        "tolerance": 0,
+        "source": "by hand",
+        "backbone": "resnet20",
+        "methods": [{"name": "csr_conv", "knobs": {"T": 4}}, {"name": "int8", "knobs": {}}],
+        "classes": 10,
+        "where": "figures.csv:2",
+        "kind": "derived",
+        "status": "within tolerance",
+        "computed": 2.0,
+        "note": "why",
+    }
+
+
+@pytest.mark.parametrize(
+    ("value", "tolerance", "status"),
+    [(630, 0, Status.EXACT), (628, 2, Status.WITHIN), (632, 2, Status.WITHIN), (627, 2, Status.OFF)],
+)
+def test_a_tolerance_that_is_just_met(value: float, tolerance: float, status: Status) -> None:
+    row = replace(
+        ROW, backbone="layer/10-7-k3", input=(10, 8, 8), classes=None, value=value, tolerance=tolerance
+    )
+    (finding,) = conform([row])
+    assert (finding.status, finding.computed, finding.note) == (status, 630, "")
+
+
+def test_a_figure_beside_that_of_the_dense_network() -> None:
+    row = replace(
+        ROW, backbone="layer/8-8-k3", input=(8, 8, 8), classes=None, methods=(("csr_conv", {"T": 2}),)
+    )
+    metrics = ("params", "params_ratio", "params_reduction_percent", "conv_macs_ratio", "macs_ratio")
+    found = conform([replace(row, metric=metric) for metric in metrics])
+    # 9 · 4 · (4 + 4) + 2 of 576 parameters; 9 · 4 · (2 · 4 + 4) of 576 MACs at each place
+    computed = [290, 576 / 290, 100 * (1 - 290 / 576), 576 / 432, 576 / 432]
+    assert [f.computed for f in found] == pytest.approx(computed)
+
+
+def test_a_network_without_a_classifier_has_no_features_of_its_own() -> None:
+    row = replace(ROW, backbone="layer/8-8-k3", input=(8, 8, 8), classes=None, metric="feature_params")
+    (finding,) = conform([row])
+    assert (finding.status, finding.computed) == (Status.OFF, None)
+    assert finding.note.endswith("which is no linear layer")
+    assert ": ValueError: the network ends with " in finding.note
+
+
+def test_names_that_are_missing_are_told_one_by_one() -> None:
+    (method,) = conform([replace(ROW, methods=(("sorcery", {}), ("dense", {})))])
+    (backbone,) = conform([replace(ROW, backbone="resnet21")])
+    assert method.note == "method sorcery not in the registry"
+    assert backbone.note == "backbone resnet21 not in the registry"
+    assert (method.computed, backbone.computed) == (None, None)
+
+
+def test_every_status_and_kind_is_tallied() -> None:
+    assert tally([]) == {"exact": 0, "within tolerance": 0, "off": 0, "not computable": 0}
+    found = [Finding(ROW, status, None) for status in (Status.OFF, Status.OFF, Status.EXACT)]
+    assert tally(found) == {"exact": 1, "within tolerance": 0, "off": 2, "not computable": 0}
+    assert list(tally_by_kind(iter(found))) == ["published", "derived", "formula"]
+    assert tally_by_kind(iter(found))["published"] == tally(found)
+
+
+@pytest.mark.parametrize(
+    "metric", ["layer_density:0", "layer_density:x", "layer_density:", "macs_ratios", "_ratio"]
+)
+def test_a_metric_that_is_none_is_refused(metric: str) -> None:
+    with pytest.raises(InputError, match=rf"figures\.csv:2: unknown metric '{metric}'"):
+        conform([replace(ROW, metric=metric)])
+
+
+def test_one_thread_while_counting_and_as_before_after() -> None:
+    torch.set_num_threads(2)
+    seen: list[int] = []
+    try:
+        with conform_module._one_thread():
+            seen.append(torch.get_num_threads())
+        seen.append(torch.get_num_threads())
+    finally:
+        torch.set_num_threads(1)
+    assert seen == [1, 2]
+
+
+def test_witnesses_that_disagree_make_a_figure_off(monkeypatch: pytest.MonkeyPatch) -> None:
+    counts = SimpleNamespace(disagreements=("conv: closed form 1, fvcore 2, torch 2", "more"), layers=())
+    monkeypatch.setattr(conform_module, "count", lambda *_: counts)
+    (finding,) = conform(
+        [replace(ROW, backbone="layer/8-8-k3", input=(8, 8, 8), classes=None, metric="macs")]
+    )
+    assert finding.note.endswith(
+        ": ValueError: the witnesses disagree: conv: closed form 1, fvcore 2, torch 2"
+    )

@@ -3,16 +3,25 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from made_trials import CSR_CASE, DENSE_CASE, made_count, made_results, made_trial
+from made_trials import (
+    CSR_CASE,
+    DENSE_CASE,
+    made_conditions,
+    made_count,
+    made_memory,
+    made_results,
+    made_trial,
+)
 
 from bench.analysis.frame import COLUMNS, make_frame
-from bench.analysis.records import SCHEMA, Probe, Trial, from_line
+from bench.analysis.records import SCHEMA, Probe, Trial, from_line, typed
 from bench.analysis.store import Results, Store, read_results
 from bench.case import Case, MethodCall
 
@@ -322,3 +331,207 @@ def test_energy_that_nobody_counts_says_why() -> None:
     assert (row["energy_source"], row["energy_refused"]) == ("unsupported", "no counter")
     (row,) = rows(with_energy())
     assert (row["energy_source"], row["energy_refused"]) == ("", "")
+
+
+CONV = {
+    "name": "conv", "kind": "Conv2d", "input": [2, 4, 4], "output": [3, 4, 4], "params": 54,
+    "logical_params": 54, "macs": 800, "executed_macs": 864, "fvcore_macs": 864, "torch_macs": 864,
+}  # fmt: skip
+"""4 · (32 + 48 + 54) = 536 bytes at batch 1, 4 · (2 · 80 + 54) = 856 at batch 2."""
+
+PEAKS = {
+    "host": {"id": "host-a"},
+    "peaks": [{"threads": 1, "flops": {"float32": 1e6}, "bandwidth": 1000.0}],
+}
+
+
+def test_the_roofline_by_hand() -> None:
+    twice = replace(DENSE_CASE, batch=2)
+    counts = [made_count(case, layers=[CONV]) for case in (DENSE_CASE, twice)]
+    trials = [made_trial(DENSE_CASE, 0, 2.144), made_trial(twice, 0, 1.0)]
+    one, two = rows(made_results([DENSE_CASE, twice], trials, counts, peaks=PEAKS))
+    assert one["intensity"] == pytest.approx(1728 / 536)
+    assert two["intensity"] == pytest.approx(2 * 1728 / 856)
+    assert (one["attainable"], two["attainable"]) == pytest.approx((0.536, 0.856))
+    assert (one["attained"], two["attained"]) == pytest.approx((0.25, 0.856))
+
+
+def test_without_the_peaks_of_its_one_host_nothing_is_attainable() -> None:
+    count = made_count(DENSE_CASE, layers=[CONV])
+    other = [made_trial(DENSE_CASE, 0, host="host-b")]
+    both = [
+        made_trial(DENSE_CASE, 0),
+        failure(DENSE_CASE, 1),
+        replace(failure(DENSE_CASE, 2), host={"id": "b"}),
+    ]
+    for trials, peaks in ((other, PEAKS), (both, PEAKS), ([], PEAKS), (both[:1], None)):
+        (row,) = rows(made_results([DENSE_CASE], trials, [count], peaks=peaks))
+        assert math.isnan(row["attainable"])
+        assert math.isnan(row["attained"])
+    (row,) = rows(made_results([DENSE_CASE], both[1:2], [count], peaks=PEAKS))
+    assert row["attainable"] == pytest.approx(0.536)  # a failed trial has a host as well
+    (row,) = rows(made_results([DENSE_CASE], both[:1], [made_count(DENSE_CASE)], peaks=PEAKS))
+    assert math.isnan(row["attainable"])
+
+
+def probe(case: Case, arm: str = "", **found: Any) -> Probe:
+    return typed(Probe, {"run": "r", "case": case.id, "status": "ok", "arm": arm, "error": None, **found})
+
+
+def output(checksum: str, finite: bool = True) -> dict[str, Any]:
+    return {"shape": [1, 10], "checksum": checksum, "mean_magnitude": 1.0, "finite": finite}
+
+
+def test_memory_and_output_of_a_probe_stand_in_the_row() -> None:
+    ran = made_results([DENSE_CASE, CSR_CASE], [])
+    orders = {"batched": 90, "literal": 70}
+    memory = {
+        "weight_bytes": 8,
+        "live_peak": 70,
+        "allocator_peak": 80,
+        "resident_growth": 5,
+        "live_peak_by_order": orders,
+    }
+    ran.probes += [
+        probe(DENSE_CASE, memory=made_memory(weight_bytes=4), output=output("a")),
+        probe(CSR_CASE, memory=memory, output=output("b", finite=False)),
+        probe(CSR_CASE, arm="other", memory=made_memory(weight_bytes=99)),
+    ]
+    dense, csr = rows(ran)
+    assert (dense["weight_bytes"], csr["weight_bytes"], csr["live_peak"]) == (4, 8, 70)
+    assert (dense["live_peak_by_order"], csr["live_peak_by_order"]) == ({}, orders)
+    assert csr["resident_growth"] == 5
+    assert (dense["same_output"], dense["finite_output"]) == (True, True)
+    assert (csr["same_output"], csr["finite_output"]) == (True, False)
+
+
+def test_outputs_that_nobody_looked_at_are_unknown() -> None:
+    (row,) = rows(made_results([DENSE_CASE], []))
+    assert (row["same_output"], row["finite_output"], row["resolved"]) == (None, None, None)
+
+
+def test_a_probe_that_sees_another_output_is_told() -> None:
+    ran = made_results([DENSE_CASE], [made_trial(DENSE_CASE, 0)])
+    ran.probes.append(probe(DENSE_CASE, output=output("other")))
+    assert rows(ran)[0]["same_output"] is False
+
+
+def test_what_trials_differ_in_is_their_median() -> None:
+    trials = [
+        made_trial(
+            DENSE_CASE, n, 1.0, first_call=first, compile_seconds=compiled, memory={"resident_growth": grown}
+        )
+        for n, (first, compiled, grown) in enumerate([(9.0, 4.0, 100), (5.0, None, None), (6.0, 2.0, 300)])
+    ]
+    (row,) = rows(made_results([DENSE_CASE], trials))
+    assert (row["first_call"], row["compile_seconds"], row["resident_growth"]) == (6.0, 3.0, 200.0)
+
+
+def test_seats_and_marks_are_told() -> None:
+    after = made_conditions(clock=1.0, own=1.0, busy=190)
+    trials = [made_trial(DENSE_CASE, n, 1.0, seating="together") for n in range(4)]
+    trials += [
+        made_trial(DENSE_CASE, 4, 2.0, before=made_conditions(), after=after),
+        made_trial(DENSE_CASE, 5, None, seating="apart"),
+    ]
+    (row,) = rows(made_results([DENSE_CASE], trials))
+    assert row["seating"] == "alone, together"
+    assert row["marks"] == {"busy": 1, "far": 1}
+    assert (row["trials"], row["left_out_trials"]) == (6, 1)
+    assert row["latency"] == pytest.approx(1.0)
+
+
+def test_the_last_error_is_told_and_that_of_the_count_first() -> None:
+    trials = [made_trial(DENSE_CASE, 0, error="first"), made_trial(DENSE_CASE, 1, error="last")]
+    (row,) = rows(made_results([DENSE_CASE], trials))
+    assert row["error"] == "RuntimeError in build: last"
+    (row,) = rows(made_results([DENSE_CASE], trials, [made_count(DENSE_CASE, error="nothing")]))
+    assert row["error"] == "ValueError in count: nothing"
+    (row,) = rows(made_results([DENSE_CASE], [made_trial(DENSE_CASE, 0)]))
+    assert (row["status"], row["error"]) == ("ok", "")
+
+
+def test_layers_that_were_replaced_and_left_are_listed() -> None:
+    replaced, left = {"name": "a", "before": "Conv2d", "after": "CSRConv2d"}, {"name": "b", "reason": "first"}
+    (row,) = rows(made_results([CSR_CASE], [], [made_count(CSR_CASE, replaced=[replaced], left=[left])]))
+    assert (row["replaced"], row["left"]) == ([replaced], [left])
+
+
+def test_methods_one_after_the_other_have_no_knobs_of_one() -> None:
+    case = Case("resnet20", (MethodCall("csr_conv", {"T": 4}), MethodCall("int8", {})), threads=3, seed=8)
+    (row,) = rows(made_results([case], []))
+    assert (row["method"], row["knobs"]) == ("csr_conv+int8", {})
+    assert (row["threads"], row["seed"], row["memory_format"]) == (3, 8, "contiguous")
+
+
+def by_rounds(factors: Sequence[float], **changes: Any) -> Results:
+    """Dense at 1 s in each round, CSR-Conv at those factors."""
+    trials = [made_trial(DENSE_CASE, n, 1.0) for n in range(len(factors))]
+    trials += [made_trial(CSR_CASE, n, factor) for n, factor in enumerate(factors)]
+    counts = [made_count(DENSE_CASE), made_count(CSR_CASE, macs=500)]
+    return made_results([DENSE_CASE, CSR_CASE], trials, counts, **changes)
+
+
+LOOKS = {"min_rounds": 5, "max_rounds": 10, "resolution": 0.01}
+
+
+def test_a_verdict_with_all_that_it_rests_on() -> None:
+    dense, csr = rows(by_rounds([1.50, 1.51, 1.49, 1.50, 1.50], measure=LOOKS))
+    assert (csr["verdict"], csr["ratio_rounds"], csr["resolved"]) == ("slower", 5, True)
+    assert csr["ratio_low"] < 1.5 < csr["ratio_high"]
+    assert csr["p_value"] < 0.001
+    assert 0.001 < csr["smallest_change"] < 0.05
+    assert csr["delivered_share"] == pytest.approx(-math.log(1.5) / math.log(2), abs=1e-3)
+    assert (dense["ratio_low"], dense["ratio_high"], dense["ratio_rounds"], dense["p_value"]) == (1, 1, 5, 1)
+    assert (dense["verdict"], dense["resolved"]) == ("", None)
+    assert math.isnan(dense["smallest_change"])
+
+
+def test_a_run_goes_on_until_it_can_tell() -> None:
+    assert rows(by_rounds([1.5, 0.5, 1.5, 0.5, 1.0], measure=LOOKS))[1]["resolved"] is False
+    assert rows(by_rounds([1.5] * 4, measure=LOOKS))[1]["resolved"] is False
+    assert rows(by_rounds([1.5] * 5, measure={"min_rounds": 5}))[1]["resolved"] is None
+
+
+def test_a_run_of_before_is_resolved_by_its_half_width() -> None:
+    # five rounds: the interval reaches from the least to the largest, 1.00 … 1.04, half a width of 1.96 %
+    wide = [1.00, 1.01, 1.02, 1.03, 1.04]
+    assert rows(by_rounds(wide, measure={"rounds": 5, "resolution": 0.021}))[1]["resolved"] is True
+    assert rows(by_rounds(wide, measure={"rounds": 5, "resolution": 0.0195}))[1]["resolved"] is False
+
+
+def test_cases_of_a_run_are_judged_together() -> None:
+    steps = [0.020, 0.030, 0.040, 0.015, 0.029]
+    others = [replace(CSR_CASE, seed=seed) for seed in range(1, 25)]
+    alone = by_rounds(
+        [math.exp(step) for step in steps], measure={"min_rounds": 5, "rounds": 5, "resolution": 0.001}
+    )
+    assert rows(alone)[1]["verdict"] == "slower"
+    bases = [replace(DENSE_CASE, seed=seed) for seed in range(1, 25)]
+    trials = [made_trial(case, n, 1.0 + 0.3 * (n % 2)) for case in (*others, *bases) for n in range(5)]
+    many = made_results(
+        [DENSE_CASE, CSR_CASE, *bases, *others], [*alone.trials, *trials], measure=alone.start.measure
+    )
+    together = rows(many)[1]
+    assert together["verdict"] == "cannot tell"
+    assert together["smallest_change"] > rows(alone)[1]["smallest_change"]
+
+
+def test_arms_stand_one_under_the_other_with_their_own_trials_and_counts() -> None:
+    trials = [made_trial(DENSE_CASE, 0, 1.0, arm="base"), made_trial(DENSE_CASE, 0, 2.0, arm="head")]
+    counts = [made_count(DENSE_CASE, "base", params=1), made_count(DENSE_CASE, "head", params=2)]
+    ran = made_results([DENSE_CASE], trials, counts, arms={"base": "1", "head": "2"})
+    found = [(row["arm"], row["params"], row["latency"], row["trials"]) for row in rows(ran)]
+    assert found == [("base", 1, pytest.approx(1.0), 1), ("head", 2, pytest.approx(2.0), 1)]
+
+
+def test_ratios_of_counts_by_hand() -> None:
+    counts = [
+        made_count(DENSE_CASE, logical_params=200, macs=0),
+        made_count(CSR_CASE, logical_params=50, macs=7),
+    ]
+    row = rows(made_results([DENSE_CASE, CSR_CASE], [], counts))[1]
+    assert row["params_ratio"] == 0.25
+    assert math.isnan(row["macs_ratio"])
+    counts[0] = made_count(DENSE_CASE, logical_params=0)
+    assert math.isnan(rows(made_results([DENSE_CASE, CSR_CASE], [], counts))[1]["params_ratio"])

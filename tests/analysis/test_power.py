@@ -121,3 +121,63 @@ def test_expected_rounds_lie_on_the_schedule_and_fall_with_the_change() -> None:
     assert expected_rounds(0.02, 0.008, 0.01, schedule, cases=48) > rounds[1]
     assert expected_rounds(0.0, 0.3, 0.01, schedule) == pytest.approx(30, abs=0.7)
     assert expected_rounds(-0.05, 0.008, 0.01, (8,)) == 8
+
+
+def test_the_upper_limit_of_the_sd_is_that_of_chi_square() -> None:
+    # tables: the 5 % quantile is 0.003932 with one degree of freedom, 0.710723 with four, 3.325113 with nine
+    assert upper_sd(2.0, 2) == pytest.approx(2 * math.sqrt(1 / 0.00393214), rel=1e-5)
+    assert upper_sd(1.0, 5) == pytest.approx(math.sqrt(4 / 0.710723), rel=1e-5)
+    assert upper_sd(1.0, 10) == pytest.approx(math.sqrt(9 / 3.325113), rel=1e-5)
+
+
+def test_a_faster_case_is_found_like_a_slower_one() -> None:
+    assert chance_found(-0.5, 0.4, 5) == pytest.approx(chance_found(1.0, 0.4, 5))
+    assert chance_found(-0.5, 0.0, 5) == 1
+    assert chance_found(0.02, 0.01, 5) == chance_found(0.02, 0.01, 5, 0.05)
+    assert chance_found(0.0, 0.01, 5) == pytest.approx(0.025, abs=1e-3)
+
+
+def test_limits_of_what_can_be_said() -> None:
+    assert smallest_change(0.01, 2) > 0
+    assert math.isnan(smallest_change(-0.01, 5))
+    assert smallest_change(0.01, 5) == smallest_change(0.01, 5, 0.05, 0.95)
+
+
+def test_what_few_values_can_detect() -> None:
+    for few in ([], [0.1], [0.1, math.nan, math.inf]):
+        found = detectable(few, count=7)
+        assert (math.isnan(found.change), math.isnan(found.at_most), math.isnan(found.sd)) == (True,) * 3
+        assert found.count == 7
+    assert detectable([0.1, math.nan]).count == 1
+    two = detectable([0.0, 0.02])
+    assert two.sd == pytest.approx(0.02 / math.sqrt(2))
+    assert two.count == 2
+
+
+def test_detectable_asks_at_the_level_with_the_power_and_for_the_count_given() -> None:
+    logs = [0.0, 0.01, 0.02, 0.03]
+    sd = math.sqrt(0.0005 / 3)
+    found = detectable(logs, 0.01, 0.8, 9)
+    assert chance_found(found.change, sd, 9, 0.01) == pytest.approx(0.8)
+    assert chance_found(found.at_most, upper_sd(sd, 4), 9, 0.01) == pytest.approx(0.8)
+    assert chance_found(detectable(logs).change, sd, 4, 0.05) == pytest.approx(0.95)
+
+
+def test_rounds_needed_are_those_of_the_first_look_that_is_enough() -> None:
+    schedule = (5, 10, 20)
+    levels = nominal_levels(schedule)
+    for sd in (0.002, 0.003, 0.004, 0.005, 0.006, 0.007):
+        enough = [
+            chance_found(0.01, sd, n, level) >= 0.9 and chance_same(sd, n, 0.01, level) >= 0.9
+            for n, level in zip(schedule, levels, strict=True)
+        ]
+        wanted = schedule[enough.index(True)] if True in enough else None
+        assert rounds_needed(sd, 0.01, schedule, 0.9) == wanted
+    assert rounds_needed(0.004, 0.01, schedule, 0.9, cases=0) == rounds_needed(0.004, 0.01, schedule, 0.9)
+
+
+def test_expected_rounds_repeat_and_use_the_draws_asked_for() -> None:
+    few = expected_rounds(0.012, 0.01, 0.01, (5, 10), draws=4)
+    assert few in {5 + 5 * open_ / 4 for open_ in range(5)}
+    many = expected_rounds(0.012, 0.01, 0.01, (5, 10))
+    assert round(many * 2000) == pytest.approx(many * 2000)

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from bench.analysis.published import COLUMNS, TABLE, Kind, read_published
+from bench.analysis.published import COLUMNS, TABLE, Kind, Published, read_published
 from bench.errors import InputError
 
 HEADER = ",".join(COLUMNS)
@@ -90,3 +90,57 @@ def test_a_missing_column_is_named(tmp_path: Path) -> None:
 def test_a_missing_file_is_named(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"nothing\.csv"):
         read_published(tmp_path / "nothing.csv")
+
+
+def test_a_whole_row_by_hand(tmp_path: Path) -> None:
+    file = write(tmp_path, f"{HEADER},kind", f"{ROW},formula")
+    assert read_published(file) == [
+        Published(
+            "csr_conv", "resnet20", "T=4", (3, 32, 32), "params", 1000.0, 0.0, "a paper", "resnet20",
+            (("csr_conv", {"T": 4}),), 10, f"{file}:2", Kind.FORMULA,
+        )
+    ]  # fmt: skip
+
+
+def test_classes_may_be_left_out_and_an_empty_kind_is_published(tmp_path: Path) -> None:
+    (row,) = read_published(write(tmp_path, f"{HEADER},kind", ROW.removesuffix("10") + ","))
+    assert (row.classes, row.kind) == (None, Kind.PUBLISHED)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "words"),
+    [
+        (",1000,", ",inf,", "value takes a number from 0 up, not 'inf'"),
+        (",1000,", ",-1,", "value takes a number from 0 up, not '-1'"),
+        ("4},10", "4},ten", "classes takes a number from 0 up, not 'ten'"),
+        ("csr_conv: {T: 4}", "3", "methods: write a name, or csr_conv: {T: 4}, or a list of them"),
+        (
+            "csr_conv: {T: 4}",
+            '"{a: {}, b: {}}"',
+            "methods: write a name, or csr_conv: {T: 4}, or a list of them",
+        ),
+        ("csr_conv: {T: 4}", "[]", "methods: the list is empty; 'dense' is the backbone as it is"),
+        (",resnet20,csr_conv: {T: 4},10", "", "the row has fewer than 11 columns"),
+    ],
+)
+def test_what_is_wrong_is_said_in_full(tmp_path: Path, old: str, new: str, words: str) -> None:
+    assert ROW.count(old) == 1
+    file = write(tmp_path, HEADER, ROW, ROW.replace(old, new))
+    with pytest.raises(InputError) as caught:
+        read_published(file)
+    assert str(caught.value) == f"{file}:3: {words}"
+
+
+def test_words_of_a_table_that_is_none(tmp_path: Path) -> None:
+    file = tmp_path / "figures.csv"
+    file.write_bytes(b"\xff\xfe")
+    with pytest.raises(InputError) as caught:
+        read_published(file)
+    assert str(caught.value) == f"{file}: not a CSV file that can be read"
+    with pytest.raises(InputError, match=r"figures\.csv:1: the column 'system' is missing$"):
+        read_published(write(tmp_path))
+    with pytest.raises(InputError, match=r":1: the column 'value' is missing; did you mean 'values'"):
+        read_published(write(tmp_path, HEADER.replace(",value", ",values"), ROW))
+    with pytest.raises(InputError, match=r": unknown kind 'x'; .*: published, derived, formula work$"):
+        read_published(write(tmp_path, f"{HEADER},kind", f"{ROW},x"))
+    assert read_published(write(tmp_path, HEADER)) == []

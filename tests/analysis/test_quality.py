@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from made_trials import DENSE_CASE, made_conditions, made_trial
 
+from bench.analysis import quality
 from bench.analysis.quality import CaseTrials, gpu_reasons, kept, marks, medians
 from bench.analysis.records import Trial
 
@@ -104,6 +105,11 @@ def test_differences_below_two_percent_are_never_far() -> None:
     assert marks(trials)[5] == frozenset()
 
 
+def test_two_and_a_half_percent_are_far_where_all_others_are_equal() -> None:
+    trials = [sampled(n, 0.010) for n in range(5)] + [sampled(5, 0.01025)]
+    assert marks(trials)[5] == {"far"}
+
+
 def test_never_fewer_than_three_trials_stay() -> None:
     trials = [sampled(0, 0.010), sampled(1, 0.010), sampled(2, 0.02, busy=190)]
     assert len(kept(trials)) == 3
@@ -113,3 +119,34 @@ def test_a_trial_without_a_usable_sample_is_not_kept() -> None:
     broken = made_trial(DENSE_CASE, 0, math.nan)
     assert kept([broken]) == []
     assert medians([broken, made_trial(DENSE_CASE, 1, 0.5)])[1] == 0.5
+
+
+def test_just_as_much_as_the_limit_marks_nothing() -> None:
+    assert marks([sampled(0, 0.01, busy=125)]) == [frozenset()]  # 1.25 s of cores less 1 s of its own
+    assert marks([sampled(0, 0.01, steal=5)]) == [frozenset()]
+
+
+def test_a_trial_just_at_the_limit_is_not_far(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(quality, "FAR_AT_LEAST", math.log(2.0))
+    trials = [sampled(0, 1.0), sampled(1, 1.0), sampled(2, 1.0), sampled(3, 2.0)]
+    assert marks(trials) == [frozenset()] * 4
+    assert marks([*trials[:3], sampled(3, 2.01)])[3] == {"far"}
+
+
+def test_three_trials_are_enough_to_tell_a_far_one() -> None:
+    trials = [sampled(0, 0.010), sampled(1, 0.010), sampled(2, 0.02)]
+    assert marks(trials)[2] == {"far"}
+    assert marks(trials[1:]) == [frozenset()] * 2
+
+
+def test_three_trials_may_be_all_that_stay() -> None:
+    trials = [*(sampled(n, 0.010) for n in range(3)), sampled(3, 0.02, busy=190)]
+    assert [t.round for t in kept(trials)] == [0, 1, 2]
+
+
+def test_the_limit_is_five_robust_standard_deviations() -> None:
+    logs = [-0.01, -0.01, 0.0, 0.01, 0.01]  # median deviation 0.01, five times 1.4826 of it 0.07413
+    near = [sampled(n, math.exp(value)) for n, value in enumerate([*logs, -0.01, 0.0734])]
+    far = [*near[:6], sampled(6, math.exp(0.0750))]
+    assert marks(near)[6] == frozenset()
+    assert marks(far)[6] == {"far"}

@@ -41,3 +41,15 @@ def test_a_case_before_its_first_look_goes_on() -> None:
 
 def test_what_is_compared_with_nothing_needs_no_more_rounds() -> None:
     assert undecided([DENSE_CASE], {}, 0.01, 4, 30) == set()
+
+
+def test_the_band_is_as_wide_as_the_resolution_asked_for() -> None:
+    logs = {CSR_CASE.id: [0.0148, -0.0148, 0.0040, -0.0040]}  # Student's interval: 0 ± 0.0199
+    assert undecided(CASES, logs, 0.015, 4, 4) == {DENSE_CASE.id, CSR_CASE.id}
+    assert undecided(CASES, logs, 0.021, 4, 4) == set()
+
+
+def test_nothing_is_decided_before_the_first_look_asked_for() -> None:
+    equal = {CSR_CASE.id: [0.0] * 4}
+    assert undecided(CASES, equal, 0.01, 5, 30) == {DENSE_CASE.id, CSR_CASE.id}
+    assert undecided(CASES, equal, 0.01, 4, 30) == set()

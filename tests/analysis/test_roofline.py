@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import math
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -103,3 +105,67 @@ def test_a_folder_in_its_place_and_a_file_in_its_folders_place_are_named(tmp_pat
     with pytest.raises(InputError, match=r"peaks\.json: cannot be written: Is a directory"):
         write_peaks(tmp_path, {}, [])
     assert {path.name for path in tmp_path.iterdir()} == {"peaks.json", "file"}
+
+
+def test_rates_of_several_thread_counts_stand_side_by_side() -> None:
+    one, two = ({"threads": n, "flops": {"float32": 5.0 * n}, "bandwidth": 7.0 * n} for n in (1, 2))
+    peaks = {"host": {"id": "h"}, "peaks": [one, two]}
+    assert peak_for(peaks, "h", 2) == Peak(10.0, 14.0)
+    assert peak_for({}, "h", 1) is None
+    assert peak_for({"host": {"id": "h"}, "peaks": [{"threads": 1}]}, "h", 1) is None
+    assert peak_for({"host": "h", "peaks": []}, "h", 1) is None
+
+
+def test_intensity_and_time_of_a_batch_by_hand() -> None:
+    assert intensity([CONV, CONV], batch=2) == 4 * 1728 / (2 * 4 * (2 * 80 + 54))
+    nothing_moved = replace(CONV, input=(0,), output=(0,), params=0)
+    assert math.isnan(intensity([nothing_moved]))
+    # a batch of ten: 17.28 s of arithmetic; 4 · (10 · 80 + 54) = 3416 bytes take 34.16 s
+    assert network_attainable([CONV], PEAK, batch=10) == 34.16
+    assert network_attainable([CONV], Peak(1000.0, 1e9), batch=10) == 17.28
+
+
+def test_the_stored_file_is_readable_by_people(tmp_path: Path) -> None:
+    file = write_peaks(tmp_path / "new", {"id": "h"}, [{"threads": 1}])
+    assert file == tmp_path / "new" / "peaks.json"
+    assert file.read_text(encoding="utf-8") == (
+        '{\n "host": {\n  "id": "h"\n },\n "peaks": [\n  {\n   "threads": 1\n  }\n ]\n}\n'
+    )
+
+
+SHAPE = "no peaks: a row needs threads, flops with float32, and bandwidth, all above 0"
+GOOD = {"threads": 1, "flops": {"float32": 0.5}, "bandwidth": 0.5}
+
+
+@pytest.mark.parametrize(
+    ("data", "words"),
+    [
+        ({"host": {}, "peaks": [GOOD]}, ""),
+        ({"host": {}, "peaks": []}, ""),
+        ([], "no peaks: 'host' is missing"),
+        ({"host": 1, "peaks": []}, "no peaks: 'host' is missing"),
+        ({"host": {}}, "no peaks: 'peaks' is not a list"),
+        ({"host": {}, "peaks": [GOOD, "x"]}, SHAPE),
+        ({"host": {}, "peaks": [{**GOOD, "threads": "1"}]}, SHAPE),
+        ({"host": {}, "peaks": [{**GOOD, "flops": 3}]}, SHAPE),
+        ({"host": {}, "peaks": [{**GOOD, "flops": {"float32": True}}]}, SHAPE),
+        ({"host": {}, "peaks": [{**GOOD, "bandwidth": 0}]}, SHAPE),
+        ({"host": {}, "peaks": [{**GOOD, "bandwidth": "fast"}]}, SHAPE),
+        ({"host": {}, "peaks": [{**GOOD, "bandwidth": math.nan}]}, SHAPE),
+    ],
+)
+def test_what_is_wrong_with_peaks_is_said(tmp_path: Path, data: object, words: str) -> None:
+    (tmp_path / "peaks.json").write_text(json.dumps(data), encoding="utf-8")
+    if not words:
+        assert read_peaks(tmp_path) == data
+        return
+    with pytest.raises(InputError) as caught:
+        read_peaks(tmp_path)
+    mend = "remove it, or `bench doctor --peaks` writes it anew"
+    assert str(caught.value) == f"{tmp_path / 'peaks.json'}: {words}; {mend}"
+
+
+def test_what_is_no_json_is_said(tmp_path: Path) -> None:
+    (tmp_path / "peaks.json").write_bytes(b"\xff{")
+    with pytest.raises(InputError, match=r"peaks\.json: not JSON; remove it, or"):
+        read_peaks(tmp_path)

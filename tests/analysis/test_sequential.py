@@ -367,3 +367,114 @@ def test_rounds_needed_are_few_where_the_answer_is_plain_and_all_where_it_never_
     assert rounds_needed(0.0, 0.5, 0.01, schedule) == schedule[-1]
     counts = [rounds_needed(0.0, 0.0053, r, schedule) for r in (0.02, 0.01, 0.005, 0.0025)]
     assert counts == sorted(counts)
+
+
+def test_two_looks_lie_where_their_quotient_says() -> None:
+    assert looks(5, 7) == (5, 7)
+    assert looks(5, 10) == (5, 7, 10)
+    assert looks(2, 2) == (2,)
+    with pytest.raises(ValueError, match="looks from 9 to 5 rounds: 2 ≤ first ≤ last is wanted"):
+        looks(9, 5)
+
+
+@pytest.mark.parametrize(
+    ("fraction", "eagerness", "part"),
+    [(0.0, 2.0, 0.0), (1.0, 2.0, 1.0), (0.5, 2.0, 0.731059), (0.5, -4.0, 0.119203), (0.3, 0.0, 0.3)],
+)
+def test_spending_by_hand(fraction: float, eagerness: float, part: float) -> None:
+    # (1 - e^-1) / (1 - e^-2) = 1 / (1 + e^-1); (e^2 - 1) / (e^4 - 1) = 1 / (e^2 + 1)
+    assert sequential.spent(fraction, eagerness) == pytest.approx(part, abs=1e-6)
+
+
+def test_the_usual_spending_gives_early_looks_more() -> None:
+    assert sequential.spent(0.5) == pytest.approx(0.731059, abs=1e-6)
+
+
+def test_schedules_without_a_proven_margin_get_their_shares() -> None:
+    # looks at half of the rounds and at all: 0.731059 and the rest
+    assert nominal_levels((2, 4), 0.04) == pytest.approx((0.04 * 0.731059, 0.04 * 0.268941), abs=1e-7)
+    assert sum(nominal_levels((4, 8), 0.04)) == pytest.approx(0.04)
+    assert sum(nominal_levels((5, 10), 0.04)) > 0.0401
+    assert sum(nominal_levels(tuple(range(5, 18)), 0.04)) == pytest.approx(0.04)
+    assert sum(nominal_levels(tuple(range(5, 17)), 0.04)) > 0.0401
+
+
+def test_the_first_level_is_its_part_of_the_share() -> None:
+    # the first look leaves with just its share: nine tenths of 0.05 · 0.731059
+    assert nominal_levels((5, 10))[0] == pytest.approx(0.9 * 0.05 * 0.731059, rel=1e-5)
+    # ended at 8 of 10 planned rounds: the first share is that of 5 of 10 all the same
+    assert nominal_levels((5, 8), ALPHA, 10)[0] == nominal_levels((5, 10))[0]
+    assert nominal_levels((5, 8), ALPHA, 10)[1] != nominal_levels((5, 8))[1]
+
+
+@pytest.mark.parametrize("alpha", [0.0, 1.0, -0.1, 1.1])
+def test_levels_outside_their_range_are_refused(alpha: float) -> None:
+    with pytest.raises(ValueError, match=rf"a level of {alpha}: one between 0 and 1 is wanted"):
+        nominal_levels((5, 7), alpha)
+
+
+def test_a_schedule_that_does_not_grow_is_named() -> None:
+    with pytest.raises(
+        ValueError, match=r"looks at \(7, 5\) rounds: a growing tuple from at least 2 is wanted"
+    ):
+        nominal_levels((7, 5))
+    assert nominal_levels((2,)) == (ALPHA,)
+
+
+def test_an_interval_of_few_values() -> None:
+    none = repeated_interval([], 0.05)
+    assert [math.isnan(limit) for limit in (none.value, none.low, none.high)] == [True] * 3
+    one = repeated_interval([0.5], 0.05)
+    assert (one.count, math.isnan(one.low), math.isnan(one.high)) == (1, True, True)
+    # two values: Student's t with one degree of freedom, 12.7062 standard errors of 1
+    two = repeated_interval([0.0, 2.0], 0.05)
+    assert two.value == pytest.approx(math.e)
+    assert two.count == 2
+    assert (two.low, two.high) == pytest.approx((math.exp(1 - 12.706205), math.exp(1 + 12.706205)), rel=1e-5)
+
+
+def test_a_ratio_beyond_all_floats_is_infinite() -> None:
+    assert repeated_interval([700.0, 700.0], 0.05).high == math.exp(700)
+    assert repeated_interval([700.5, 700.5], 0.05).high == math.inf
+
+
+def test_the_p_value_is_1_before_the_first_look_and_small_beyond_the_grid() -> None:
+    assert adjusted_p([], DEFAULT) == 1.0
+    assert adjusted_p([5.0] * 4, DEFAULT) == 1.0
+    assert adjusted_p([0.0, 1.0, -1.0, 0.5, -0.5], DEFAULT) == 1.0
+    logs = [1.0, 1.0 + 1e-5, 1.0 - 1e-5, 1.0 + 2e-5, 1.0 - 2e-5]
+    alone = distributions.ttest_1samp(logs, 0.0).pvalue
+    # nine tenths of what is spent at 5 of 30: (1 - e^-1/3) / (1 - e^-2) = 0.327834
+    assert adjusted_p(logs, DEFAULT) == pytest.approx(alone / (0.9 * 0.327834), rel=1e-4)
+
+
+def with_mean(mean: float, deviation: float, count: int) -> list[float]:
+    """Values of just that mean and standard deviation."""
+    values = np.linspace(-1, 1, count)
+    return [float(v) for v in mean + deviation * (values - values.mean()) / values.std(ddof=1)]
+
+
+@pytest.mark.parametrize("deviation", [0.004, 0.01])
+def test_rounds_needed_are_those_whose_interval_tells(deviation: float) -> None:
+    schedule, resolution = (5, 10, 20), 0.01
+    level = nominal_levels(schedule)[0]
+    reach = math.log(repeated_interval(with_mean(0.0, deviation, 5), level).high)
+    assert rounds_needed(1.001 * reach, deviation, resolution, schedule) == 5
+    assert rounds_needed(-1.001 * reach, deviation, resolution, schedule) == 5
+    assert rounds_needed(0.999 * reach, deviation, resolution, schedule) > 5
+    room = math.log1p(resolution) - reach
+    assert (room > 0) == (deviation == 0.004)
+    if room > 0:
+        assert rounds_needed(0.999 * room, deviation, resolution, schedule) == 5
+        assert rounds_needed(1.001 * room, deviation, resolution, schedule) > 5
+
+
+def test_rounds_needed_refuses_a_schedule_that_does_not_grow() -> None:
+    with pytest.raises(ValueError, match="growing tuple"):
+        rounds_needed(0.0, 0.1, 0.01, (7, 5))
+
+
+def test_no_case_is_decided_before_its_look() -> None:
+    none = decide({"a": [0.1, 0.3]}, 0.01, DEFAULT)["a"]
+    assert none.ratio.value == pytest.approx(math.exp(0.2))
+    assert (none.ratio.count, none.p_value, none.verdict) == (2, 1.0, CANNOT_TELL)

@@ -240,3 +240,67 @@ def test_delivered_share_by_hand(latency: float, macs: float, share: float) -> N
 )
 def test_delivered_share_is_undefined_without_a_saving(latency: float, macs: float) -> None:
     assert math.isnan(stats.delivered_share(latency, macs))
+
+
+@pytest.mark.parametrize(
+    ("count", "outside"),
+    [(5, 0), (6, 0), (7, 2), (8, 3), (9, 5), (10, 8), (12, 13), (15, 25), (20, 52), (25, 89), (30, 137)],
+)
+def test_the_limits_are_wilcoxons_critical_values(count: int, outside: int) -> None:
+    """Hollander and Wolfe, table A.4, two-sided 5 %."""
+    values: np.ndarray[Any, np.dtype[np.float64]] = 2.0 ** np.arange(count, dtype=np.float64)
+    rows, columns = np.triu_indices(count)
+    means = np.sort((values[rows] + values[columns]) / 2)
+    _, low, high = stats.centre_interval(values)
+    assert (low, high) == (means[outside], means[-1 - outside])
+
+
+def test_beyond_sixty_values_the_limits_are_those_of_the_normal_law() -> None:
+    # n = 100: mean 2525, variance 100 · 101 · 201 / 24 = 84587.5; 2525 - 1.959964 · 290.84 = 1954.97
+    values = np.arange(100.0)
+    rows, columns = np.triu_indices(100)
+    means = np.sort((values[rows] + values[columns]) / 2)
+    _, low, high = stats.centre_interval(values)
+    assert (low, high) == (means[1954], means[-1955])
+
+
+def test_a_log_ratio_and_back() -> None:
+    assert stats.log_ratio(2.0, 6.0) == pytest.approx(math.log(3))
+    assert stats.from_log(math.log(3)) == pytest.approx(3.0)
+
+
+def test_students_p_value_needs_two() -> None:
+    assert math.isnan(stats.p_value([]))
+    assert math.isnan(stats.p_value([0.5]))
+    assert stats.p_value([-1.0, 1.0]) == pytest.approx(1.0)
+    assert stats.p_value([0.0, 2.0]) == pytest.approx(0.5)  # t = 1 with one degree of freedom
+    assert stats.p_value([0.0, 0.0]) == 1.0
+    assert stats.p_value([3.0, 3.0]) == 0.0
+
+
+def test_an_interval_knows_both_limits_or_none() -> None:
+    assert Interval(1.0, 0.5, 2.0, 5).half_width == pytest.approx(math.log(2))
+    for low, high in ((math.nan, 2.0), (0.5, math.nan), (0.5, math.inf)):
+        assert not Interval(1.0, low, high, 5).known
+        assert math.isnan(Interval(1.0, low, high, 5).half_width)
+
+
+def test_a_change_leaves_out_what_is_no_time() -> None:
+    interval, p_value = stats.change([1.0, 0.0, math.nan, 1.0], [2.0, math.inf, 2.0, -1.0, 2.0])
+    assert close(interval, (2.0, 2.0, 2.0))
+    assert (interval.count, p_value) == (2, 0.0)
+    nothing, p_value = stats.change([1.0], [])
+    assert close(nothing, (math.nan, math.nan, math.nan))
+    assert nothing.count == 0
+    assert math.isnan(p_value)
+    assert stats.change([1.0, 2.0], [3.0])[0].count == 1
+    spread_on_one_side, p_value = stats.change([1.0, 1.0], [1.0, 4.0])
+    assert spread_on_one_side.value == pytest.approx(2.0)
+    assert spread_on_one_side.low < 1 < spread_on_one_side.high
+    assert p_value == pytest.approx(0.5)  # t = 1 with one degree of freedom
+
+
+def test_delivered_share_at_its_limits() -> None:
+    assert stats.delivered_share(1e-9, 0.5) > 1
+    assert stats.delivered_share(2.0, 1e-9) == pytest.approx(math.log(2) / math.log(1e-9))
+    assert math.isnan(stats.delivered_share(0.5, -0.5))

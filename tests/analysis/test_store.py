@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import json
 import math
+import os
 import warnings
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from made_trials import DENSE_CASE, made_count, made_end, made_start, made_trial
 
-from bench.analysis.records import SCHEMA, Record, from_line, to_line
+from bench.analysis.records import SCHEMA, Probe, Record, from_line, to_line
 from bench.analysis.store import Store, list_results, read_results
 from bench.errors import InputError
 
@@ -287,3 +289,110 @@ def test_bug_a_place_that_cannot_be_written_ended_in_a_traceback(tmp_path: Path,
 def test_bug_a_full_disk_ended_in_a_traceback(tmp_path: Path) -> None:
     with Store(Path("/dev/full")) as store, pytest.raises(InputError, match="No space left on device"):
         store.append(START)
+
+
+def test_every_record_is_forced_to_the_disk_once_it_is_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "r.jsonl"
+    forced: list[tuple[bool, bytes]] = []
+    monkeypatch.setattr(
+        os,
+        "fsync",
+        lambda number: forced.append((os.fstat(number).st_ino == file.stat().st_ino, file.read_bytes()[-1:])),
+    )
+    with Store(file) as store:
+        written: list[Record] = [START, TRIAL, END]
+        for number, record in enumerate(written, start=1):
+            store.append(record)
+            assert forced == [(True, b"\n")] * number
+
+
+def test_a_line_has_no_blanks_between_its_parts(tmp_path: Path) -> None:
+    write(tmp_path / "r.jsonl", [END])
+    assert (tmp_path / "r.jsonl").read_text() == (
+        '{"schema":3,"run":"r1","status":"complete","ended":"2026","kind":"end"}\n'
+    )
+
+
+def test_no_more_than_five_torn_lines_are_named(file: Path) -> None:
+    with file.open("a") as handle:
+        handle.write("{\n" * 7)
+    with pytest.warns(UserWarning, match="line 6, 7, 8, 9, 10 is cut off and was left out"):
+        read_results(file)
+
+
+def test_the_last_end_counts(tmp_path: Path) -> None:
+    file = tmp_path / "r.jsonl"
+    write(file, [START, END, made_end("r1", "interrupted")])
+    assert not read_results(file).complete
+
+
+def test_probes_and_counts_of_arms_are_read(tmp_path: Path) -> None:
+    file = tmp_path / "r.jsonl"
+    probe = Probe(run="r1", case=DENSE_CASE.id, status="ok")
+    head = made_count(DENSE_CASE, "head", run="r1")
+    write(file, [START, COUNT, head, probe])
+    found = read_results(file)
+    assert found.probes == [probe]
+    assert found.counts == {("", DENSE_CASE.count_id): COUNT, ("head", DENSE_CASE.count_id): head}
+    assert (found.trials, found.ends) == ([], [])
+
+
+def test_messages_of_the_store_name_file_and_mend(tmp_path: Path) -> None:
+    with Store(tmp_path / "r.jsonl"), pytest.raises(InputError) as caught, Store(tmp_path / "r.jsonl"):
+        pass
+    assert str(caught.value) == f"{tmp_path / 'r.jsonl'}: another run is writing to it; wait for its end"
+    (tmp_path / "file").touch()
+    with pytest.raises(InputError) as caught, Store(tmp_path / "file" / "r.jsonl"):
+        pass
+    assert str(caught.value).endswith("cannot be written: File exists; choose --results")
+    with Store(Path("/dev/full")) as store, pytest.raises(InputError) as caught:
+        store.append(START)
+    assert str(caught.value) == (
+        "/dev/full: No space left on device; what was measured before is kept, `--resume` goes on"
+    )
+
+
+def test_a_store_is_closed_at_its_end_and_opens_again(tmp_path: Path) -> None:
+    store = Store(tmp_path / "r.jsonl")
+    with store:
+        store.append(START)
+    with pytest.raises(RuntimeError, match="the store is not open"):
+        store.append(END)
+    with store:
+        store.append(END)
+    assert read_results(tmp_path / "r.jsonl").complete
+
+
+def test_a_write_that_takes_a_part_is_gone_on_with(tmp_path: Path) -> None:
+    class Short:
+        """A file that takes seven bytes at a time."""
+
+        def __init__(self, handle: Any) -> None:
+            self._handle = handle
+
+        def __getattr__(self, name: str) -> Any:
+            return getattr(self._handle, name)
+
+        def write(self, line: memoryview) -> int:
+            return int(self._handle.write(line[:7]))
+
+    with Store(tmp_path / "r.jsonl") as store:
+        store._handle = Short(store._handle)  # type: ignore[assignment]
+        store.append(START)
+    assert read_results(tmp_path / "r.jsonl").start == START
+
+
+def test_whole_lines_are_appended_to_without_a_blank_one(file: Path) -> None:
+    write(file, [END])
+    assert len(file.read_text().splitlines()) == len(RECORDS) + 1
+
+
+def test_letters_that_are_none_are_read_as_such(file: Path) -> None:
+    with file.open("ab") as handle:
+        line = json.dumps(to_line(made_trial(DENSE_CASE, 2, error="XX"))).encode()
+        handle.write(line.replace(b"XX", b"\xff") + b"\n")
+    error = read_results(file).trials[-1].error
+    assert error is not None
+    assert error.message == "\ufffd"

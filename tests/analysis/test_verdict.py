@@ -52,3 +52,34 @@ def test_one_case_of_forty_that_is_barely_significant_is_not_called_slower() -> 
     words = verdicts([barely] + [same] * 39, [0.04] + [0.5] * 39, 0.03)
     assert words == [CANNOT_TELL] + [SAME] * 39
     assert verdicts([barely], [0.04], 0.03) == [SLOWER]
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "word"),
+    [
+        (0.5, 2.0, SAME),  # log1p(1) is just log 2
+        (0.5, 2.01, CANNOT_TELL),
+        (0.49, 2.0, CANNOT_TELL),
+        (1.0, 3.0, CANNOT_TELL),
+        (1.001, 3.0, SLOWER),
+        (0.1, 1.0, CANNOT_TELL),
+        (0.1, 0.999, FASTER),
+    ],
+)
+def test_a_limit_that_is_just_met(low: float, high: float, word: str) -> None:
+    assert verdict(Interval(1.0, low, high, 5), 1.0) == word
+
+
+def test_holm_rejects_what_just_meets_its_limit() -> None:
+    assert holm([0.05], 0.05) == [True]
+    assert holm([0.025, 0.05], 0.05) == [True, True]
+    assert holm([0.026, 0.05], 0.05) == [False, False]
+
+
+def test_each_ratio_has_its_p_value() -> None:
+    ratio = Interval(1.1, 1.05, 1.15, 5)
+    assert verdicts([ratio, ratio, ratio], [0.001, 0.5, math.nan], 0.01) == [SLOWER, CANNOT_TELL, CANNOT_TELL]
+    faster = Interval(0.9, 0.85, 0.95, 5)
+    assert verdicts([faster, faster], [0.5, 0.01], 0.01) == [CANNOT_TELL, FASTER]
+    with pytest.raises(ValueError, match="shorter"):
+        verdicts([ratio], [], 0.01)

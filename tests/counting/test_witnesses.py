@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import pytest
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from bench.counting import operators
 from bench.counting.closed_form import counted_layers, own_layers
 from bench.counting.count import count
 from bench.counting.layer_count import LayerCount
 from bench.counting.protocols import HasClosedForm
-from bench.counting.witnesses import FvcoreWitness, TorchWitness
+from bench.counting.witnesses import FvcoreWitness, TorchWitness, _name
 from bench.methods.csr_conv import CSRConv2d
 from bench.methods.parts.masking import masked
 
@@ -112,7 +113,17 @@ def doubling() -> Iterator[torch._ops.OpOverloadPacket]:
         nn.Sequential(nn.Flatten(2), nn.Linear(64, 5, bias=False)),
         nn.Sequential(nn.Conv2d(4, 4, 1), nn.BatchNorm2d(4), nn.Hardswish(), nn.AdaptiveAvgPool2d(1)),
     ],
-    ids=str,
+    ids=[
+        "conv",
+        "groups",
+        "3x1",
+        "csr",
+        "csr depthwise",
+        "masked",
+        "linear",
+        "linear on tokens",
+        "activation",
+    ],
 )
 def test_all_three_agree(layer: nn.Module) -> None:
     layer, x = layer.eval(), torch.randn(1, 4, 8, 8)
@@ -248,3 +259,57 @@ def test_the_witnesses_give_the_share_of_every_module() -> None:
         assert witness.by_module["0"] == witness.by_module["0.0"] == 16 * 12
         assert witness.by_module["1"] == 16 * 8
         assert witness.macs == 16 * 20
+        assert set(witness.by_module) == {"", "0", "0.0", "1"}
+
+
+class Announced(nn.Module):
+    """A formula of 576 MACs, over a custom operator that one of the other witnesses is told wrongly of."""
+
+    def __init__(self, operator: Callable[[Tensor], Tensor]) -> None:
+        super().__init__()
+        self.operator = operator
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.operator(x)
+
+    def closed_form(self, output_hw: tuple[int, int]) -> LayerCount:
+        return LayerCount.dense(0, 9 * output_hw[0] * output_hw[1])
+
+
+@pytest.mark.parametrize(("fvcore", "counter"), [(577, 576), (576, 577), (577, 577)])
+def test_one_witness_alone_is_enough_to_disagree(
+    doubling: torch._ops.OpOverloadPacket, monkeypatch: pytest.MonkeyPatch, fvcore: int, counter: int
+) -> None:
+    monkeypatch.setitem(operators.TRACED, "bench_tests::double", lambda _inputs, _outputs: fvcore)
+    monkeypatch.setitem(operators.DISPATCHED, doubling, lambda *_shapes, **_named: 2 * counter)
+    network = nn.Sequential(Announced(doubling))
+    counts = count(network, torch.randn(1, 3, 8, 8))
+    assert counts.disagreements == (f"0: closed form 576, fvcore {fvcore}, torch {counter}",)
+    assert counts.witnesses == {"closed_form": 576, "fvcore": fvcore, "torch": counter}
+
+
+class Claiming(nn.Module):
+    """Computes nothing; says that it has 1 MAC per row and 10 per column of its output map."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return torch.relu(x)
+
+    def closed_form(self, output_hw: tuple[int, int]) -> LayerCount:
+        return LayerCount.dense(0, output_hw[0] + 10 * output_hw[1])
+
+
+@pytest.mark.parametrize(("shape", "macs"), [((1, 3, 4, 7), 74), ((1, 3, 5), 15), ((1, 3, 2, 3, 4), 34)])
+def test_a_formula_gets_height_and_width_or_all_places_in_one(shape: tuple[int, ...], macs: int) -> None:
+    (layer,) = counted_layers(Claiming(), torch.randn(shape))
+    assert layer.count.executed_macs == macs
+
+
+def test_a_layer_that_no_other_witness_has_seen_has_none_of_their_macs() -> None:
+    counts = count(nn.Sequential(Claiming(), nn.Conv2d(3, 3, 1)), torch.randn(1, 3, 4, 4))
+    assert [(row.fvcore_macs, row.torch_macs) for row in counts.layers] == [(0, 0), (144, 144)]
+    assert counts.disagreements == ("0: closed form 44, fvcore 0, torch 0",)
+
+
+def test_an_operator_has_its_name_or_its_words() -> None:
+    assert _name(torch.ops.aten.mm) == "mm"
+    assert _name(7) == "7"

@@ -7,6 +7,8 @@ import io
 import json
 import math
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,7 +21,8 @@ from hypothesis import strategies as st
 from torch import Tensor, nn
 
 from bench.counting.count import count
-from bench.methods.csr_conv import ORDERS, CSRConv2d
+from bench.counting.layer_count import LayerCount
+from bench.methods.csr_conv import ORDERS, CSRConv2d, undefined
 
 VECTORS: list[dict[str, Any]] = json.loads(
     (Path(__file__).parent.parent / "data" / "csr_conv_vectors.json").read_text()
@@ -437,6 +440,76 @@ def test_its_representation_names_every_choice() -> None:
     text = repr(CSRConv2d(5, 7, 3, 3, 2, 1, True, order="literal"))
     for word in ("5, 7", "kernel_size=3", "T=3", "stride=2", "padding=1", "bias=True", "order='literal'"):
         assert word in text
+
+
+def test_its_representation_in_full() -> None:
+    assert CSRConv2d(5, 7, 3, 3, 2, 1).extra_repr() == (
+        "5, 7, kernel_size=3, T=3, stride=2, padding=1, bias=False, depthwise=False, order='batched'"
+    )
+
+
+def test_every_parameter_has_the_device_and_type_asked_for() -> None:
+    layer = CSRConv2d(4, 6, 3, 2, bias=True, device="meta", dtype=torch.float64)
+    assert len(list(layer.parameters())) == 6
+    assert {(p.device.type, p.dtype) for p in layer.parameters()} == {("meta", torch.float64)}
+
+
+def test_the_defaults_are_one_plain_convolution() -> None:
+    layer = CSRConv2d(4, 4, 3, 2)
+    assert (layer.stride, layer.padding, layer.order, layer.depthwise) == (1, 0, "batched", False)
+    assert layer.bias_u is layer.bias_v is None
+    assert layer(torch.zeros(1, 4, 5, 5)).shape == (1, 4, 3, 3)
+
+
+def test_groups_of_channels_by_hand() -> None:
+    """7 = 3 groups of 3, less 2; 10 = 3 groups of 4, less 2."""
+    layer = CSRConv2d(7, 10, 3, 3)
+    assert (layer.gi, layer.go) == (3, 4)
+    assert (layer.u.shape, layer.v.shape) == ((4, 3, 3, 3), (4, 4, 3, 3))
+    counted = layer.closed_form((5, 2))
+    assert counted == LayerCount.dense(9 * 4 * (3 + 4) + 2, 10 * 9 * 4 * (3 * 3 + 2 * 4))
+    depthwise = CSRConv2d(8, 8, 5, 2, bias=True, depthwise=True).closed_form((3, 3))
+    assert depthwise == LayerCount.dense(25 * 4 * 2 + 2 + 8, 9 * 25 * 4 * (2 + 1))
+
+
+def test_spans_name_what_runs_and_end() -> None:
+    layer, names = CSRConv2d(4, 4, 3, 2, padding=1, order="literal"), list[str]()
+
+    @contextmanager
+    def span(name: str) -> Iterator[None]:
+        names.append(f"+{name}")
+        yield
+        names.append(f"-{name}")
+
+    x = torch.randn(1, 4, 5, 5)
+    before = layer(x)
+    with layer.spans(span):
+        assert torch.equal(layer(x), before)
+    assert names == ["+U", "-U", "+U", "-U", "+V", "-V"]
+    with pytest.raises(KeyError), layer.spans(span):
+        raise KeyError
+    names.clear()
+    assert torch.equal(layer(x), before)
+    assert names == []
+
+
+REFUSED = [
+    ((4, 3, 0), "T=0: the number of steps must be at least 1"),
+    ((4, 3, 5), "T=5 is more than the 4 input channels: T from 1 to 4 works"),
+    ((4, (3, 1), 2), "kernel 3×1 is rectangular: a square one works"),
+    ((4, 2, 2), "kernel 2×2 is even, V would shrink the map: an odd one works"),
+    ((4, -1, 2), "kernel -1×-1 is even, V would shrink the map: an odd one works"),
+    ((4, 3, 2, 3), "dilation 3 is not defined for CSR-Conv: dilation 1 works"),
+    ((4, 3, 2, (1, 3)), "dilation 3 is not defined for CSR-Conv: dilation 1 works"),
+    ((4, 3, 2, 1, 4), "4 groups are not defined for CSR-Conv: groups=1, or depthwise=True, works"),
+    ((4, 1, 4), ""),
+    ((1, (1, 1), 1, (1, 1), 1), ""),
+]
+
+
+@pytest.mark.parametrize(("layer", "words"), REFUSED)
+def test_why_it_is_not_defined_in_full(layer: tuple[Any, ...], words: str) -> None:
+    assert undefined(*layer) == words
 
 
 def small(order: str) -> tuple[CSRConv2d, Tensor]:

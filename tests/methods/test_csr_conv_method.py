@@ -446,3 +446,72 @@ def test_replaced_and_left_name_every_convolution_exactly_once(
     if method == "csr_conv":
         for replaced in rewritten.replaced:
             assert isinstance(rewritten.network.get_submodule(replaced.name), CSRConv2d)
+
+
+def test_from_dense_keeps_order_device_and_the_half_kernel_of_same() -> None:
+    conv = nn.Conv2d(6, 6, 5, padding="same", device="meta")
+    layer = from_dense(conv, 2, "literal")
+    assert (layer.order, layer.padding, layer.u.device.type) == ("literal", (2, 2), "meta")
+    assert (from_dense(conv, 2).order, from_dense(conv, 2).depthwise) == ("batched", False)
+    assert from_dense(nn.Conv2d(6, 6, 5, (1, 2), padding="valid"), 3).padding == (0, 0)
+    assert from_dense(nn.Conv2d(6, 6, 5, (1, 2), (0, 3)), 3).padding == (0, 3)
+    assert from_dense(nn.Conv2d(6, 6, 5, (1, 2)), 3).stride == (1, 2)
+    assert not from_dense(
+        nn.Conv2d(1, 6, 3), 1, depthwise=True
+    ).depthwise  # one channel is no depthwise layer
+
+
+@pytest.mark.parametrize(
+    ("knobs", "words"),
+    [
+        ({"T": {"a": 1}}, "T takes a number or {expand: …, project: …}, not {'a': 1}"),
+        ({"T": {"expand": 0}}, "T=0: the number of steps must be at least 1"),
+        (
+            {"T": {"expand": 1}, "depthwise": True},
+            "depthwise=True takes one number T: {expand: …, project: …} names no depthwise layer",
+        ),
+        ({"T": 1, "blocks": "a-3"}, "blocks='a-3' is no range: '5-16' or '3' works"),
+        ({"T": 1, "blocks": "3-b"}, "blocks='3-b' is no range: '5-16' or '3' works"),
+        ({"T": 1, "blocks": "-"}, "blocks='-' is no range: '5-16' or '3' works"),
+    ],
+)
+def test_knobs_are_refused_in_words(knobs: dict[str, Any], words: str) -> None:
+    check = METHODS.get("csr_conv").check
+    assert check is not None
+    with pytest.raises(ValueError) as refusal:  # noqa: PT011 - the whole message is compared
+        check(**knobs)
+    assert str(refusal.value) == words
+
+
+def test_the_least_knobs_pass_the_check() -> None:
+    check = METHODS.get("csr_conv").check
+    assert check is not None
+    check(T=1, depthwise=True)
+    check(T={"project": 1}, blocks="0")
+
+
+def test_the_first_and_the_last_block_can_be_chosen() -> None:
+    for blocks, layers in (("0", 2), ("8", 2), ("8-8", 2), ("0-8", 18)):
+        replaced = on_backbone("resnet20", T=2, blocks=blocks).replaced
+        assert len(replaced) == layers, blocks
+    left = {entry.name: entry.reason for entry in on_backbone("resnet20", T=2, blocks="8").left}
+    assert "outside the blocks 8" in left.values()
+
+
+def test_why_depthwise_replaced_nothing_in_full() -> None:
+    plain = nn.Sequential(nn.Conv2d(3, 4, 1), nn.Conv2d(4, 4, 3, padding=1))
+    with pytest.raises(ValueError) as refusal:  # noqa: PT011 - the whole message is compared
+        rewrite(plain, (3, 8, 8), T=2, depthwise=True)
+    assert str(refusal.value).endswith("depthwise=True: nothing to replace (no depthwise convolution)")
+    narrow = nn.Sequential(
+        nn.Conv2d(3, 8, 1),
+        nn.Conv2d(8, 12, 3, padding=1, groups=1),
+        nn.Conv2d(12, 12, 3, padding=1, groups=12, padding_mode="reflect"),
+        nn.Conv2d(12, 12, 2, groups=12),
+    )
+    with pytest.raises(ValueError) as refusal:  # noqa: PT011 - the whole message is compared
+        rewrite(narrow, (3, 8, 8), T=2, depthwise=True)
+    assert str(refusal.value).endswith(
+        "depthwise=True: nothing to replace "
+        "(kernel 2×2 is even, V would shrink the map: an odd one works; padding mode reflect)"
+    )

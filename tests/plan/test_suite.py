@@ -471,3 +471,14 @@ def test_bug_quick_in_a_suite_set_the_mark_and_shortened_nothing(suite_file: Cal
     file = suite_file("name: s\nbackbones: [resnet20]\nmethods: [dense]\nmeasure: {quick: true}\n")
     with pytest.raises(InputError, match=r"s\.yaml:4: unknown key 'quick'"):
         load_suite(file)
+
+
+def test_a_trial_may_sample_for_a_fixed_time() -> None:
+    assert Measure(min_seconds=2.0, max_seconds=2.0).min_seconds == 2.0
+    with pytest.raises(ValueError, match=r"min_seconds 2\.5 is above max_seconds 2"):
+        Measure(min_seconds=2.5, max_seconds=2.0)
+
+
+def test_quick_samples_for_a_fifth_of_the_time() -> None:
+    quick = Measure(min_seconds=0.25, max_seconds=2.0, warmup_max_seconds=1.0).quickened()
+    assert (quick.min_seconds, quick.max_seconds, quick.warmup_max_seconds) == (0.05, 0.4, 0.2)

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Iterable, Iterator
+from typing import ClassVar
 
 import pytest
+import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bench.worker.latency import CpuStopwatch, LatencyProtocol, half_width, measure
+from bench.worker.latency import CpuStopwatch, CudaStopwatch, LatencyProtocol, half_width, measure
 
 
 class FakeStopwatch:
@@ -188,3 +190,31 @@ def test_any_call_ends_and_says_why(durations: list[float]) -> None:
     assert found.stop in ("enough", "tight", "budget")
     assert len(found.samples) >= 3
     assert all(s > 0 for s in found.samples)
+
+
+class FakeEvent:
+    """A CUDA event that was recorded at a place of the log; milliseconds lie between two of them."""
+
+    log: ClassVar[list[str]] = []
+
+    def __init__(self, enable_timing: bool = False) -> None:
+        assert enable_timing
+
+    def record(self) -> None:
+        self.log.append("event")
+
+    def elapsed_time(self, stop: FakeEvent) -> float:
+        assert stop is not self
+        return 250.0
+
+
+def test_the_cuda_stopwatch_turns_milliseconds_between_its_events_into_seconds(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    log = FakeEvent.log
+    log.clear()
+    monkeypatch.setattr(torch.cuda, "Event", FakeEvent)
+    monkeypatch.setattr(torch.cuda, "synchronize", lambda: log.append("synchronize"))
+    assert CudaStopwatch(lambda: 7.0).time(lambda: log.append("call"), 2) == 0.25
+    assert log == ["synchronize", "event", "call", "call", "event", "synchronize"]
+    assert CudaStopwatch(lambda: 7.0).now() == 7.0
