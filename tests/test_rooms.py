@@ -40,7 +40,7 @@ INSIDE_FUNCTIONS = {
     "bench.worker": {"pynvml"},
 }
 """What only the counting process reaches, or one whose case asks for that runtime, and NVML where a GPU is asked
-for it: by the room that imports it, never at the top of a module."""
+for it: by the room that imports it, at no module's top."""
 
 
 @pytest.fixture(scope="module")

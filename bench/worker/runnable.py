@@ -22,8 +22,8 @@ from bench.runtimes.base import Forward
 from bench.worker.output import sample
 
 TOLERANCE = {torch.float32: 0.01, torch.int8: 0.05}
-"""Largest difference to eager's answer that is allowed, as a share of its largest value, by the type of number
-that the weights are stored in. docs/measurement.md has the differences that were found."""
+"""Largest difference to eager's answer that is allowed, as a share of its largest value, by the type of the
+stored weights. docs/measurement.md has the differences that were found."""
 
 
 class OutputsDiffer(ValueError):  # noqa: N818 - a record names it as it is
@@ -102,8 +102,8 @@ def check(runtime: Runtime, forward: Forward, network: nn.Module, example: Tenso
     if not apart <= allowed:
         pair = f"{float(found.flatten()[place]):.6g} beside {float(expected.flatten()[place]):.6g}"
         raise OutputsDiffer(
-            f"{runtime.name} answers {pair} of eager (value {place}): {apart:.2g} of the largest value apart, "
-            f"{allowed:g} is allowed with {str(dtype).removeprefix('torch.')} weights"
+            f"{runtime.name} answers {pair} of eager (value {place}): {apart:.2g} of the largest value "
+            f"apart, {allowed:g} is allowed with {str(dtype).removeprefix('torch.')} weights"
         )
 
 
@@ -120,7 +120,10 @@ def _loaded(runtime: Runtime, folder: Path, example: Tensor, export_seconds: flo
 
 
 def _apart(expected: Tensor, found: Tensor) -> tuple[float, int]:
-    """Largest difference as a share of the largest expected value, and where; not finite only beside its like."""
+    """Largest difference as a share of the largest expected value, and where it is.
+
+    A value that is not finite agrees with its like alone, and anything else is infinitely far from it.
+    """
     finite = torch.isfinite(expected)
     gaps = torch.where(finite, (found - expected).abs(), torch.zeros_like(expected))
     alike = torch.where(

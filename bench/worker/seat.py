@@ -43,10 +43,10 @@ OCCUPIED = 256 * 2**20
 class Seat:
     """One case in this process: its network, what its runtime made of it, and one example batch (B, C, H, W).
 
-    ``compile_seconds``: how long the runtime needed to make the network callable, or to load what it exported;
-    ``export_seconds`` and ``exported_bytes``: see ``Runnable``. A network with exits has many inputs instead of
-    the example, and a call takes the next of them: see ``Rounds``. Raises what the case raises; OutputsDiffer
-    where the runtime's answer is not eager's.
+    ``compile_seconds``: how long the runtime needed to make the network callable, or to load what it
+    exported; ``export_seconds``, ``exported_bytes``: see ``Runnable``. A network with exits has many inputs
+    instead of the example, and a call takes the next of them: see ``Rounds``. Raises what the case raises;
+    OutputsDiffer where the runtime's answer is not eager's.
     """
 
     def __init__(self, job: Job, stages: Stages) -> None:

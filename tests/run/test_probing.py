@@ -22,7 +22,7 @@ from bench.run.pool import Asked, Pool
 from bench.run.probing import ProbingProcess
 from bench.run.session import Arm
 from bench.run.sitting import Place
-from bench.worker.protocol import Job, Measured
+from bench.worker.protocol import Exported, Job, Measured
 
 PLUGIN = """
 import os, time
@@ -55,7 +55,10 @@ def session(tmp_path: Path) -> Any:
     measure = SimpleNamespace(timeout=60.0, heap="kept", protocol=dict, energy=False)
     plan = SimpleNamespace(targets={"cpu": TARGETS.get("cpu")}, measure=measure, plugins=[str(file)])
     start = SimpleNamespace(run="r")
-    return SimpleNamespace(plan=plan, start=start, count_of=lambda *_: SimpleNamespace(recipes=(None,)))
+    counted = SimpleNamespace(recipes=(None,))
+    return SimpleNamespace(
+        plan=plan, start=start, count_of=lambda *_: counted, export_of=lambda *_: ("", Exported())
+    )
 
 
 @pytest.fixture
