@@ -1,4 +1,4 @@
-"""Runs of runtimes that run files: each written once, loaded by every trial, and what fails fails in words."""
+"""Runtimes that run files: each written once, loaded by every trial, and what fails fails in words."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Every runtime on tiny networks: the answer of eager, from a file written once, with the threads asked for."""
+"""Every runtime on tiny networks: the answer of eager, from a file written once, with torch's threads."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ def test_it_answers_as_eager_does(name: str, methods: Any) -> None:
 
 @pytest.mark.parametrize("name", EXPORTING)
 def test_a_network_with_batchnorm_proves_itself_as_an_eager_one_does(name: str) -> None:
-    """Its output is the calibrated one, beside eager's from before: both are what the counting process tells."""
+    """Its output is the calibrated one, beside eager's from before: both as counted."""
     found = {runtime: made(runtime, backbone="resnet20", input=(3, 32, 32)) for runtime in ("eager", name)}
     with torch.inference_mode():
         one, other = (found[runtime].output() for runtime in ("eager", name))
