@@ -16,7 +16,7 @@ FILE = "network.onnx"
 def export(network: nn.Module, example: Tensor, folder: Path) -> None:
     """Writes ``network.onnx``: weights inside, shapes fixed to the example's (B, C, H, W).
 
-    Raises what torch.onnx raises for an operator that ONNX has not.
+    Raises what torch's exporter raises for an operator that ONNX has not.
     """
     on_cpu(NAME, example)
     program = torch.onnx.export(captured(network, example), dynamo=True, verbose=False, optimize=True)

@@ -17,8 +17,9 @@ from torch import Tensor, nn
 from bench.case import Case
 from bench.models.calibration import calibrate
 from bench.network import calibration_images
+from bench.registry import in_one_line
 from bench.runtimes import Runtime
-from bench.runtimes.base import Forward
+from bench.runtimes.base import Forward, Untakeable
 from bench.worker.output import sample
 
 TOLERANCE = {torch.float32: 0.01, torch.int8: 0.05}
@@ -77,12 +78,24 @@ def make_runnable(runtime: Runtime, network: nn.Module, example: Tensor, exporte
 
 
 def export(runtime: Runtime, network: nn.Module, example: Tensor, folder: Path) -> float:
-    """Writes the network into the folder; returns the seconds. Raises what the runtime raises."""
+    """Writes the network into the folder; returns the seconds. Raises NotInstalled or Untakeable."""
     assert runtime.export is not None
     runtime.require()
     since = time.perf_counter()
-    runtime.export(network, example, folder)
+    try:
+        runtime.export(network, example, folder)
+    except Untakeable:
+        raise
+    except Exception as error:
+        raise Untakeable(f"runtime {runtime.name} cannot take this network: {_root(error)}") from error
     return time.perf_counter() - since
+
+
+def _root(error: BaseException) -> str:
+    """What an exporter's error goes back to: the others only say in which of its steps that was."""
+    while error.__cause__ is not None:
+        error = error.__cause__
+    return in_one_line(error)
 
 
 def bytes_in(folder: Path) -> int:

@@ -73,7 +73,7 @@ runtimes: [eager, filed, wrong, unable, crashing, far]
 targets: [{name: near, prefix: [env]}]
 inputs: [8x8]
 plugins: [mine.py]
-measure: {rounds: 3, passes: 4, min_samples: 3, min_seconds: 0.001, warmup_max_seconds: 0.01}
+measure: {rounds: 2, passes: 2, min_samples: 3, min_seconds: 0.001, warmup_max_seconds: 0.01}
 """
 
 
@@ -105,7 +105,7 @@ def story(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Story]:
 @pytest.mark.slow
 def test_each_case_is_exported_once_for_all_its_trials(story: Story) -> None:
     trials = Counter(trial.case.split("/")[3] for trial in story.results.trials)
-    assert trials["filed"] == 2 * 3
+    assert trials["filed"] == 2 * 2
     assert len(story.log) == len(set(story.log)) == 2 * 2  # two cases of two runtimes
     assert not any(Path(folder).exists() for folder in story.log), "the run's folder is gone with it"
 
@@ -147,7 +147,10 @@ def test_a_case_with_wrong_outputs_fails_before_it_is_timed(story: Story) -> Non
 @pytest.mark.parametrize(
     ("runtime", "words"),
     [
-        ("unable", "NotImplementedError in export: there is no operator of that name"),
+        (
+            "unable",
+            "Untakeable in export: runtime unable cannot take this network: NotImplementedError: there is no",
+        ),
         ("crashing", "Crash in export: the worker was ended by SIGSEGV"),
         ("far", "NotInstalled in export: runtime far: no_such_package is not installed here; `pip install "),
     ],
