@@ -39,8 +39,8 @@ INSIDE_FUNCTIONS = {
     "bench.runtimes": {"onnxruntime", "openvino", "executorch"},
     "bench.worker": {"pynvml"},
 }
-"""What only the counting process reaches, or one whose case asks for that runtime, and NVML where a GPU is asked
-for it: by the room that imports it, at no module's top."""
+"""What only the counting process reaches, or one whose case asks for that runtime, and NVML where a GPU is
+asked for it: by the room that imports it, never at the top of a module."""
 
 
 @pytest.fixture(scope="module")

@@ -83,8 +83,8 @@ def captured(network: nn.Module, example: Tensor) -> torch.export.ExportedProgra
         return torch.export.export(network, (example.clone(),))
 
 
-def on_cpu(runtime: str, example: Tensor) -> None:
-    """Raises Untakeable for a batch (B, C, H, W) that is not on the CPU, or not in torch's usual layout."""
+def plain_on_cpu(runtime: str, example: Tensor) -> None:
+    """Raises Untakeable for a batch (B, C, H, W) elsewhere, in another layout, or of another type."""
     if example.device.type != "cpu":
         raise Untakeable(
             f"runtime {runtime} runs on the CPU here, not on {example.device.type}; compile works"
@@ -93,3 +93,6 @@ def on_cpu(runtime: str, example: Tensor) -> None:
         raise Untakeable(
             f"runtime {runtime} chooses its own memory layout: memory_format contiguous is the one to ask for"
         )
+    if example.dtype is not torch.float32:
+        kind = str(example.dtype).removeprefix("torch.")
+        raise Untakeable(f"runtime {runtime} computes in float32 here, not in {kind}; eager and compile do")

@@ -7,7 +7,7 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from bench.runtimes.base import Forward, captured, on_cpu, runtime
+from bench.runtimes.base import Forward, captured, plain_on_cpu, runtime
 
 NAME = "executorch"
 FILE = "network.pte"
@@ -21,7 +21,7 @@ def export(network: nn.Module, example: Tensor, folder: Path) -> None:
     from executorch.backends.xnnpack.partition.xnnpack_partitioner import XnnpackPartitioner
     from executorch.exir import to_edge_transform_and_lower
 
-    on_cpu(NAME, example)
+    plain_on_cpu(NAME, example)
     lowered = to_edge_transform_and_lower(captured(network, example), partitioner=[XnnpackPartitioner()])
     with (folder / FILE).open("wb") as file:
         lowered.to_executorch().write_to_file(file)
@@ -36,7 +36,7 @@ def executorch(folder: Path, example: Tensor) -> Forward:
     from executorch.extension.pybindings import portable_lib
     from executorch.runtime import Runtime
 
-    on_cpu(NAME, example)
+    plain_on_cpu(NAME, example)
     portable_lib._unsafe_reset_threadpool(torch.get_num_threads())
     method = Runtime.get().load_program(folder / FILE).load_method("forward")
 

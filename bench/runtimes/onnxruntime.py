@@ -7,7 +7,7 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from bench.runtimes.base import Forward, captured, on_cpu, runtime
+from bench.runtimes.base import Forward, captured, plain_on_cpu, runtime
 
 NAME = "onnxruntime"
 FILE = "network.onnx"
@@ -18,7 +18,7 @@ def export(network: nn.Module, example: Tensor, folder: Path) -> None:
 
     Raises what torch's exporter raises for an operator that ONNX has not.
     """
-    on_cpu(NAME, example)
+    plain_on_cpu(NAME, example)
     program = torch.onnx.export(captured(network, example), dynamo=True, verbose=False, optimize=True)
     assert program is not None
     program.save(folder / FILE)
@@ -33,7 +33,7 @@ def onnxruntime(folder: Path, example: Tensor) -> Forward:
     """
     import onnxruntime as ort
 
-    on_cpu(NAME, example)
+    plain_on_cpu(NAME, example)
     options = ort.SessionOptions()
     options.intra_op_num_threads = torch.get_num_threads()
     options.inter_op_num_threads = 1

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from bench.runtimes.base import Forward, Untakeable, captured, on_cpu, runtime
+from bench.runtimes.base import Forward, Untakeable, captured, plain_on_cpu, runtime
 
 NAME = "openvino"
 FILE = "network.xml"
@@ -20,7 +20,7 @@ def export(network: nn.Module, example: Tensor, folder: Path) -> None:
 
     Raises Untakeable for an operator that it has not.
     """
-    on_cpu(NAME, example)
+    plain_on_cpu(NAME, example)
     ov = _package()
     try:
         model = ov.convert_model(captured(network, example))
@@ -40,7 +40,7 @@ def openvino(folder: Path, example: Tensor) -> Forward:
     One stream with as many threads as torch has, on the cores that the process is bound to already. Without
     the hint it computes in bfloat16 where the processor can.
     """
-    on_cpu(NAME, example)
+    plain_on_cpu(NAME, example)
     properties = {
         "PERFORMANCE_HINT": "LATENCY",
         "NUM_STREAMS": "1",

@@ -183,7 +183,7 @@ def session(*targets: Target, runtime: str = "onnxruntime") -> Any:
     """As much of a session as is looked at before anything is exported."""
     cases = [Case("layer/4-4-k3", DENSE, runtime, target.name, input=(4, 8, 8)) for target in targets]
     plan = SimpleNamespace(targets={target.name: target for target in targets})
-    return SimpleNamespace(arms=(Arm(),), plan=plan, measurable=lambda _: cases)
+    return SimpleNamespace(arms=(Arm(),), plan=plan, measurable=lambda _: cases, hosts=None)
 
 
 def test_what_another_host_or_interpreter_runs_is_not_exported_here() -> None:
@@ -195,6 +195,9 @@ def test_what_another_host_or_interpreter_runs_is_not_exported_here() -> None:
     )
     assert [place.case.target for place in places_to_export(session(*targets))] == ["cpu", "nice"]
     assert places_to_export(session(Target("cpu", "cpu"), runtime="compile")) == []
+    elsewhere = session(*targets)
+    elsewhere.hosts = object()  # other machines measure, and export what they need
+    assert places_to_export(elsewhere) == []
 
 
 def test_cases_that_differ_in_nothing_that_a_file_holds_share_one() -> None:

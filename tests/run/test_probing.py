@@ -158,7 +158,7 @@ def test_a_probe_has_the_energy_of_a_call_or_why_not_where_it_is_asked(
 
 @pytest.mark.parametrize("energy", [True, False])
 def test_where_energy_is_measured_probes_come_one_after_the_other(
-    session: Any, monkeypatch: pytest.MonkeyPatch, energy: bool
+    session: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, energy: bool
 ) -> None:
     asked: list[int] = []
 
@@ -175,7 +175,7 @@ def test_where_energy_is_measured_probes_come_one_after_the_other(
     monkeypatch.setattr(probing, "PROCESSES", 4)
     monkeypatch.setattr(probing, "Pool", Counting)
     with pytest.raises(ValueError, match="max_workers"):  # a pool of nobody
-        probing.probe_cases(session)
+        probing.probe_cases(session, tmp_path)
     assert asked == [1 if energy else 4]
 
 

@@ -117,6 +117,12 @@ def test_a_layout_of_torchs_own_is_refused_in_words(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", EXPORTING)
+def test_half_precision_is_refused_in_words(name: str) -> None:
+    with pytest.raises(Untakeable, match=f"runtime {name} computes in float32 here, not in bfloat16"):
+        made(name, dtype="bfloat16")
+
+
+@pytest.mark.parametrize("name", EXPORTING)
 def test_a_network_that_inputs_leave_is_refused_in_words(name: str) -> None:
     methods = (MethodCall("early_exit", {"threshold": 0.3}),)
     case = Case("resnet20", methods, name)

@@ -98,6 +98,8 @@ def test_int8_weights_are_allowed_more() -> None:
     network.register_parameter("stored", nn.Parameter(torch.zeros(3, dtype=torch.int8), requires_grad=False))
     assert stored_as(network) is torch.int8
     assert TOLERANCE[torch.int8] > ALLOWED
+    assert stored_as(linear().to(torch.bfloat16)) is torch.bfloat16
+    assert stored_as(nn.Identity()) is torch.float32
 
 
 def test_statistics_are_settled_where_that_makes_a_better_check() -> None:
