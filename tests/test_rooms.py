@@ -36,10 +36,11 @@ WORKERS = (
 INSIDE_FUNCTIONS = {
     "bench.counting": {"fvcore"},
     "bench.methods": {"torch_pruning", "numpy", "scipy"},
+    "bench.runtimes": {"onnxruntime", "openvino", "executorch"},
     "bench.worker": {"pynvml"},
 }
-"""What the counting process alone reaches, and NVML where a GPU is asked for it, by the room that imports it,
-never at the top of a module."""
+"""What only the counting process reaches, or one whose case asks for that runtime, and NVML where a GPU is
+asked for it: by the room that imports it, never at the top of a module."""
 
 
 @pytest.fixture(scope="module")

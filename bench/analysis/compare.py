@@ -247,7 +247,9 @@ def _side(
         peaks = {getattr(t.memory, name) for t in asked if t.memory} - {None}
         if len(peaks) == 1:  # several values mean threads raced for memory: nothing exact to compare
             exact[name] = peaks.pop()
-    errors = [t.error for t in (*trials, probe) if t and t.error and (t is not probe or refuted(t))]
+    errors = [
+        t.error for t in (*trials, probe) if t and t.error and (t is not probe or refuted(t) or not trials)
+    ]
     errors += [count.error] if count and count.error else []
     hosts = frozenset(str(t.host["id"]) for t in trials if t.host and t.status == "ok")
     return Side(medians(trials), exact, errors[-1].first_line() if errors else "", hosts)

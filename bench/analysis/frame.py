@@ -81,6 +81,8 @@ class CaseRow:
     marks: dict[str, int] = field(default_factory=dict)
     left_out_trials: int = 0
     compile_seconds: float = math.nan
+    export_seconds: float = math.nan
+    exported_bytes: float = math.nan
     resolved: bool | None = None
     ratio: float = math.nan
     ratio_low: float = math.nan
@@ -304,15 +306,18 @@ def _seen(trials: CaseTrials, probe: Probe | None, count: CountRecord | None) ->
         outputs.append(probe.output)
     checksums = Counter(output.checksum for output in outputs)
     failures = [trial.error for trial in trials.failed]
-    if probe is not None and refuted(probe):
-        failures.append(probe.error)
+    if probe is not None and (refuted(probe) or not (trials.good or failures)):
+        failures.append(probe.error)  # a case that could not be exported has no trial
     error = (count.error if count and count.status != "ok" else None) or (failures[-1] if failures else None)
     found: dict[str, Any] = {
         name: _middle([value for memory in memories if (value := getattr(memory, name)) is not None])
         for name in _MEMORY
     }
     found |= _energy(probe)
+    asked = [*trials.good, *([] if probe is None else [probe])]
     return found | {
+        "export_seconds": _middle([one.export_seconds for one in asked if one.export_seconds is not None]),
+        "exported_bytes": _middle([one.exported_bytes for one in asked if one.exported_bytes is not None]),
         "live_peak_by_order": next((m.live_peak_by_order for m in memories if m.live_peak_by_order), {}),
         "allocator_peak_by_order": next(
             (m.allocator_peak_by_order for m in memories if m.allocator_peak_by_order), {}

@@ -56,8 +56,16 @@ def _rows(kind: Kind, glob: str) -> list[tuple[str, str]]:
     if kind is Kind.methods:
         return [(name, _method_row(name)) for name in DECLARED_METHODS.names(glob)]
     if kind is Kind.runtimes:
-        return [(name, DECLARED_RUNTIMES.get(name).summary) for name in DECLARED_RUNTIMES.names(glob)]
+        return [(name, _runtime_row(name)) for name in DECLARED_RUNTIMES.names(glob)]
     return [(t.name, t.summary or "your own") for t in known_targets().all() if fnmatchcase(t.name, glob)]
+
+
+def _runtime_row(name: str) -> str:
+    """What a runtime is, and what to install where a package of it is missing."""
+    from bench.plan.declared import DECLARED_RUNTIMES
+
+    runtime = DECLARED_RUNTIMES.get(name)
+    return f"{runtime.summary} [{runtime.absent}]" if runtime.absent else runtime.summary
 
 
 def _method_row(name: str) -> str:

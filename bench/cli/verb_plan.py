@@ -79,6 +79,8 @@ def plan(
         say(case.id)
     for solved in planned.solved:
         say(f"solved: {solved.in_words()}", err=True)
+    for words in planned.not_installed:
+        say(words, err=True)
     measure = planned.measure
     if each is not None and measure.rounds is None:
         words = (

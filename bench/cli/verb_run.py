@@ -136,6 +136,8 @@ def _announce(plan: Plan, seconds: float) -> None:
     )
     for solved in plan.solved:
         say(f"solved: {solved.in_words()}", err=True)
+    for words in plan.not_installed:
+        say(words, err=True)
     for command in plan.untrusted:
         say(one_line(f"runs: {command}"), err=True)
 

@@ -20,6 +20,7 @@ from bench import plugins
 from bench.case import Shape
 from bench.plan.slices import SliceError, SourceModule, modules_of
 from bench.registry import Registry, installed
+from bench.runtimes.packages import absent
 
 if TYPE_CHECKING:
     from bench.methods import Method
@@ -61,10 +62,18 @@ class DeclaredBackbone:
 
 @dataclass(frozen=True)
 class DeclaredRuntime:
-    """A runtime as a suite sees it."""
+    """A runtime as a suite sees it. ``exports``: it runs files; ``needs`` and ``extra`` as in ``Runtime``."""
 
     name: str
     summary: str
+    exports: bool = False
+    needs: tuple[str, ...] = ()
+    extra: str = ""
+
+    @property
+    def absent(self) -> str:
+        """What is not installed here, and what installs it; empty where nothing is missing."""
+        return absent(self.name, self.needs, self.extra)
 
 
 Declared = TypeVar("Declared")
@@ -87,6 +96,10 @@ class Registration:
             if keyword.arg == name:
                 return self.source.evaluate(keyword.value)
         return default
+
+    def has(self, name: str) -> bool:
+        """Whether the decorator is given that keyword argument."""
+        return any(keyword.arg == name for keyword in self.decorator.keywords)
 
     @property
     def doc(self) -> str:
@@ -320,11 +333,17 @@ def _convert_backbone(entry: Backbone) -> DeclaredBackbone:
 
 
 def _read_runtime(found: Registration) -> DeclaredRuntime:
-    return DeclaredRuntime(found.name, _first_line(found.doc))
+    return DeclaredRuntime(
+        found.name,
+        _first_line(found.doc),
+        found.has("export"),
+        found.argument("needs", ()),
+        found.argument("extra", ""),
+    )
 
 
 def _convert_runtime(entry: Runtime) -> DeclaredRuntime:
-    return DeclaredRuntime(entry.name, entry.summary)
+    return DeclaredRuntime(entry.name, entry.summary, entry.export is not None, entry.needs, entry.extra)
 
 
 DECLARED_METHODS = Catalogue(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import shlex
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from fnmatch import fnmatchcase
@@ -14,7 +15,7 @@ from pydantic import ValidationError
 
 from bench.case import Case
 from bench.errors import InputError, nearest, printable, quoted
-from bench.plan.declared import DECLARED_METHODS
+from bench.plan.declared import DECLARED_METHODS, DECLARED_RUNTIMES
 from bench.plan.expand import Draft, expand, globs_of
 from bench.plan.problems import Located, message_of
 from bench.plan.suite import PASSES, LoadedSuite, Measure
@@ -62,6 +63,14 @@ class Plan:
         return len({case.count_id for case in self.cases})
 
     @property
+    def not_installed(self) -> tuple[str, ...]:
+        """Runtimes of its cases that will fail on this host, in words, with how many they are."""
+        here = [case for case in self.cases if not self.targets[case.target].is_remote]
+        cases = Counter(case.runtime for case in here if self.targets[case.target].python is None)
+        found = ((DECLARED_RUNTIMES.get(name).absent, count) for name, count in cases.items())
+        return tuple(f"{words} (cases that will fail: {count})" for words, count in found if words)
+
+    @property
     def seconds_before(self) -> float:
         """Seconds for each case before the first round: its counts and its probe."""
         return BEFORE_EACH + (ENERGY_SECONDS if self.measure.energy else 0.0)
@@ -107,6 +116,7 @@ class Plan:
             "solved": [solved.as_dict() for solved in self.solved],
             "targets": [asdict(target) for target in self.targets.values()],
             "would_run": list(self.untrusted),
+            "not_installed": list(self.not_installed),
         }
 
 

@@ -98,8 +98,7 @@ def _facts(row: Row) -> list[tuple[str, str]]:
         facts.append(("energy of a call", _energy(row)))
     if digits.known(row["p90"]):
         facts.insert(6, ("90th percentile of all calls", digits.time(row["p90"])))
-    if digits.known(row["compile_seconds"]):
-        facts.insert(5, ("compiling, before the first call", digits.time(row["compile_seconds"])))
+    facts[5:5] = list(_made(row))
     if row["marks"]:
         facts.insert(4, ("trials marked", ", ".join(f"{mark} {n}" for mark, n in row["marks"].items())))
     if row["left_out_trials"]:
@@ -112,6 +111,18 @@ def _energy(row: Row) -> str:
     if row["energy_refused"]:
         return f"{row['energy_source']}: {row['energy_refused']}"
     return f"{digits.joules(row['energy'])} by {row['energy_source']}"
+
+
+def _made(row: Row) -> Iterable[tuple[str, str]]:
+    """What it took to make the case callable, and what lies on the disk for it."""
+    loaded = digits.known(row["exported_bytes"])
+    if digits.known(row["export_seconds"]):
+        yield "exporting, once before all trials", digits.time(row["export_seconds"])
+    if digits.known(row["compile_seconds"]):
+        word = "loading what was exported" if loaded else "compiling"
+        yield f"{word}, before the first call", digits.time(row["compile_seconds"])
+    if loaded:
+        yield "exported file, bytes", digits.exact(row["exported_bytes"])
 
 
 def _together(pairs: Iterable[tuple[str, str]]) -> tuple[Layers, ...]:

@@ -59,6 +59,10 @@ MEANINGS = {
             arrived; undefined where no MACs are saved.
         """,
         "weight bytes": "Bytes of everything that the model's state holds: parameters and buffers.",
+        "exported file": """
+            Bytes on the disk of what the runtime loads, written once before all trials; nothing for a runtime
+            that runs the network itself.
+        """,
         "live tensor peak": """
             Highest sum of bytes of tensors alive during one forward; weights and input excluded. It belongs
             to the network: the same on every processor.
@@ -153,6 +157,8 @@ def _columns(rows: Sequence[Row]) -> tuple[Column, ...]:
         Column("method", MEANINGS["method"], False, _method),
     ]
     columns += [_setting(column) for column in varying(rows)]
+    some = any(digits.known(row["exported_bytes"]) for row in rows)
+    exported = [_number("exported file", _size("exported_bytes"))] if some else []
     columns += [
         _number("parameters", lambda _, row: _params(row, index)),
         _number("MACs", lambda _, row: _macs(row, index)),
@@ -163,6 +169,7 @@ def _columns(rows: Sequence[Row]) -> tuple[Column, ...]:
         Column("verdict", MEANINGS["verdict"], False, _verdict),
         _number("delivered share", _delivered),
         _number("weight bytes", _size("weight_bytes")),
+        *exported,
         _number("live tensor peak", _size("live_peak")),
         _number("allocator peak", _size("allocator_peak")),
         _number("resident growth", _size("resident_growth")),

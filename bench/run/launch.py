@@ -247,6 +247,11 @@ def knows_zygotes(checkout: Path | None) -> bool:
     return there and sys.platform == "linux"
 
 
+def knows_exports(checkout: Path | None) -> bool:
+    """False for a checkout from before ``bench.worker.exporter``, whose runtimes run no files."""
+    return checkout is None or (checkout / "bench" / "worker" / "exporter.py").is_file()
+
+
 def end_group(process: subprocess.Popen[bytes]) -> None:
     """Ends a process's whole group, and waits for the process."""
     with contextlib.suppress(ProcessLookupError):

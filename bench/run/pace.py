@@ -15,7 +15,7 @@ from bench.run.estimate import USUAL_DEVIATION
 from bench.run.turns import FAR, FAR_PASSES, MOST_SEATS, turn_plan
 from bench.worker.protocol import VISITS
 
-BUILDING = ("build", "method", "runtime", "output")
+BUILDING = ("build", "method", "runtime", "check", "output")
 """Stages of a probe that a trial goes through too."""
 
 SAMPLE_SECONDS = 0.0005

@@ -16,6 +16,7 @@ from bench.analysis.records import Probe
 from bench.plan.plan import ENERGY_SECONDS
 from bench.plan.targets import Target
 from bench.run.counting import PROCESSES
+from bench.run.exporting import export_cases
 from bench.run.lanes import side_by_side
 from bench.run.launch import (
     CONNECTION_LOST,
@@ -94,28 +95,36 @@ class ProbingProcess:
         self._prober.close()
 
 
-def probe_cases(session: Session) -> None:
+def probe_cases(session: Session, folder: Path) -> None:
     """Probes every case that was counted and has none yet, on as many cores as there are.
 
+    What runtimes run is written into ``folder`` first, for the probes and for all trials: it must stay there.
     Memory is not a matter of the moment: resident growth needs a process of the case's own, the peaks of
     tensors are exact, and other processes beside it change neither. Energy is counted for the whole chip, so
     where it is asked for probes come one after the other.
     """
-    todo = [
-        Place(arm, case, 0, 0)
-        for arm in session.arms
-        for case in session.measurable(arm)
-        if not session.probed(arm, case)
-    ]
+    written = 0
+    for written, exports in export_cases(session, folder):
+        session.listener.probing(written, exports + len(_unprobed(session)))
+    todo = _unprobed(session)
     if todo and session.hosts is not None:
         _probe_elsewhere(session, session.hosts, todo)
     elif todo:
         beside = 1 if session.plan.measure.energy else _at_once(_threads(todo))
         with Pool([ProbingProcess(session) for _ in range(beside)]) as pool:
             for done, probe in enumerate(pool.ask(todo)):
-                session.listener.probing(done, len(todo))
+                session.listener.probing(written + done, written + len(todo))
                 session.add_probe(probe)
-    session.listener.probing(len(todo), len(todo))
+    session.listener.probing(written + len(todo), written + len(todo))
+
+
+def _unprobed(session: Session) -> list[Place]:
+    return [
+        Place(arm, case, 0, 0)
+        for arm in session.arms
+        for case in session.measurable(arm)
+        if not session.probed(arm, case)
+    ]
 
 
 def probe_here(requests: Sequence[ProbeRequest]) -> list[Measured]:
@@ -166,10 +175,13 @@ def _request(session: Session, place: Place) -> ProbeRequest:
 
 
 def _record(session: Session, place: Place, answer: Measured) -> Probe:
+    found = {f.name: getattr(answer, f.name) for f in fields(Measured)}
+    if answer.export_seconds is None:
+        found["export_seconds"] = session.export_of(place.arm, place.case)[1].export_seconds
     return Probe(
         run=session.start.run,
         case=place.case.id,
         arm=place.arm.name,
         status="ok" if answer.error is None else "failed",
-        **{f.name: getattr(answer, f.name) for f in fields(Measured)},
+        **found,
     )

@@ -7,7 +7,8 @@ import secrets
 import subprocess
 import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
@@ -17,6 +18,7 @@ from bench.analysis.records import RunEnd, RunStart
 from bench.analysis.roofline import read_peaks
 from bench.analysis.store import Results, Store, list_results, read_results
 from bench.errors import InputError
+from bench.plan.declared import DECLARED_RUNTIMES
 from bench.plan.plan import Plan
 from bench.run.counting import count_networks
 from bench.run.pace import Pace
@@ -45,7 +47,7 @@ def begin(
         cases=[{**case.as_dict(), "baseline": case.baseline().id} for case in plan.cases],
         targets=[asdict(target) for target in plan.targets.values()],
         plugins=list(plan.plugins),
-        versions=versions(),
+        versions=versions(case.runtime for case in plan.cases),
         revision=revision(),
         arms=arms or {},
         peaks=read_peaks(folder),
@@ -91,7 +93,7 @@ def execute(
     this host has nothing more to compute for them. Ctrl-C ends it cleanly; what was measured is on the disk.
     Raises InputError where the file cannot be written, and where all of the hosts are out of reach.
     """
-    with Store(file) as store:
+    with Store(file) as store, exports_folder() as exports:
         if resumed is None:
             store.append(start)
         session = Session(plan, start, store, listener, arms, resumed, clock, hosts)
@@ -99,7 +101,7 @@ def execute(
             count_networks(session)
             if counted is not None:
                 counted()
-            probe_cases(session)
+            probe_cases(session, exports)
             run_rounds(session)
         except KeyboardInterrupt:
             session.outcome.interrupted = True
@@ -118,14 +120,22 @@ def probed_seconds(plan: Plan, listener: Listener, clock: Callable[[], float] = 
         with Store(file) as store:
             session = Session(plan, start, store, listener, clock=clock)
             count_networks(session)
-            probe_cases(session)
+            probe_cases(session, Path(folder))
     return clock() - since + Pace(plan, session.probes).total()
 
 
-def versions() -> dict[str, str]:
-    """Versions of what the numbers depend on."""
+@contextmanager
+def exports_folder() -> Iterator[Path]:
+    """A folder of this run for what runtimes export: gone at its end, and written anew by a resumed run."""
+    with tempfile.TemporaryDirectory(prefix="bench-exports-", ignore_cleanup_errors=True) as folder:
+        yield Path(folder)
+
+
+def versions(runtimes: Iterable[str] = ()) -> dict[str, str]:
+    """Versions of what the numbers depend on, packages of these ``runtimes`` among them."""
     found = {"csr-bench": bench.__version__}
-    for name in VERSIONS_OF:
+    needed = [name for runtime in runtimes for name in DECLARED_RUNTIMES.get(runtime).needs]
+    for name in dict.fromkeys((*VERSIONS_OF, *needed)):
         try:
             found[name] = importlib.metadata.version(name)
         except importlib.metadata.PackageNotFoundError:

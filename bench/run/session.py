@@ -18,7 +18,7 @@ from bench.case import Case
 from bench.plan.plan import Plan
 from bench.run.launch import knows_turns
 from bench.run.requests import Held, ProbeRequest, SittingRequest
-from bench.worker.protocol import Measured
+from bench.worker.protocol import Exported, Measured
 
 GIVE_UP_AFTER = 2
 """Failed trials of a case after which its other rounds are not tried: each may cost a whole time-out."""
@@ -31,7 +31,7 @@ class Listener(Protocol):
         """So many networks are counted."""
 
     def probing(self, done: int, total: int) -> None:
-        """So many cases were asked for their memory."""
+        """So many cases were written as files for their runtime, or asked for their memory."""
 
     def trial(self, done: int, total: int, trial: Trial | None) -> None:
         """So many trials are done; the last of them, or None at the beginning."""
@@ -104,6 +104,8 @@ class Session:
         """Case id -> what its probe of the last arm found."""
         self._probed: set[tuple[str, str]] = set()
         self._cases = {case.id: case for case in plan.cases}
+        self._exports: dict[tuple[str, str], tuple[str, Exported]] = {}
+        self._unexported: set[tuple[str, str]] = set()
         self.apart: set[str] = set()
         """Cases that ended a process that they shared: they get one of their own from then on."""
         self.turns = all(knows_turns(arm.checkout) for arm in arms)
@@ -141,6 +143,19 @@ class Session:
         if probe.error is not None:
             self.outcome.failed[_named(probe.arm, probe.case)] = probe.error.in_words()
 
+    def add_export(self, arm: Arm, case: Case, folder: str, answer: Exported) -> None:
+        """Remembers where the runtime's file of a case lies, for this session alone."""
+        self._exports[arm.name, case.id] = folder, answer
+
+    def add_unexported(self, probe: Probe) -> None:
+        """Keeps the failed probe of a case that its runtime could not export; it is not measured."""
+        self._unexported.add((probe.arm, probe.case))
+        self.add_probe(probe)
+
+    def export_of(self, arm: Arm, case: Case) -> tuple[str, Exported]:
+        """The folder with the runtime's file of a case, and what writing it took; "" where there is none."""
+        return self._exports.get((arm.name, case.id), ("", Exported()))
+
     def probed(self, arm: Arm, case: Case) -> bool:
         """True when the case's memory and output are known."""
         return (arm.name, case.id) in self._probed
@@ -150,10 +165,12 @@ class Session:
         return self._counts.get((arm.name, case.count_id))
 
     def measurable(self, arm: Arm) -> list[Case]:
-        """The cases that could be counted; the others are noted as failed."""
+        """The cases that could be counted and exported; those not counted are noted as failed."""
         found = []
         for case in self.plan.cases:
             count = self.count_of(arm, case)
+            if (arm.name, case.id) in self._unexported:
+                continue
             if count is not None and count.status == "ok":
                 found.append(case)
             elif count is not None and count.error is not None:

@@ -312,8 +312,8 @@ def lost_trial(session: Session, place: Place, failure: Failure) -> Trial:
     )
 
 
-def job_of(session: Session, place: Place, timed: bool = True) -> Job:
-    """What a worker is asked about a place."""
+def job_of(session: Session, place: Place, timed: bool = True, exported: str | None = None) -> Job:
+    """What a worker is asked about a place; ``exported`` None: the folder that was written for it, if any."""
     plan, count = session.plan, session.count_of(place.arm, place.case)
     assert count is not None, "what could not be counted is not measured"
     return Job(
@@ -327,6 +327,7 @@ def job_of(session: Session, place: Place, timed: bool = True) -> Job:
         timed=timed,
         cores=plan.targets[place.case.target].cores,
         energy=plan.measure.energy and not timed,
+        exported=session.export_of(place.arm, place.case)[0] if exported is None else exported,
     )
 
 
@@ -376,6 +377,8 @@ def _answer(process: Process, at: int, others: dict[int, float]) -> Measured:
         denormals=seated.denormals,
         latency_refused=seat.refused,
         compile_seconds=seat.compile_seconds if seat.error is None else None,
+        export_seconds=seat.export_seconds,
+        exported_bytes=seat.exported_bytes,
         heap=seated.heap,
         cuda_flags=seated.cuda_flags,
         stages=risen.stages or seated.stages,

@@ -209,7 +209,8 @@ class Job:
     ``watch``: the harness holds stdin open while it lives, so that the worker ends when it closes.
     ``timed`` False leaves the samples out: a process that is asked for memory and output alone. ``cores``:
     the cluster that the process is bound to, see ``bench.worker.cores``. ``energy`` asks for the energy of a
-    call, for which nothing else may run.
+    call, for which nothing else may run. ``exported``: the folder where the runtime's file of the case lies,
+    "" for a runtime without one and where none was written yet.
     """
 
     case: Case
@@ -223,6 +224,7 @@ class Job:
     timed: bool = True
     cores: str = ""
     energy: bool = False
+    exported: str = ""
 
     def to_json(self) -> Json:
         """Plain data; ``Job.from_json`` reads it back."""
@@ -245,6 +247,8 @@ class Measured:
     """A trial's answer. What a failed trial found before it failed is kept.
 
     ``cuda_flags``: what the worker set of torch's CUDA, see ``bench.worker.cuda``; None on other devices.
+    ``compile_seconds``: compiling, or loading what was exported. ``export_seconds``: writing that, None where
+    it was there already; ``exported_bytes``: its size on the disk, None for a runtime without files.
     """
 
     error: Failure | None = None
@@ -265,13 +269,25 @@ class Measured:
     inputs: Inputs | None = None
     cuda_flags: dict[str, bool] | None = None
     energy: Energy | None = None
+    export_seconds: float | None = None
+    exported_bytes: int | None = None
+
+
+@dataclass(frozen=True)
+class Exported:
+    """The answer of ``bench.worker.exporter``: seconds that it took, bytes on the disk."""
+
+    error: Failure | None = None
+    export_seconds: float | None = None
+    exported_bytes: int | None = None
 
 
 @dataclass(frozen=True)
 class Seat:
     """A case that was built and warmed up, ready for its turns; or why it is not.
 
-    ``seconds_per_call``: where warming up ended. ``refused``: why no time may be taken here.
+    ``seconds_per_call``: where warming up ended. ``refused``: why no time may be taken here. Of exporting and
+    compiling as in ``Measured``.
     """
 
     error: Failure | None = None
@@ -282,6 +298,8 @@ class Seat:
     calls_per_sample: int = 1
     seconds_per_call: float = 0.0
     refused: str | None = None
+    export_seconds: float | None = None
+    exported_bytes: int | None = None
 
 
 @dataclass(frozen=True)

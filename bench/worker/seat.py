@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import copy
 import random
-import time
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from bench.counting.protocols import HasExits
 from bench.counting.weight_bytes import weight_bytes
@@ -24,9 +23,11 @@ from bench.network import (
     varied_inputs,
 )
 from bench.runtimes import RUNTIMES
+from bench.runtimes.base import REFERENCE
 from bench.worker.inputs import Rounds, seconds_by_input
 from bench.worker.output import describe_output, every_answer, sample
 from bench.worker.protocol import Inputs
+from bench.worker.runnable import check, make_runnable, settle_statistics
 
 if TYPE_CHECKING:
     from bench.case import Case
@@ -42,28 +43,38 @@ OCCUPIED = 256 * 2**20
 class Seat:
     """One case in this process: its network, what its runtime made of it, and one example batch (B, C, H, W).
 
-    ``compile_seconds``: how long the runtime needed to make the network callable. A network with exits has
-    many inputs instead of the example, and a call takes the next of them: see ``Rounds``.
+    ``compile_seconds``: how long the runtime needed to make the network callable, or to load what it
+    exported; ``export_seconds``, ``exported_bytes``: see ``Runnable``. A network with exits has many inputs
+    instead of the example, and a call takes the next of them: see ``Rounds``. Raises what the case raises;
+    OutputsDiffer where the runtime's answer is not eager's.
     """
 
     def __init__(self, job: Job, stages: Stages) -> None:
         case = self.case = job.case
         with torch.inference_mode(False):  # an ordinary network, whose buffers may still be changed
             stages.enter("build")
+            runtime = RUNTIMES.get(case.runtime)
+            runtime.require()
             network = backbone_network(case)
             stages.enter("method")
             network = compress(network, case, job.recipes).network
             stages.enter("runtime")
-            if isinstance(network, HasExits):
-                _refuse(case)
+            refuse_exits(network, case)
             refuse_cast(network, case)
-            layout = torch.channels_last if case.memory_format == "channels_last" else torch.contiguous_format
-            self._place = {"device": job.device, "memory_format": layout, "dtype": torch_dtype(case)}
-            self.network = network.to(**self._place)  # type: ignore[call-overload]
+            self._place = placement(case, job.device)
+            self.network = network.to(**self._place)
             self.example = self._placed(example_images(case, case.batch))
-        since = time.perf_counter()
-        self._forward = RUNTIMES.get(case.runtime).prepare(self.network, self.example)
-        self.compile_seconds = time.perf_counter() - since
+        self._before: tuple[float, ...] = ()
+        if case.runtime != REFERENCE:
+            stages.enter("check")
+            self._before = settle_statistics(self.network, self.example, case)
+            stages.enter("runtime")
+        made = make_runnable(runtime, self.network, self.example, job.exported)
+        self._forward, self.compile_seconds = made.forward, made.compile_seconds
+        self.export_seconds, self.exported_bytes = made.export_seconds, made.exported_bytes
+        if case.runtime != REFERENCE:
+            stages.enter("check")
+            check(runtime, self._forward, self.network, self.example)
         self._rounds: Rounds | None = None
         if isinstance(self.network, HasExits):
             inputs = [self._placed(x) for x in varied_inputs(case).split(1)]
@@ -122,6 +133,11 @@ class Seat:
             return ""
         return f"runtime {self.case.runtime} may hold tensors that torch's dispatch does not see"
 
+    @property
+    def past_torch(self) -> bool:
+        """Whether the runtime takes its memory past torch's allocator."""
+        return self.exported_bytes is not None
+
     def params(self) -> int:
         """Stored parameters."""
         return sum(parameter.numel() for parameter in self.network.parameters())
@@ -130,8 +146,11 @@ class Seat:
         """The answer to the example, after BatchNorm's statistics were estimated anew: see ``calibrate``.
 
         To be asked for only when times and memory are taken: it changes the network's statistics. A network
-        with exits gives the answers (exits, B, classes) of all of them.
+        with exits gives the answers (exits, B, classes) of all of them. A runtime whose network had its
+        statistics estimated before it was checked answers as it is, beside eager's answer from before that.
         """
+        if self._before:
+            return replace(describe_output(self()), plain=self._before)
         way, answers = every_answer(self.network)
         if way is not self.network:
             plain = sample(answers(self.example))
@@ -143,11 +162,19 @@ class Seat:
         return replace(describe_output(self()), plain=plain)
 
     def _placed(self, images: Tensor) -> Tensor:
-        return images.to(**self._place)  # type: ignore[call-overload, no-any-return]
+        return images.to(**self._place)
 
 
-def _refuse(case: Case) -> None:
+def placement(case: Case, device: str) -> dict[str, Any]:
+    """Where network and images lie, as arguments of ``to``."""
+    layout = torch.channels_last if case.memory_format == "channels_last" else torch.contiguous_format
+    return {"device": device, "memory_format": layout, "dtype": torch_dtype(case)}
+
+
+def refuse_exits(network: nn.Module, case: Case) -> None:
     """Raises ValueError where a network that inputs leave one by one cannot be run."""
+    if not isinstance(network, HasExits):
+        return
     if case.batch != 1:
         raise ValueError(
             f"batch {case.batch}: every input leaves the network by itself, so a batch has no latency of its "

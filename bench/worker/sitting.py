@@ -68,7 +68,7 @@ class Sitting:
             if refused is not None:
                 built()
                 self._settled.append(None)
-                return Seat(compile_seconds=built.compile_seconds, refused=refused)
+                return Seat(refused=refused, **_made(built))
             protocol = latency.LatencyProtocol(**job.protocol).on(job.device)  # type: ignore[arg-type]
             settled = latency.settle(built, self._stopwatch, protocol, built.calls_in_round)
         except Exception as error:  # noqa: BLE001 - a failed case is a result, and costs no other its seat
@@ -78,7 +78,7 @@ class Sitting:
             return Seat(error=Failure.of(error, self._stages.current))
         self._settled.append(settled)
         return Seat(
-            compile_seconds=built.compile_seconds,
+            **_made(built),
             first_call=settled.first_call,
             warmup_calls=settled.warmup_calls,
             warmup_steady=settled.warmup_steady,
@@ -118,6 +118,11 @@ class Sitting:
         )
         self._stages.enter("end")
         return Risen(conditions_after=after, seats=ends, stages=dict(self._stages.seconds))
+
+
+def _made(built: Any) -> dict[str, Any]:
+    """What it took to make the case callable."""
+    return {name: getattr(built, name) for name in ("compile_seconds", "export_seconds", "exported_bytes")}
 
 
 def _end(built: Any, settled: Any, stopwatch: Any) -> SeatEnd:

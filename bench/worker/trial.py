@@ -71,7 +71,11 @@ class Measuring:
         load_plugins(self._job.plugins)
         with torch.inference_mode():
             seat = Seat(self._job, self._stages)
-            self._note(compile_seconds=seat.compile_seconds)
+            self._note(
+                compile_seconds=seat.compile_seconds,
+                export_seconds=seat.export_seconds,
+                exported_bytes=seat.exported_bytes,
+            )
             self._sample(seat)
             self._stages.enter("output")
             self._note(output=seat.output(), params=seat.params())
@@ -99,7 +103,10 @@ class Measuring:
             self._note(inputs=seat.inputs(stopwatch))
         self._note(conditions_after=host.conditions(job.device))
         self._stages.enter("memory")
-        self._note(memory=memory.memory(seat.network, seat.round, mark, job.device, job.orders, seat.hidden))
+        found = memory.memory(seat.network, seat.round, mark, job.device, job.orders, seat.hidden)
+        if seat.past_torch:  # torch's allocator saw nothing, which is not the same as no byte
+            found = replace(found, allocator_peak=None, allocator_peak_by_order=None)
+        self._note(memory=found)
         if job.energy:
             from bench.worker.energy import energy_of
 

@@ -42,6 +42,11 @@ def test_a_runtimes_declaration_is_its_entry(name: str) -> None:
     declared, entry = DECLARED_RUNTIMES.from_source(name), RUNTIMES.get(name)
     assert declared is not None
     assert (declared.name, declared.summary) == (entry.name, entry.summary)
+    assert (declared.exports, declared.needs, declared.extra) == (
+        bool(entry.export),
+        entry.needs,
+        entry.extra,
+    )
 
 
 def test_the_source_shows_every_name() -> None:

@@ -64,7 +64,7 @@ def run_ab(
         return made_trial(place.case, number, seconds(arm, number), arm=arm)
 
     monkeypatch.setattr(runs, "count_networks", count_networks)
-    monkeypatch.setattr(runs, "probe_cases", lambda session: None)
+    monkeypatch.setattr(runs, "probe_cases", lambda *_: None)
     monkeypatch.setattr(session_of_a_run, "knows_turns", lambda checkout: True)
     monkeypatch.setattr(rounds, "sit", sit)
     file, start = runs.begin(plan, folder, 1, {"base": "1", "head": "2"})

@@ -22,7 +22,7 @@ from bench.run.pool import Asked, Pool
 from bench.run.probing import ProbingProcess
 from bench.run.session import Arm
 from bench.run.sitting import Place
-from bench.worker.protocol import Job, Measured
+from bench.worker.protocol import Exported, Job, Measured
 
 PLUGIN = """
 import os, time
@@ -55,7 +55,10 @@ def session(tmp_path: Path) -> Any:
     measure = SimpleNamespace(timeout=60.0, heap="kept", protocol=dict, energy=False)
     plan = SimpleNamespace(targets={"cpu": TARGETS.get("cpu")}, measure=measure, plugins=[str(file)])
     start = SimpleNamespace(run="r")
-    return SimpleNamespace(plan=plan, start=start, count_of=lambda *_: SimpleNamespace(recipes=(None,)))
+    counted = SimpleNamespace(recipes=(None,))
+    return SimpleNamespace(
+        plan=plan, start=start, count_of=lambda *_: counted, export_of=lambda *_: ("", Exported())
+    )
 
 
 @pytest.fixture
@@ -155,7 +158,7 @@ def test_a_probe_has_the_energy_of_a_call_or_why_not_where_it_is_asked(
 
 @pytest.mark.parametrize("energy", [True, False])
 def test_where_energy_is_measured_probes_come_one_after_the_other(
-    session: Any, monkeypatch: pytest.MonkeyPatch, energy: bool
+    session: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, energy: bool
 ) -> None:
     asked: list[int] = []
 
@@ -172,7 +175,7 @@ def test_where_energy_is_measured_probes_come_one_after_the_other(
     monkeypatch.setattr(probing, "PROCESSES", 4)
     monkeypatch.setattr(probing, "Pool", Counting)
     with pytest.raises(ValueError, match="max_workers"):  # a pool of nobody
-        probing.probe_cases(session)
+        probing.probe_cases(session, tmp_path)
     assert asked == [1 if energy else 4]
 
 
