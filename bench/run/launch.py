@@ -17,6 +17,7 @@ from types import TracebackType
 from typing import Any, TypeVar
 
 from bench.analysis.records import typed
+from bench.plan.emulator import emulator
 from bench.plan.targets import Target
 from bench.worker.protocol import Failure, Job, Json, ended_by
 
@@ -213,9 +214,17 @@ def start_worker(target: Target, module: str, job: Job, checkout: Path | None = 
             "Unsupported",
             f"target {target.name}: other revisions are measured on this host alone",
         )
-    command = target.command(module, fixed_environment(job.case.threads, job.heap))
+    fixed = fixed_environment(job.case.threads, job.heap)
     env = environment(job.case.threads, checkout, job.heap)
-    return WorkerProcess(command, env, checkout, target.is_remote)
+    if target.emulates is not None:
+        if lacking := emulator().lacks():
+            raise WorkerFailed(
+                "NotSetUp",
+                f"target {target.name}: {lacking} {'are' if ', ' in lacking else 'is'} not there: "
+                f"`bench provision {target.name}` sets it up",
+            )
+        env = emulator().environment(target.emulates, os.environ, fixed, checkout)
+    return WorkerProcess(target.command(module, fixed), env, checkout, target.is_remote)
 
 
 def reads_lines(checkout: Path | None) -> bool:

@@ -209,7 +209,8 @@ class Job:
     ``watch``: the harness holds stdin open while it lives, so that the worker ends when it closes.
     ``timed`` False leaves the samples out: a process that is asked for memory and output alone. ``cores``:
     the cluster that the process is bound to, see ``bench.worker.cores``. ``energy`` asks for the energy of a
-    call, for which nothing else may run.
+    call, for which nothing else may run. ``cool_below``: degrees below which the host's hottest zone has to
+    be before anything that is timed begins.
     """
 
     case: Case
@@ -223,6 +224,7 @@ class Job:
     timed: bool = True
     cores: str = ""
     energy: bool = False
+    cool_below: float | None = None
 
     def to_json(self) -> Json:
         """Plain data; ``Job.from_json`` reads it back."""
@@ -245,6 +247,10 @@ class Measured:
     """A trial's answer. What a failed trial found before it failed is kept.
 
     ``cuda_flags``: what the worker set of torch's CUDA, see ``bench.worker.cuda``; None on other devices.
+    ``conditions_during``: the worst that was seen while samples were taken; ``cooled_seconds``: how long the
+    host was left to cool before: see ``bench.worker.thermal``. ``instructions``: of one forward on an
+    emulated core (the mean over a round of inputs), by kind with their total: see
+    ``bench.worker.instructions``.
     """
 
     error: Failure | None = None
@@ -265,6 +271,9 @@ class Measured:
     inputs: Inputs | None = None
     cuda_flags: dict[str, bool] | None = None
     energy: Energy | None = None
+    instructions: dict[str, int] | None = None
+    conditions_during: Conditions | None = None
+    cooled_seconds: float | None = None
 
 
 @dataclass(frozen=True)
@@ -298,6 +307,7 @@ class Seated:
     heap: str | None = None
     stages: dict[str, float] = field(default_factory=dict)
     cuda_flags: dict[str, bool] | None = None
+    cooled_seconds: float | None = None
 
 
 @dataclass(frozen=True)
@@ -337,6 +347,7 @@ class Risen:
     conditions_after: Conditions | None = None
     seats: tuple[SeatEnd, ...] = ()
     stages: dict[str, float] = field(default_factory=dict)
+    conditions_during: Conditions | None = None
 
 
 @dataclass(frozen=True)

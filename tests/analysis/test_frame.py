@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from made_trials import CSR_CASE, DENSE_CASE, made_count, made_results, made_trial
+from made_trials import CSR_CASE, DENSE_CASE, made_count, made_emulated, made_results, made_trial
 
 from bench.analysis.frame import COLUMNS, make_frame
 from bench.analysis.records import SCHEMA, Probe, Trial, from_line
@@ -322,3 +322,25 @@ def test_energy_that_nobody_counts_says_why() -> None:
     assert (row["energy_source"], row["energy_refused"]) == ("unsupported", "no counter")
     (row,) = rows(with_energy())
     assert (row["energy_source"], row["energy_refused"]) == ("", "")
+
+
+def test_instructions_of_an_emulated_core_stand_beside_those_of_dense() -> None:
+    cases = [replace(case, target="arm") for case in (DENSE_CASE, CSR_CASE)]
+    trials = [
+        made_emulated(cases[0], 4000, multiply_add=1000, load=3000),
+        made_emulated(cases[1], 3000, multiply_add=500, load=2500),
+    ]
+    targets = [{"name": "arm", "device": "cpu", "emulates": "cortex-a72"}]
+    dense, csr = rows(made_results(cases, trials, targets=targets))
+    assert (dense["instructions"], csr["instructions"]) == (4000, 3000)
+    assert (dense["instructions_ratio"], csr["instructions_ratio"]) == (1, 0.75)
+    assert csr["instruction_kinds"] == {"multiply_add": 500, "load": 2500}
+    assert csr["emulates"] == "cortex-a72"
+    assert math.isnan(csr["latency"])
+
+
+def test_nothing_is_known_of_instructions_elsewhere(pair: Results) -> None:
+    for row in rows(pair):
+        assert math.isnan(row["instructions"])
+        assert math.isnan(row["instructions_ratio"])
+        assert (row["instruction_kinds"], row["emulates"]) == ({}, "")
