@@ -30,6 +30,10 @@ CONNECTION_LOST = "ConnectionLost"
 SSH_FAILED = 255
 """What ssh itself ends with: not reached, not let in, or cut off. A command over there ends with less."""
 
+LOOK = 1.0
+"""Seconds after which somebody who waits for an answer sees that the worker was ended: a closed pipe wakes
+nobody."""
+
 TAIL = 4000
 """Bytes kept of what a worker printed beside its answer."""
 
@@ -99,6 +103,7 @@ class WorkerProcess:
             os.set_blocking(pipe.fileno(), False)
         self._answered = bytearray()
         self._printed = bytearray()
+        self._is_over = False
 
     def ask(self, question: Json, timeout: float, last: bool = False) -> Json:
         """The worker's answer: the first line that is one. Raises WorkerFailed, after which it is of no use.
@@ -123,7 +128,10 @@ class WorkerProcess:
                     return answer
                 if time.monotonic() >= deadline:
                     raise WorkerFailed("Timeout", f"no answer within {timeout:g} s", self._trace())
-                for key, _ in waiting.select(max(0.0, deadline - time.monotonic())):
+                ready = waiting.select(min(LOOK, max(0.0, deadline - time.monotonic())))
+                if self._is_over:  # by another thread, which has closed what is waited for
+                    raise WorkerFailed("Crash", "the harness ended the worker")
+                for key, _ in ready:
                     if key.fileobj is stdin:
                         try:
                             to_write = to_write[os.write(stdin.fileno(), to_write[:65536]) :]
@@ -147,7 +155,11 @@ class WorkerProcess:
                         raise WorkerFailed("Crash", f"the answer is longer than {LONGEST_ANSWER} bytes")
 
     def end(self) -> None:
-        """Ends the worker and what it started, by its process group, and waits for it."""
+        """Ends the worker and what it started, by its process group, and waits for it.
+
+        Another thread that waits for its answer gets a WorkerFailed.
+        """
+        self._is_over = True
         end_group(self._process)
         for pipe in (self._process.stdin, self._process.stdout, self._process.stderr):
             if pipe is not None:

@@ -13,14 +13,13 @@ from made_trials import made_start
 
 from bench.analysis.store import Store, read_results
 from bench.api import Silent
-from bench.case import Case
+from bench.case import DENSE, Case
 from bench.errors import InputError
 from bench.plan import emulator as emulators
 from bench.plan.emulator import Emulator, emulator
 from bench.plan.plan import Plan, make_plan
 from bench.plan.suite import load_suite
 from bench.plan.targets import TARGETS, Target
-from bench.run import emulation
 from bench.run.emulation import Here, SetUpFailed, mirror, missing, plugin_api, set_up
 from bench.run.launch import run_worker
 from bench.run.provision import ProvisionFailed, provision
@@ -53,7 +52,7 @@ def programs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         (folder / name).chmod(0o755)
     monkeypatch.setenv("PATH", f"{folder}:{os.environ['PATH']}")
     monkeypatch.setenv("HOME", str(tmp_path))
-    monkeypatch.setattr(emulation.sys, "executable", str(folder / "pip"))
+    monkeypatch.setattr(sys, "executable", str(folder / "pip"))
     return log
 
 
@@ -196,7 +195,7 @@ def test_a_core_is_a_target_by_its_name_and_is_listed_by_nobody() -> None:
 
 
 def test_what_is_not_set_up_is_a_failure_in_words(home: Emulator) -> None:
-    answer = run_worker(A72, Job(Case("layer/4-4-k3", input=(4, 8, 8))), 10, Measured)
+    answer = run_worker(A72, Job(Case("layer/4-4-k3", DENSE, input=(4, 8, 8))), 10, Measured)
     assert answer.error is not None
     assert answer.error.type == "NotSetUp"
     assert "`bench provision arm` sets it up" in answer.error.message

@@ -174,7 +174,7 @@ def test_where_no_core_is_set_up_nothing_is_tracked(monkeypatch: pytest.MonkeyPa
 
 
 def test_a_commit_that_knows_no_emulated_core_is_not_asked(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delattr(cases.api, "is_set_up")
+    monkeypatch.delattr(api, "is_set_up")
     assert cases.emulated_plan() is None
 
 

@@ -108,7 +108,7 @@ def test_a_file_with_other_words_than_expected_is_unknown(
         (cpus / f"cpu{core}/cpufreq/scaling_cur_freq").write_text("<unsupported>\n")
     (cpus / "cpu0/cpufreq").mkdir(parents=True, exist_ok=True)
     (cpus / "cpu0/cpufreq/scaling_governor").write_bytes(b"\xff\xfe")
-    assert host.conditions(tmp_path)["frequency_khz"] == "unknown"
+    assert host.conditions(root=tmp_path)["frequency_khz"] == "unknown"
     assert host.fingerprint("cpu")["governor"] == "unknown"
 
 
@@ -125,7 +125,7 @@ def test_the_files_of_the_processor_are_read(monkeypatch: pytest.MonkeyPatch, tm
     }.items():
         (cpus / name).parent.mkdir(parents=True, exist_ok=True)
         (cpus / name).write_text(text)
-    found, now = host.fingerprint("cpu"), host.conditions(tmp_path)
+    found, now = host.fingerprint("cpu"), host.conditions(root=tmp_path)
     assert (found["governor"], found["smt"], found["turbo"]) == ("performance", "on", "off")
     assert (now["frequency_khz"], now["throttle_count"]) == (2_400_000, 3)
 
