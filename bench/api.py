@@ -31,7 +31,10 @@ if TYPE_CHECKING:
 
 Name = str | PathLike[str]
 
-__all__ = ["InputError", "Silent", "compare", "load_suite", "make_frame", "make_plan", "read_results", "run"]
+__all__ = [
+    "InputError", "Silent", "compare", "is_set_up", "load_suite", "make_frame", "make_plan", "read_results",
+    "run",
+]  # fmt: skip
 
 
 class Silent:
@@ -71,6 +74,13 @@ def make_plan(
     from bench.plan.plan import make_plan as make
 
     return make(suite, rounds, only, quick)
+
+
+def is_set_up(plan: Plan) -> bool:
+    """Whether the emulated cores of the plan are set up, as ``bench provision`` does; True without any."""
+    from bench.plan.emulator import emulator
+
+    return not any(map(plan.is_emulated, plan.cases)) or not emulator().lacks()
 
 
 def run(

@@ -36,14 +36,22 @@ CAST = ("weight_bytes",)
 """Those that counts know of float32 alone: of another dtype trials and probes tell them too."""
 
 
+INSTRUCTIONS, REPEATS = "instructions", 0.001
+"""Instructions of an emulated core repeat to a few parts in ten thousand: up to REPEATS they are equal."""
+
+NOT_TIMED = "not timed"
+"""The word where both sides are of an emulated core, and no time was taken."""
+
+
 @dataclass(frozen=True)
 class Side:
-    """One case as one side measured it."""
+    """One case as one side measured it. ``refused``: no time may be taken there."""
 
     medians: Mapping[int, float]
     exact: Mapping[str, int]
     failure: str = ""
     hosts: frozenset[str] = frozenset()
+    refused: bool = False
 
 
 @dataclass(frozen=True)
@@ -199,15 +207,22 @@ def _judge(
 def _change(case: str, base: Side, head: Side, ratio: Interval, word: str) -> CaseChange:
     changed = {
         name: (base.exact[name], head.exact[name])
-        for name in (*EXACT, *ON_ONE_HOST)
-        if name in base.exact and name in head.exact and base.exact[name] != head.exact[name]
+        for name in (*EXACT, *ON_ONE_HOST, INSTRUCTIONS)
+        if name in base.exact and name in head.exact and _differ(name, base.exact[name], head.exact[name])
     }
+    if base.refused and head.refused:
+        return CaseChange(case, ratio, NOT_TIMED, changed)
     problems = [
         f"{side} has no trial" + (f": {of.failure}" if of.failure else "")
         for side, of in (("BASE", base), ("HEAD", head))
         if not of.medians
     ]
     return CaseChange(case, ratio, word, changed, "; ".join(problems))
+
+
+def _differ(name: str, base: int, head: int) -> bool:
+    within = REPEATS * base if name == INSTRUCTIONS else 0
+    return abs(head - base) > within
 
 
 def _moved(change: CaseChange, base: Side, head: Side) -> CaseChange:
@@ -247,12 +262,16 @@ def _side(
         peaks = {getattr(t.memory, name) for t in asked if t.memory} - {None}
         if len(peaks) == 1:  # several values mean threads raced for memory: nothing exact to compare
             exact[name] = peaks.pop()
+    counted = [t.instructions["total"] for t in asked if t.instructions and "total" in t.instructions]
+    if counted:
+        exact[INSTRUCTIONS] = counted[-1]
+    refused = bool(trials) and all(t.status == "ok" and t.latency_refused for t in trials)
     errors = [
         t.error for t in (*trials, probe) if t and t.error and (t is not probe or refuted(t) or not trials)
     ]
     errors += [count.error] if count and count.error else []
     hosts = frozenset(str(t.host["id"]) for t in trials if t.host and t.status == "ok")
-    return Side(medians(trials), exact, errors[-1].first_line() if errors else "", hosts)
+    return Side(medians(trials), exact, errors[-1].first_line() if errors else "", hosts, refused)
 
 
 def _of_any_host(sides: Mapping[str, Side]) -> dict[str, Side]:

@@ -35,7 +35,8 @@ class CaseRow:
     over that of the same case in float32, from processes of the same rounds. ``energy``: joules of a call,
     idle power subtracted. ``exits`` (``ExitRow`` as plain data) and
     ``input_quantiles`` (per cent -> seconds) are those of a network that inputs leave early; its MACs and
-    latency are expectations.
+    latency are expectations. ``instructions`` of one forward, in total and by kind, are those of the core
+    that the target ``emulates``.
     """
 
     run: str
@@ -115,6 +116,10 @@ class CaseRow:
     live_peak_refused: str = ""
     exits: list[dict[str, Any]] = field(default_factory=list)
     input_quantiles: dict[str, float] = field(default_factory=dict)
+    emulates: str = ""
+    instructions: float = math.nan
+    instructions_ratio: float = math.nan
+    instruction_kinds: dict[str, int] = field(default_factory=dict)
     same_output: bool | None = None
     finite_output: bool | None = None
     host: str = ""
@@ -153,6 +158,7 @@ Key = tuple[str, str]
 def _arm_rows(results: Results, arm: str) -> list[CaseRow]:
     """The rows of one arm, each compared with its baseline, all judged together."""
     by_case, probes = standing(results, arm)
+    cores = {str(target.get("name")): target.get("emulates") or "" for target in results.start.targets}
     planned_cases = results.start.planned()
     on_many = _on_many_hosts(planned_cases, by_case)
     rows: dict[Key, CaseRow] = {}
@@ -169,6 +175,7 @@ def _arm_rows(results: Results, arm: str) -> list[CaseRow]:
             found |= _roofline(results, planned, count, trials)
             exits = exit_rows(count.counts if count else None, trials.good)
             found |= {"exits": [asdict(exit) for exit in exits], "input_quantiles": quantiles(trials.good)}
+            found |= {"emulates": cores.get(planned.case.target, ""), **_executed(trials, probe)}
             medians[case_id, host] = trials.medians
             rows[case_id, host] = replace(_identity(results.start.run, arm, planned), **found)
             by_key[case_id, host] = of_host
@@ -335,6 +342,16 @@ def _seen(trials: CaseTrials, probe: Probe | None, count: CountRecord | None) ->
     }
 
 
+def _executed(trials: CaseTrials, probe: Probe | None) -> dict[str, Any]:
+    """Instructions of one forward where they were counted."""
+    asked = [*([] if probe is None else [probe]), *trials.good]
+    counted = next((one.instructions for one in asked if one.instructions), None)
+    if counted is None:
+        return {}
+    kinds = {kind: number for kind, number in counted.items() if kind != "total"}
+    return {"instructions": float(counted.get("total", sum(kinds.values()))), "instruction_kinds": kinds}
+
+
 def _roofline(
     results: Results, planned: PlannedCase, count: CountRecord | None, trials: CaseTrials
 ) -> dict[str, float]:
@@ -357,6 +374,7 @@ def _beside(row: CaseRow, base: CaseRow) -> dict[str, Any]:
     return {
         "params_ratio": row.logical_params / (base.logical_params or math.nan),
         "macs_ratio": row.macs / base.macs if base.macs else math.nan,
+        "instructions_ratio": row.instructions / (base.instructions or math.nan),
     }
 
 

@@ -4,14 +4,15 @@ A trial is *marked* for each of these, and every mark is shown:
 
 - ``busy``: other processes used more than OTHERS_SHARE of one core while it sampled;
 - ``stolen``: the hypervisor took more than STOLEN_SHARE of one core;
-- ``throttled``: the processor's throttle counter moved;
+- ``throttled``: the processor's throttle counter rose; or, on ARM, which has none, a core was seen below
+  FREQUENCY_SHARE of its highest frequency while it sampled (on x86 turbo moves the frequency by itself);
 - ``gpu_throttled``: after its turns the GPU named heat or power as a reason for lower clocks, and not before;
 - ``restless``: warming up never became steady;
 - ``far``: its median lies more than FAR robust standard deviations (and more than FAR_AT_LEAST) from the
   median of the case's trials, on the log scale (median absolute deviation; Hampel 1974).
 
-It is *left out* only when it is far AND one of busy, stolen, throttled, gpu_throttled says why, and never
-when fewer than MIN_LEFT trials would stay. Far alone is no reason: a slow process layout is part of the
+It is *left out* when it is throttled, or when it is far AND one of busy, stolen, gpu_throttled says why, and
+never when fewer than MIN_LEFT trials would stay. Far alone is no reason: a slow process layout is part of the
 truth.
 """
 
@@ -31,12 +32,14 @@ from bench.analysis.records import Trial
 
 OTHERS_SHARE = 0.25
 STOLEN_SHARE = 0.05
+FREQUENCY_SHARE = 0.9
 FAR = 5.0
 FAR_AT_LEAST = 0.02
 MIN_LEFT = 3
 
 _JIFFIES_PER_SECOND = os.sysconf("SC_CLK_TCK") if hasattr(os, "sysconf") else 100
-_CAUSES = frozenset({"busy", "stolen", "throttled", "gpu_throttled"})
+_CAUSES = frozenset({"busy", "stolen", "gpu_throttled"})
+_ARM = ("aarch64", "arm64", "armv7l")
 
 GPU_REASONS = {
     0x04: "power cap",
@@ -98,7 +101,7 @@ def kept(trials: Sequence[Trial]) -> list[Trial]:
     staying = [
         trial
         for trial, found in zip(usable, marks(usable), strict=True)
-        if not ("far" in found and found & _CAUSES)
+        if not ("throttled" in found or ("far" in found and found & _CAUSES))
     ]
     return staying if len(staying) >= MIN_LEFT else usable
 
@@ -123,15 +126,25 @@ def _own_marks(trial: Trial) -> set[str]:
             found.add("busy")
         if shares is not None and shares[1] > STOLEN_SHARE:
             found.add("stolen")
-        counts = before.get("throttle_count"), after.get("throttle_count")
-        if all(isinstance(count, int) for count in counts) and counts[0] != counts[1]:
-            found.add("throttled")
         reasons = [gpu_reasons(seen.get("gpu_throttle_reasons")) for seen in (before, after)]
         if reasons[1] - reasons[0]:
             found.add("gpu_throttled")
+    if _throttled(trial):
+        found.add("throttled")
     if trial.latency is not None and not trial.latency.warmup_steady:
         found.add("restless")
     return found
+
+
+def _throttled(trial: Trial) -> bool:
+    counts = [
+        (read or {}).get("throttle_count") for read in (trial.conditions_before, trial.conditions_after)
+    ]
+    if all(isinstance(count, int) for count in counts) and counts[0] != counts[1]:
+        return True
+    share = (trial.conditions_during or {}).get("frequency_share")
+    on_arm = (trial.host or {}).get("machine") in _ARM
+    return on_arm and isinstance(share, int | float) and share < FREQUENCY_SHARE
 
 
 def _shares(before: Mapping[str, Any], after: Mapping[str, Any]) -> tuple[float, float] | None:

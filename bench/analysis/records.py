@@ -181,7 +181,7 @@ def _check_host(trial: Trial | Probe) -> None:
     """Raises ValueError for a fingerprint or conditions that no worker would write."""
     if trial.host is not None and not isinstance(trial.host.get("id"), str):
         raise ValueError("host.id: a fingerprint has the digest of its facts")
-    for name in ("conditions_before", "conditions_after"):
+    for name in ("conditions_before", "conditions_during", "conditions_after"):
         for key, value in (getattr(trial, name) or {}).items():
             jiffies = key == "busy_jiffies" and isinstance(value, dict)
             numbers = [value.get("busy"), value.get("steal")] if jiffies else [value]

@@ -14,11 +14,14 @@ FAILED = 3
 
 @app.command(short_help="Set up another host to measure there.", epilog="Example: bench provision pi")
 def provision(
-    target: Annotated[str, typer.Argument(help="A target that is started by ssh: `bench targets`.")],
+    target: Annotated[
+        str, typer.Argument(help="A target that is started by ssh (`bench targets`), or cortex-a72.")
+    ],
 ) -> None:
     """Copy the package to a target and install torch there, where either is missing.
 
-    It goes over the command that the target is started with, into the home folder of its user.
+    It goes over the command that the target is started with, into the home folder of its user. For a core
+    that qemu emulates, a Debian root, torch and a plugin are put into this user's folder for caches.
 
     Exit: 0 the target answers, 3 it does not, 2 the input was wrong.
     """

@@ -35,8 +35,11 @@ def targets(
     from bench.plan.target_file import known_targets, targets_file
     from bench.run.reach import reach_all
 
-    known = [target for target in known_targets().all() if target.name != "cuda"]
-    asked = [t for t in known if not names or any(fnmatchcase(t.name, glob) for glob in names)]
+    known = known_targets()
+    asked = [t for t in known.all() if not names or any(fnmatchcase(t.name, glob) for glob in names)]
+    asked = [target for target in asked if target.name != "cuda"]
+    unlisted = [known.get(name) for name in names or [] if name in known]  # cores that qemu emulates
+    asked += [target for target in unlisted if target.emulates and target not in asked]
     if not asked:
         raise InputError(f"no target fits {', '.join(names or [])}; {targets_file()} may have your own")
     found = reach_all(asked, timeout)

@@ -27,6 +27,7 @@ from bench.plan.wanted import Solved
 # person's patience; the progress bar corrects it from the run's own trials.
 CASE_SECONDS, PROCESS_SECONDS = 0.85, 1.5
 BEFORE_START, BEFORE_EACH = 2.0, 1.1
+EMULATED_CASE_SECONDS = 8.0
 
 ENERGY_SECONDS = 5.0
 """What a probe takes longer where it measures energy: two windows, and what stands before them."""
@@ -55,7 +56,16 @@ class Plan:
     @property
     def trials(self) -> int:
         """Processes that will be timed."""
-        return len(self.cases) * self.measure.planned_rounds
+        return sum(map(self.rounds_of, self.cases))
+
+    def rounds_of(self, case: Case) -> int:
+        """Rounds of a case: the planned ones; one on an emulated core, where nothing is timed."""
+        return 1 if self.is_emulated(case) else self.measure.planned_rounds
+
+    def is_emulated(self, case: Case) -> bool:
+        """Whether its target is an emulated core."""
+        target = self.targets.get(case.target)
+        return target is not None and target.emulates is not None
 
     @property
     def networks(self) -> int:
@@ -83,10 +93,12 @@ class Plan:
     def seconds_of(self, rounds: float) -> float:
         """The same for that many rounds a case, on average."""
         sampling = self.measure.passes / PASSES * CASE_SECONDS
-        groups = len({case.baseline().id for case in self.cases})
-        each_round = len(self.cases) * sampling + groups * PROCESS_SECONDS
+        timed = [case for case in self.cases if not self.is_emulated(case)]
+        groups = len({case.baseline().id for case in timed})
+        each_round = len(timed) * sampling + groups * PROCESS_SECONDS
         before = BEFORE_START + len(self.cases) * self.seconds_before
-        return rounds * each_round + before
+        emulated = (len(self.cases) - len(timed)) * EMULATED_CASE_SECONDS
+        return rounds * each_round + before + emulated
 
     def digest(self) -> str:
         """Changes when anything changes that a resumed run must have in common with its beginning."""

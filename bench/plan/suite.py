@@ -69,6 +69,10 @@ class Measure(BaseModel):
     max_rounds: Annotated[
         int, Field(ge=1, le=1000, description="rounds after which a verdict is no longer waited for")
     ] = 30
+    cool_below: Annotated[
+        float | None,
+        Field(ge=20, le=120, description="degrees Celsius below which a sitting waits for the hottest zone"),
+    ] = None
 
     @model_validator(mode="after")
     def _minimum_below_maximum(self) -> Measure:

@@ -36,7 +36,10 @@ class TargetSpec(BaseModel):
     cores: Annotated[
         str, Field(pattern=r"^(|big|little|\d+(-\d+)?(,\d+(-\d+)?)*)$", description="big, little, or 4-7")
     ] = ""
-    cpu: Annotated[str | None, Field(description="the core that qemu emulates: cortex-a72")] = None
+    cpu: Annotated[
+        str | None,
+        Field(pattern=r"^[a-z0-9][a-z0-9,=-]*$", description="the core that qemu emulates: cortex-a72"),
+    ] = None
 
     def target(self, name: str) -> Target:
         """The target of that name. Raises InputError for words that contradict each other."""
@@ -50,6 +53,11 @@ class TargetSpec(BaseModel):
             raise InputError(f"target {quoted(name)}: `launch: qemu` and `cpu: cortex-a72` go together")
         if emulated and self.device != "cpu":
             raise InputError(f"target {quoted(name)}: an emulated core has no device {self.device}")
+        if emulated and (self.python is not None or self.cores):
+            raise InputError(
+                f"target {quoted(name)}: an emulated core has an interpreter of its own, and no clusters: "
+                "leave `python` and `cores` out"
+            )
         return Target(
             name,
             self.device,

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bench.errors import InputError, nearest, quoted
+from bench.plan.emulator import CORES, emulator
 
 REMOTE_PACKAGE = "~/.csr-bench"
 """Where `bench provision` puts the package on another host."""
@@ -49,6 +50,8 @@ class Target:
     ) -> list[str]:
         """The argv that starts a module of the harness there, with these variables where they must travel."""
         python = self.python or ("python3" if self.is_remote else sys.executable)
+        if self.emulates is not None:
+            return emulator().command(self.emulates, module)
         if not self.is_remote:
             return [*self.prefix, python, "-m", module]
         variables = {**(environment or {}), "PYTHONPATH": REMOTE_PACKAGE}
@@ -57,19 +60,19 @@ class Target:
 
 
 class Targets:
-    """Targets by name."""
+    """Targets by name; the name of a core that qemu emulates is one too, and is listed by nobody."""
 
     def __init__(self, targets: tuple[Target, ...]) -> None:
         self._targets = {target.name: target for target in targets}
 
     def get(self, name: str) -> Target:
         """The target of that name. Raises InputError with the nearest valid word."""
-        if name not in self._targets:
-            raise InputError(f"unknown target {quoted(name)}{nearest(name, self._targets)}")
-        return self._targets[name]
+        if name not in self:
+            raise InputError(f"unknown target {quoted(name)}{nearest(name, [*self._targets, *CORES])}")
+        return self._targets.get(name) or Target(name, "cpu", emulates=name)
 
     def __contains__(self, name: str) -> bool:
-        return name in self._targets
+        return name in self._targets or name in CORES
 
     def all(self) -> list[Target]:
         """All of them, in order."""

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from bench.analysis.exits import left_elsewhere
-from bench.analysis.quality import OTHERS_SHARE, STOLEN_SHARE
+from bench.analysis.quality import FREQUENCY_SHARE, OTHERS_SHARE, STOLEN_SHARE
 from bench.analysis.records import Json, Trial
 from bench.analysis.store import Results
 from bench.report.digits import known
@@ -21,7 +21,8 @@ FEW_ROUNDS = 5
 MARKS = {
     "busy": f"other processes used more than {OTHERS_SHARE:g} of a core while it sampled",
     "stolen": f"the hypervisor took more than {STOLEN_SHARE:g} of a core while it sampled",
-    "throttled": "the processor throttled while it sampled",
+    "throttled": "the processor's throttle counter rose while it sampled, or a core of an ARM processor ran "
+    f"below {FREQUENCY_SHARE:.0%} of its highest frequency",
     "gpu_throttled": "heat or power lowered the GPU's clocks while it sampled",
     "restless": "two successive warm-up windows never agreed before the time for warming up was over",
     "far": "its median lies far from those of the case's other trials",
@@ -191,8 +192,8 @@ def _marked(rows: Sequence[Row]) -> Iterable[Caution]:
     if left_out:
         trials = sum(row["left_out_trials"] for row in left_out)
         yield Caution(
-            f"{plural(trials, 'trial')} left out of the latencies: far from the others, and a mark says why. "
-            + _where(left_out)
+            f"{plural(trials, 'trial')} left out of the latencies: throttled, or far from the others with a "
+            "mark that says why. " + _where(left_out)
         )
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from bench.report import digits, outcome
 from bench.report.rows import Row, case_name, name, varying
-from bench.report.table import anchor
+from bench.report.table import anchor, instructions_of
 
 
 @dataclass(frozen=True)
@@ -86,6 +86,7 @@ def _facts(row: Row) -> list[tuple[str, str]]:
     if digits.known(row["attainable"]):
         reached = f"{digits.time(row['attainable'])}, {digits.percent(row['attained'])} of that speed reached"
         facts.append(("attainable time by the host's peaks", reached))
+    facts += _instructions(row)
     for order, peak in row["live_peak_by_order"].items():
         facts.append((f"live tensor peak in {order} order, bytes", digits.exact(peak)))
     for order, peak in row["allocator_peak_by_order"].items():
@@ -123,6 +124,31 @@ def _made(row: Row) -> Iterable[tuple[str, str]]:
         yield f"{word}, before the first call", digits.time(row["compile_seconds"])
     if loaded:
         yield "exported file, bytes", digits.exact(row["exported_bytes"])
+
+
+def _instructions(row: Row) -> list[tuple[str, str]]:
+    if not digits.known(row["instructions"]):
+        return []
+    total, kinds = row["instructions"], row["instruction_kinds"]
+    by_kind = [
+        f"{digits.exact(n)} {_KINDS.get(kind, kind)} ({digits.percent(n / total)})"
+        for kind, n in kinds.items()
+    ]
+    facts = [(instructions_of(row["emulates"]), digits.exact(total)), ("of them", ", ".join(by_kind))]
+    adds = kinds.get("multiply_add", 0)
+    if adds and digits.known(row["executed_macs"]):
+        per = row["executed_macs"] * row["batch"] / adds
+        facts.append(("executed MACs per multiply-add instruction", f"{per:.2f}"))
+    return facts
+
+
+_KINDS = {
+    "multiply_add": "multiply-adds",
+    "load": "loads",
+    "store": "stores",
+    "branch": "branches",
+    "other": "others",
+}
 
 
 def _together(pairs: Iterable[tuple[str, str]]) -> tuple[Layers, ...]:

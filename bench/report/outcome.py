@@ -10,6 +10,9 @@ from bench.report.rows import Row, ratio_of
 
 NO_INTERVAL = "no interval"
 NOT_COMPARED = "not compared"
+NOT_TIMED = "not timed"
+"""Measured on an emulated core, where a time means nothing."""
+
 BASELINE = "baseline"
 FAILED = "failed"
 NOT_RUN = "not run"
@@ -24,6 +27,8 @@ def outcome(row: Row) -> str:
         return FAILED if row["status"] == "failed" else NOT_RUN
     if row["is_baseline"]:
         return BASELINE
+    if row["emulates"] and row["ratio_rounds"] < 1:
+        return NOT_TIMED
     if row["ratio_rounds"] < 1:
         return NOT_COMPARED
     return str(row["verdict"]) if ratio_of(row).known else NO_INTERVAL

@@ -78,6 +78,11 @@ MEANINGS = {
             Highest sum of bytes that torch allocated on the GPU during one forward beyond what it held
             before.
         """,
+        "instructions": """
+            Machine instructions of one forward call that an emulated core executed, and their ratio to dense;
+            the same in every run to a few parts in ten thousand. No measure of time: instructions differ in
+            what they cost, and caches are not part of it.
+        """,
         "CUDA reserved peak": "Highest sum of bytes that torch's allocator had reserved on the GPU.",
         "CUDA peak by NVML": """
             What the driver had given the process by the end of its calls: context, code and reserved memory.
@@ -177,6 +182,8 @@ def _columns(rows: Sequence[Row]) -> tuple[Column, ...]:
     columns += [_number(header, _size(column)) for column, header in CUDA if _any(rows, column)]
     if _any(rows, "energy"):
         columns.append(_number("energy", _energy))
+    for core in dict.fromkeys(row["emulates"] for row in rows if digits.known(row["instructions"])):
+        columns.append(Column(instructions_of(core), MEANINGS["instructions"], True, _instructions(core)))
     return tuple(columns)
 
 
@@ -206,6 +213,22 @@ def _to_float32(_: int, row: Row) -> Cell:
 def _energy(_: int, row: Row) -> Cell:
     small = (f"{row['power']:.1f} W, idle {row['idle_power']:.1f} W",) if digits.known(row["energy"]) else ()
     return Cell(digits.joules(row["energy"]), small, _sort(row["energy"]))
+
+
+def instructions_of(core: str) -> str:
+    """``instructions (emulated Cortex-A72)``."""
+    name = "-".join(part.capitalize() for part in core.split("-"))
+    return f"instructions (emulated {name or 'core'})"
+
+
+def _instructions(core: str) -> Callable[[int, Row], Cell]:
+    def cell(_: int, row: Row) -> Cell:
+        if row["emulates"] != core:
+            return Cell(digits.MISSING)
+        small = () if row["is_baseline"] else _times(row["instructions_ratio"])
+        return Cell(digits.short(row["instructions"]), small, _sort(row["instructions"]))
+
+    return cell
 
 
 def _number(header: str, cell: Callable[[int, Row], Cell]) -> Column:

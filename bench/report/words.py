@@ -178,6 +178,11 @@ def _unjudged(compressed: Sequence[Row], others_judged: bool) -> list[str]:
         lines.append(
             f"{cases} shared only one round with dense: one round gives no interval, so there is no verdict."
         )
+    if emulated := found[outcome.NOT_TIMED]:
+        cases = plural(emulated, noun)
+        lines.append(
+            f"{cases} ran on an emulated core: instructions are counted there, and no time is taken."
+        )
     if without := found[outcome.NOT_COMPARED]:
         cases = plural(without, noun)
         lines.append(
@@ -211,7 +216,7 @@ def _groups(rows: Sequence[Row], columns: Sequence[str]) -> tuple[Group, ...]:
     for group in grouped(rows, ("backbone", *columns)):
         parts = []
         for word in (outcome.FASTER, outcome.SLOWER, outcome.SAME, outcome.CANNOT_TELL, outcome.NO_INTERVAL,
-                     outcome.NOT_COMPARED, outcome.FAILED, outcome.NOT_RUN):  # fmt: skip
+                     outcome.NOT_COMPARED, outcome.NOT_TIMED, outcome.FAILED, outcome.NOT_RUN):  # fmt: skip
             cases = [_entry(row, word) for row in group if outcome.outcome(row) == word]
             if cases:
                 parts.append(Part(word, tuple(cases)))

@@ -41,7 +41,7 @@ def expected_rounds(plan: Plan, folder: Path) -> dict[str, int]:
 
     measure = plan.measure
     if measure.rounds is not None:
-        return {case.id: measure.planned_rounds for case in plan.cases}
+        return {case.id: plan.rounds_of(case) for case in plan.cases}
     runs = _runs_here(folder)
     schedule = looks(measure.planned_rounds, measure.max_rounds)
     needed: dict[str, int] = {}
@@ -55,7 +55,10 @@ def expected_rounds(plan: Plan, folder: Path) -> dict[str, int]:
             deviation = statistics.stdev(logs) if logs else USUAL_DEVIATION
             needed[case.id] = rounds_needed(mean, deviation, measure.resolution, schedule)
             bases[base] = max(bases.get(base, 0), needed[case.id])
-    return {case.id: needed.get(case.id) or bases.get(case.id, schedule[0]) for case in plan.cases}
+    return {
+        case.id: 1 if plan.is_emulated(case) else needed.get(case.id) or bases.get(case.id, schedule[0])
+        for case in plan.cases
+    }
 
 
 def estimated_seconds(plan: Plan, folder: Path, rounds: Mapping[str, int] | None = None) -> float:

@@ -17,6 +17,7 @@ from types import TracebackType
 from typing import Any, TypeVar
 
 from bench.analysis.records import typed
+from bench.plan.emulator import emulator
 from bench.plan.targets import Target
 from bench.worker.protocol import Failure, Job, Json, ended_by
 
@@ -28,6 +29,10 @@ LONGEST_ANSWER = 64 * 2**20
 CONNECTION_LOST = "ConnectionLost"
 SSH_FAILED = 255
 """What ssh itself ends with: not reached, not let in, or cut off. A command over there ends with less."""
+
+LOOK = 1.0
+"""Seconds after which somebody who waits for an answer sees that the worker was ended: a closed pipe wakes
+nobody."""
 
 TAIL = 4000
 """Bytes kept of what a worker printed beside its answer."""
@@ -98,6 +103,7 @@ class WorkerProcess:
             os.set_blocking(pipe.fileno(), False)
         self._answered = bytearray()
         self._printed = bytearray()
+        self._is_over = False
 
     def ask(self, question: Json, timeout: float, last: bool = False) -> Json:
         """The worker's answer: the first line that is one. Raises WorkerFailed, after which it is of no use.
@@ -122,7 +128,10 @@ class WorkerProcess:
                     return answer
                 if time.monotonic() >= deadline:
                     raise WorkerFailed("Timeout", f"no answer within {timeout:g} s", self._trace())
-                for key, _ in waiting.select(max(0.0, deadline - time.monotonic())):
+                ready = waiting.select(min(LOOK, max(0.0, deadline - time.monotonic())))
+                if self._is_over:  # by another thread, which has closed what is waited for
+                    raise WorkerFailed("Crash", "the harness ended the worker")
+                for key, _ in ready:
                     if key.fileobj is stdin:
                         try:
                             to_write = to_write[os.write(stdin.fileno(), to_write[:65536]) :]
@@ -146,7 +155,11 @@ class WorkerProcess:
                         raise WorkerFailed("Crash", f"the answer is longer than {LONGEST_ANSWER} bytes")
 
     def end(self) -> None:
-        """Ends the worker and what it started, by its process group, and waits for it."""
+        """Ends the worker and what it started, by its process group, and waits for it.
+
+        Another thread that waits for its answer gets a WorkerFailed.
+        """
+        self._is_over = True
         end_group(self._process)
         for pipe in (self._process.stdin, self._process.stdout, self._process.stderr):
             if pipe is not None:
@@ -213,9 +226,17 @@ def start_worker(target: Target, module: str, job: Job, checkout: Path | None = 
             "Unsupported",
             f"target {target.name}: other revisions are measured on this host alone",
         )
-    command = target.command(module, fixed_environment(job.case.threads, job.heap))
+    fixed = fixed_environment(job.case.threads, job.heap)
     env = environment(job.case.threads, checkout, job.heap)
-    return WorkerProcess(command, env, checkout, target.is_remote)
+    if target.emulates is not None:
+        if lacking := emulator().lacks():
+            raise WorkerFailed(
+                "NotSetUp",
+                f"target {target.name}: {lacking} {'are' if ', ' in lacking else 'is'} not there: "
+                f"`bench provision {target.name}` sets it up",
+            )
+        env = emulator().environment(target.emulates, os.environ, fixed, checkout)
+    return WorkerProcess(target.command(module, fixed), env, checkout, target.is_remote)
 
 
 def reads_lines(checkout: Path | None) -> bool:

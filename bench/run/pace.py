@@ -73,7 +73,8 @@ class Pace:
         known = {id_: trial_seconds(cost, far[id_], plan.measure) for id_, cost in costs.items()}
         usual = sum(known.values()) / len(known) if known else CASE_SECONDS
         self._seconds = {id_: known.get(id_, usual) for id_ in self._baseline}
-        self._rounds = _rounds(plan.measure, far, self._baseline)
+        once = {case.id: 1 for case in plan.cases if plan.is_emulated(case)}
+        self._rounds = {**_rounds(plan.measure, far, self._baseline), **once}
         self._expected = self._took = 0.0
 
     def seconds(self, ids: AbstractSet[str]) -> float:

@@ -1,4 +1,4 @@
-"""Provisioning: the package and an environment on another host, over the connection of its target."""
+"""Provisioning: the package and an environment on another host, or what an emulated core needs here."""
 
 from __future__ import annotations
 
@@ -12,7 +12,9 @@ from pathlib import Path
 
 import bench
 from bench.errors import InputError, quoted
+from bench.plan.emulator import emulator
 from bench.plan.targets import REMOTE_PACKAGE, Target
+from bench.run.emulation import SetUpFailed, set_up
 
 LONGEST = 1800.0
 """Seconds at most: a small board installs torch in ten minutes."""
@@ -44,9 +46,17 @@ class ProvisionFailed(Exception):  # noqa: N818 - a result, as a failed trial is
 def provision(target: Target, tell: Callable[[str], None], timeout: float = LONGEST) -> None:
     """Copies the package to the target and installs torch there, where either is missing.
 
+    For an emulated core everything is made on this host, see ``bench.run.emulation``.
+
     ``tell`` gets the lines that the other side prints. Raises InputError for a target that needs nothing of
     the kind, and ProvisionFailed.
     """
+    if target.emulates is not None:
+        try:
+            set_up(emulator(), tell)
+        except SetUpFailed as error:
+            raise ProvisionFailed(f"target {target.name}: {error}") from None
+        return
     if not target.is_remote:
         raise InputError(
             f"target {quoted(target.name)} needs no provisioning: its worker is started on this host's files"

@@ -36,7 +36,8 @@ def run_rounds(session: Session) -> None:
     measurable = {arm: {case.id: case for case in session.measurable(arm)} for arm in session.arms}
     everywhere = {id_: case for of_arm in measurable.values() for id_, case in of_arm.items()}
     cases = [case for case in session.plan.cases if case.id in everywhere]
-    progress = _Progress(session, session.plan.measure.planned_rounds * sum(map(len, measurable.values())))
+    planned = sum(session.plan.rounds_of(case) for of_arm in measurable.values() for case in of_arm.values())
+    progress = _Progress(session, planned)
     grouped = {baseline: {case.id for case in of_it} for baseline, of_it in groups(cases).items()}
     number = 0
     while going_on := session.going_on(cases, number):

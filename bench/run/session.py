@@ -184,15 +184,17 @@ class Session:
     def going_on(self, cases: Sequence[Case], number: int) -> set[str]:
         """Ids of the cases that round ``number`` visits: THE rule for runs and comparisons alike.
 
-        All of them for the planned rounds. Beyond, where no number was asked for and up to
-        ``max_rounds``, those whose verdict is still "cannot tell" and that all arms could measure so far.
+        All of them for their planned rounds (``Plan.rounds_of``). Beyond, where no number was asked for and
+        up to ``max_rounds``, those whose verdict is still "cannot tell" and that all arms could measure so
+        far.
         """
         measure = self.plan.measure
         if number < measure.planned_rounds:
-            return {case.id for case in cases}
+            return {case.id for case in cases if number < self.plan.rounds_of(case)}
         if measure.rounds is not None or number >= measure.max_rounds:
             return set()
-        sound = [case for case in cases if all(self._sound(arm, case) for arm in self.arms)]
+        timed = [case for case in cases if not self.plan.is_emulated(case)]
+        sound = [case for case in timed if all(self._sound(arm, case) for arm in self.arms)]
         return undecided(sound, self._logs(sound), measure.resolution, measure.min_rounds, measure.max_rounds)
 
     def _sound(self, arm: Arm, case: Case) -> bool:

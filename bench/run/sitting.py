@@ -36,6 +36,7 @@ from bench.worker.protocol import (
     SeatEnd,
     Turn,
 )
+from bench.worker.thermal import COOLING_LONGEST
 
 
 @dataclass(frozen=True)
@@ -84,7 +85,8 @@ class Process:
     def start(self) -> None:
         """Asks for the seats. Raises WorkerFailed."""
         question = {**self.jobs[0].to_json(), "seats": [job.to_json() for job in self.jobs]}
-        answer = self._worker.ask(question, self._timeout * len(self.jobs))
+        cooling = 0.0 if self.jobs[0].cool_below is None else COOLING_LONGEST
+        answer = self._worker.ask(question, self._timeout * len(self.jobs) + cooling)
         self.seated = read_answer(Seated, answer)
 
     def seat(self, at: int) -> Seat:
@@ -328,6 +330,7 @@ def job_of(session: Session, place: Place, timed: bool = True, exported: str | N
         cores=plan.targets[place.case.target].cores,
         energy=plan.measure.energy and not timed,
         exported=session.export_of(place.arm, place.case)[0] if exported is None else exported,
+        cool_below=plan.measure.cool_below,
     )
 
 
@@ -372,6 +375,8 @@ def _answer(process: Process, at: int, others: dict[int, float]) -> Measured:
         host=seated.host,
         conditions_before=seated.conditions_before,
         conditions_after=after,
+        conditions_during=risen.conditions_during,
+        cooled_seconds=seated.cooled_seconds,
         cores=seated.cores,
         threads=seated.threads,
         denormals=seated.denormals,

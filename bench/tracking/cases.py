@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -26,6 +26,17 @@ COLUMNS = (
 )  # fmt: skip
 """Columns of the frame that are tracked."""
 
+EMULATED_SUITE, EMULATED_ONLY = SUITE.with_name("arm.yaml"), "layer/64-64-k3/*"
+EMULATED_CASES = tuple(
+    f"layer/64-64-k3/{method}/eager/cortex-a72/b1/64x16x16"
+    for method in (
+        "dense",
+        *(f"csr_conv(T={T})" for T in (1, 2, 4, 8)),
+        "psconv(variant=PSD2_P8,form=executed)",
+    )
+)
+"""The cases of that suite that are tracked: written out, because older commits cannot read it."""
+
 SETUP_TIMEOUT = 1200.0
 """Seconds that measuring the suite may take: a slow board is no failure, and asv's own limit is 60."""
 
@@ -34,7 +45,7 @@ Rows = dict[str, Row]
 AnyFunction = TypeVar("AnyFunction", bound=Callable[..., Any])
 
 
-def measure(plan: Any) -> Rows:
+def measure(plan: Any, columns: Iterable[str] = COLUMNS) -> Rows:
     """Runs the plan through the harness and returns case id -> tracked columns, status and error.
 
     A case that failed has its row too. Waits for another run on this host to end. Raises
@@ -44,7 +55,7 @@ def measure(plan: Any) -> Rows:
         frame = api.make_frame([api.run(plan, Path(folder))])
     if "allocator_peak" not in frame:  # a commit that called this number the live peak, and had no other
         frame = frame.rename(columns={"live_peak": "allocator_peak"}).assign(live_peak=math.nan)
-    kept = frame[["case", *COLUMNS, "status", "error"]].to_dict("records")
+    kept = frame[["case", *columns, "status", "error"]].to_dict("records")
     return {str(row.pop("case")): {str(k): v for k, v in row.items()} for row in kept}
 
 
@@ -61,6 +72,15 @@ def look_up(rows: Rows, case: str, column: str) -> float:
             raise RuntimeError(f"{case}: {row['error'] or row['status']}")
         return math.nan
     return int(value) if value.is_integer() else value
+
+
+def emulated_plan() -> Any:
+    """The tracked cases of an emulated core; None where it is not set up, or unknown to the commit."""
+    is_set_up = getattr(api, "is_set_up", None)
+    if is_set_up is None:
+        return None
+    plan = api.make_plan(api.load_suite(EMULATED_SUITE), only=EMULATED_ONLY)
+    return plan if is_set_up(plan) else None
 
 
 def tell_asv(**attributes: object) -> Callable[[AnyFunction], AnyFunction]:
@@ -144,3 +164,25 @@ class Latency(Tracked):
     def track_ratio(self, rows: Rows, case: str) -> float:
         """Latency over that of the dense case, formed within each round: above 1 is slower than dense."""
         return look_up(rows, case, "ratio")
+
+
+class Emulated:
+    """What an emulated ARM core executes, on hosts where ``bench provision cortex-a72`` has set it up.
+
+    The same to a few parts in ten thousand in every run. Elsewhere, and for commits that know no such core,
+    all is nan.
+    """
+
+    params = EMULATED_CASES
+    param_names = ("case",)
+
+    @tell_asv(timeout=SETUP_TIMEOUT)
+    def setup_cache(self) -> Rows:
+        """Measures the cases once per commit."""
+        plan = emulated_plan()
+        return {} if plan is None else measure(plan, ("instructions",))
+
+    @tell_asv(unit="instructions", version="1")
+    def track_instructions(self, rows: Rows, case: str) -> float:
+        """Instructions of one forward on a Cortex-A72."""
+        return look_up(rows, case, "instructions") if rows else math.nan

@@ -27,7 +27,7 @@ def facts(data: Json) -> Facts:
 def measurable(device: str, fingerprint: dict[str, Any], energy: bool = False) -> tuple[str, ...]:
     """The figures that a trial can find there; ``energy``: whether a counter of it can be read."""
     if fingerprint.get("emulated"):
-        return (*EVERYWHERE, "allocator peak")
+        return (*EVERYWHERE, "allocator peak", "instructions")
     found: tuple[str, ...] = (*EVERYWHERE, "latency", "allocator peak")
     if device == "cuda":
         found = (*found, "launch overhead", "reserved peak")

@@ -12,20 +12,24 @@ from typing import Any
 
 import torch
 
-from bench.worker import nvml
+from bench.worker import nvml, thermal
 from bench.worker.processor import in_words, processor
 from bench.worker.protocol import Conditions, Host
 
 UNKNOWN = "unknown"
+EMULATED_CORE = "CSR_BENCH_EMULATED_CORE"
+"""Variable with the name of the core that an emulator stands in for; set by whoever starts one."""
+
 _CPU = Path("/sys/devices/system/cpu")
 _LINUX_MACHINES = {"aarch64": ("CPU implementer",), "x86_64": ("vendor_id",)}
 
 
 def fingerprint(device: str) -> Host:
     """What stays the same while this host and this installation stay the same, with ``id``, its digest."""
+    core = os.environ.get(EMULATED_CORE)
     facts: dict[str, Any] = {
         "machine": platform.machine(),
-        "cpu": cpu_model(),
+        "cpu": f"emulated {core}" if core else cpu_model(),
         "logical_cpus": os.cpu_count() or UNKNOWN,
         "memory_bytes": _memory_bytes(),
         "system": platform.system(),
@@ -49,24 +53,26 @@ def fingerprint(device: str) -> Host:
         facts["cudnn"] = torch.backends.cudnn.version()
     digest = hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()[:12]
     # Beside the digest: what is read of a processor grows with this program, and the host stays the same.
-    return {"id": digest, "name": platform.node() or UNKNOWN, **facts, **in_words(processor())}
+    beside = {"microarchitecture": facts["cpu"]} if core else in_words(processor())
+    return {"id": digest, "name": platform.node() or UNKNOWN, **facts, **beside}
 
 
-def conditions(device: str = "cpu") -> Conditions:
+def conditions(device: str = "cpu", root: Path = Path("/")) -> Conditions:
     """What may change from one moment to the next: load, pressure, frequency, temperature, affinity.
 
-    Of a GPU also what NVML tells: clocks, temperature, power, reasons for lower clocks.
+    Governor, frequency and throttling are those of the cores that this process may use, and the temperature
+    is that of the hottest zone: see ``bench.worker.thermal``, which reads its files below ``root``. Of a GPU
+    also what NVML tells: clocks, temperature, power, reasons for lower clocks.
     """
     managed = nvml.gpu() if device == "cuda" else None
+    cores = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else UNKNOWN
     return {
         **({} if managed is None else managed.conditions()),
         "load_1m": _load(),
         "cpu_pressure_10s": _pressure("cpu"),
         "memory_pressure_10s": _pressure("memory"),
-        "frequency_khz": _number(_CPU / "cpu0/cpufreq/scaling_cur_freq"),
-        "temperature_mc": _number(Path("/sys/class/thermal/thermal_zone0/temp")),
-        "throttle_count": _number(_CPU / "cpu0/thermal_throttle/core_throttle_count"),
-        "affinity": sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else UNKNOWN,
+        **thermal.reading(cores if isinstance(cores, list) else (0,), root),
+        "affinity": cores,
         "busy_jiffies": _busy_jiffies(),
         "own_cpu": time.process_time(),
         "clock": time.monotonic(),
@@ -83,10 +89,12 @@ def cpu_model() -> str:
 
 
 def emulated() -> bool:
-    """True under user-mode emulation: the kernel's CPU listing is of another architecture than ours.
+    """True under user-mode emulation: whoever started us says so, or the listing is of another architecture.
 
     Under qemu-user /proc/cpuinfo is the host's, and so is its clock: a latency would mean nothing.
     """
+    if os.environ.get(EMULATED_CORE):
+        return True
     own = _LINUX_MACHINES.get(platform.machine())
     listing = _cpuinfo()
     if own is None or not listing:
@@ -143,11 +151,6 @@ def _busy_jiffies() -> dict[str, int] | str:
         return UNKNOWN
     user, nice, system, _idle, _iowait, irq, softirq, steal = (int(f) for f in fields[1:9])
     return {"busy": user + nice + system + irq + softirq, "steal": steal}
-
-
-def _number(path: Path) -> int | str:
-    text = _read(path)
-    return int(text) if text.lstrip("-").isdigit() else UNKNOWN
 
 
 def _read(path: Path) -> str:

@@ -209,7 +209,8 @@ class Job:
     ``watch``: the harness holds stdin open while it lives, so that the worker ends when it closes.
     ``timed`` False leaves the samples out: a process that is asked for memory and output alone. ``cores``:
     the cluster that the process is bound to, see ``bench.worker.cores``. ``energy`` asks for the energy of a
-    call, for which nothing else may run. ``exported``: the folder where the runtime's file of the case lies,
+    call, for which nothing else may run. ``cool_below``: degrees below which the host's hottest zone has to
+    be before anything that is timed begins. ``exported``: the folder where the runtime's file of the case lies,
     "" for a runtime without one and where none was written yet.
     """
 
@@ -225,6 +226,7 @@ class Job:
     cores: str = ""
     energy: bool = False
     exported: str = ""
+    cool_below: float | None = None
 
     def to_json(self) -> Json:
         """Plain data; ``Job.from_json`` reads it back."""
@@ -249,6 +251,10 @@ class Measured:
     ``cuda_flags``: what the worker set of torch's CUDA, see ``bench.worker.cuda``; None on other devices.
     ``compile_seconds``: compiling, or loading what was exported. ``export_seconds``: writing that, None where
     it was there already; ``exported_bytes``: its size on the disk, None for a runtime without files.
+    ``conditions_during``: the worst that was seen while samples were taken; ``cooled_seconds``: how long the
+    host was left to cool before: see ``bench.worker.thermal``. ``instructions``: of one forward on an
+    emulated core (the mean over a round of inputs), by kind with their total: see
+    ``bench.worker.instructions``.
     """
 
     error: Failure | None = None
@@ -271,6 +277,9 @@ class Measured:
     energy: Energy | None = None
     export_seconds: float | None = None
     exported_bytes: int | None = None
+    instructions: dict[str, int] | None = None
+    conditions_during: Conditions | None = None
+    cooled_seconds: float | None = None
 
 
 @dataclass(frozen=True)
@@ -316,6 +325,7 @@ class Seated:
     heap: str | None = None
     stages: dict[str, float] = field(default_factory=dict)
     cuda_flags: dict[str, bool] | None = None
+    cooled_seconds: float | None = None
 
 
 @dataclass(frozen=True)
@@ -355,6 +365,7 @@ class Risen:
     conditions_after: Conditions | None = None
     seats: tuple[SeatEnd, ...] = ()
     stages: dict[str, float] = field(default_factory=dict)
+    conditions_during: Conditions | None = None
 
 
 @dataclass(frozen=True)

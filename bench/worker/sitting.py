@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import random
 import sys
 from collections.abc import Iterable, Iterator
@@ -20,6 +21,7 @@ from bench.worker.protocol import (
     SeatEnd,
 )
 from bench.worker.stages import Stages
+from bench.worker.thermal import Watch
 from bench.worker.trial import CALLS, EMULATED, set_up
 
 
@@ -32,6 +34,7 @@ class Sitting:
         self._stages = stages
         self._built: list[Any] = []
         self._settled: list[Any] = []
+        self._watch = Watch(os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else (0,))
 
     def seated(self) -> Seated:
         """Builds and warms up every case; one that fails has its error, and the others sit all the same."""
@@ -93,6 +96,7 @@ class Sitting:
         calls = self._settled[seat].calls_per_sample
         self._built[seat].begin()
         taken = take_turn(self._built[seat], self._stopwatch, calls, uncounted, counted)
+        self._watch.look()  # while the cores are still as busy as they were
         return Sampled(samples=taken.samples, host_samples=taken.host_samples)
 
     def draw(self, seed: str) -> Drawn:
@@ -117,7 +121,8 @@ class Sitting:
             for built, settled in zip(self._built, self._settled, strict=True)
         )
         self._stages.enter("end")
-        return Risen(conditions_after=after, seats=ends, stages=dict(self._stages.seconds))
+        stages, during = dict(self._stages.seconds), self._watch.worst()
+        return Risen(conditions_after=after, seats=ends, stages=stages, conditions_during=during)
 
 
 def _made(built: Any) -> dict[str, Any]:

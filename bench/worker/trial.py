@@ -14,6 +14,7 @@ from typing import Any
 from bench.worker.cores import pin
 from bench.worker.protocol import Failure, Job, Json, Measured, answer_one
 from bench.worker.stages import Stages
+from bench.worker.thermal import Watch, cool_down
 
 EMULATED = "emulated processor: its clock says nothing about the real one"
 
@@ -23,10 +24,12 @@ CALLS = 3
 
 
 def set_up(job: Job, stages: Stages) -> dict[str, Any]:
-    """Binds the process to its cores and imports torch; returns what is to be known about both."""
+    """Binds the process to its cores, lets the host cool and imports torch; returns what is to be known."""
     threads = job.case.threads
     heap = "kept" if "MALLOC_TRIM_THRESHOLD_" in os.environ else "default"
     cores = pin(threads, job.cores)
+    stages.enter("cool")
+    cooled = cool_down(job.cool_below) if job.timed and job.cool_below is not None else None
     stages.enter("import torch")
     import torch
 
@@ -38,6 +41,7 @@ def set_up(job: Job, stages: Stages) -> dict[str, Any]:
         "heap": heap,
         "threads": torch.get_num_threads(),
         "denormals": denormals,
+        "cooled_seconds": cooled,
     }
     if job.device == "cuda":
         from bench.worker.cuda import set_flags
@@ -82,13 +86,19 @@ class Measuring:
 
     def _sample(self, seat: Any) -> None:
         from bench.worker import host, latency, memory
+        from bench.worker.instructions import instructions
 
         job = self._job
         self._stages.enter("sample")
         mark = memory.ResidentMark()
         if self.found.host and self.found.host.get("emulated"):
             self._note(latency_refused=EMULATED)
-            seat.round()
+            for _ in range(CALLS - 1):  # by which everything is translated
+                seat.round()
+            self._stages.enter("instructions")
+            counted = instructions(seat.round)
+            of_one = counted and {kind: round(n / seat.calls_in_round) for kind, n in counted.items()}
+            self._note(instructions=of_one)
         elif not job.timed:
             for _ in range(CALLS - 1):
                 seat.round()
@@ -99,13 +109,18 @@ class Measuring:
         else:
             stopwatch = latency.CudaStopwatch() if job.device == "cuda" else latency.CpuStopwatch()
             protocol = latency.LatencyProtocol(**job.protocol).on(job.device)  # type: ignore[arg-type]
+            watch = Watch(os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else (0,))
             self._note(latency=latency.measure(seat, stopwatch, protocol, seat.calls_in_round))
+            watch.look()
+            self._note(conditions_during=watch.worst())
             self._note(inputs=seat.inputs(stopwatch))
         self._note(conditions_after=host.conditions(job.device))
         self._stages.enter("memory")
         found = memory.memory(seat.network, seat.round, mark, job.device, job.orders, seat.hidden)
         if seat.past_torch:  # torch's allocator saw nothing, which is not the same as no byte
             found = replace(found, allocator_peak=None, allocator_peak_by_order=None)
+        if self.found.latency_refused:  # what grows there is the emulator
+            found = replace(found, resident_before=None, resident_peak=None, resident_growth=None)
         self._note(memory=found)
         if job.energy:
             from bench.worker.energy import energy_of

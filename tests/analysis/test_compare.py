@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from made_trials import CSR_CASE, DENSE_CASE, made_count, made_memory, made_results, made_trial
+from made_trials import CSR_CASE, DENSE_CASE, made_count, made_emulated, made_memory, made_results, made_trial
 
 from bench.analysis.compare import FAIL_ON, CaseChange, Comparison, compare_arms, compare_runs
 from bench.analysis.records import CountRecord, Probe, Trial, from_line, to_line, typed
@@ -378,3 +378,18 @@ def test_many_cases_of_two_runs_are_judged_together() -> None:
         for times in (wide, head)
     )
     assert compare_runs(base, alone, 0.001).cases[0].verdict == "slower"
+
+
+def emulated(total: int) -> Results:
+    trials = [made_emulated(DENSE_CASE, total)]
+    return made_results([DENSE_CASE], trials)
+
+
+def test_instructions_gate_without_a_time() -> None:
+    same = compare_runs(emulated(1_000_000), emulated(1_000_900), 0.03)  # as they repeat
+    assert [c.verdict for c in same.cases] == ["not timed"]
+    assert (same.cases[0].changed, same.cases[0].note, same.exit_code) == ({}, "", 0)
+    more = compare_runs(emulated(1_000_000), emulated(1_002_000), 0.03)
+    assert (more.cases[0].bigger, more.exit_code) == (["instructions"], 1)
+    less = compare_runs(emulated(1_000_000), emulated(900_000), 0.03)
+    assert (less.cases[0].smaller, less.exit_code) == (["instructions"], 0)

@@ -15,6 +15,7 @@ from made_trials import (
     DENSE_CASE,
     made_conditions,
     made_count,
+    made_emulated,
     made_memory,
     made_results,
     made_trial,
@@ -535,3 +536,25 @@ def test_ratios_of_counts_by_hand() -> None:
     assert math.isnan(row["macs_ratio"])
     counts[0] = made_count(DENSE_CASE, logical_params=0)
     assert math.isnan(rows(made_results([DENSE_CASE, CSR_CASE], [], counts))[1]["params_ratio"])
+
+
+def test_instructions_of_an_emulated_core_stand_beside_those_of_dense() -> None:
+    cases = [replace(case, target="arm") for case in (DENSE_CASE, CSR_CASE)]
+    trials = [
+        made_emulated(cases[0], 4000, multiply_add=1000, load=3000),
+        made_emulated(cases[1], 3000, multiply_add=500, load=2500),
+    ]
+    targets = [{"name": "arm", "device": "cpu", "emulates": "cortex-a72"}]
+    dense, csr = rows(made_results(cases, trials, targets=targets))
+    assert (dense["instructions"], csr["instructions"]) == (4000, 3000)
+    assert (dense["instructions_ratio"], csr["instructions_ratio"]) == (1, 0.75)
+    assert csr["instruction_kinds"] == {"multiply_add": 500, "load": 2500}
+    assert csr["emulates"] == "cortex-a72"
+    assert math.isnan(csr["latency"])
+
+
+def test_nothing_is_known_of_instructions_elsewhere(pair: Results) -> None:
+    for row in rows(pair):
+        assert math.isnan(row["instructions"])
+        assert math.isnan(row["instructions_ratio"])
+        assert (row["instruction_kinds"], row["emulates"]) == ({}, "")

@@ -6,7 +6,7 @@ import math
 from typing import Any
 
 import pytest
-from made_trials import DENSE_CASE, made_conditions, made_trial
+from made_trials import DENSE_CASE, made_conditions, made_host, made_trial
 
 from bench.analysis import quality
 from bench.analysis.quality import CaseTrials, gpu_reasons, kept, marks, medians
@@ -74,6 +74,32 @@ def test_a_far_trial_on_a_throttled_gpu_is_left_out_and_counted() -> None:
 def test_reasons_are_told_in_words() -> None:
     assert gpu_reasons(0x24) == {"power cap", "heat, by the driver"}
     assert gpu_reasons(0x01) == gpu_reasons("unknown") == gpu_reasons(None) == frozenset()
+
+
+def slow(number: int, seconds: float, share: object, machine: str = "aarch64") -> Trial:
+    """A trial that saw a core at that share of its highest frequency."""
+    host = made_host(machine=machine)
+    return made_trial(DENSE_CASE, number, seconds, host=host, conditions_during={"frequency_share": share})
+
+
+def test_a_frequency_that_fell_marks_a_trial_throttled_on_arm() -> None:
+    assert marks([slow(0, 0.01, 0.89)]) == [frozenset({"throttled"})]
+    assert marks([slow(0, 0.01, 0.9)]) == [frozenset()]
+    assert marks([slow(0, 0.01, "unknown")]) == [frozenset()]
+    assert marks([slow(0, 0.01, 0.4, machine="x86_64")]) == [frozenset()]  # turbo moves it there
+
+
+def test_throttled_trials_are_left_out_however_near_they_lie() -> None:
+    trials = [slow(n, 0.010, 1.0) for n in range(4)] + [slow(4, 0.0101, 0.6)]
+    assert [t.round for t in kept(trials)] == [0, 1, 2, 3]
+    assert CaseTrials.of(trials).left_out() == 1
+    assert CaseTrials.of(trials).mark_counts() == {"throttled": 1}
+
+
+def test_a_board_that_throttled_all_the_time_is_shown_as_it_is() -> None:
+    trials = [slow(n, 0.010, 0.6) for n in range(5)]
+    assert len(kept(trials)) == 5
+    assert CaseTrials.of(trials).mark_counts() == {"throttled": 5}
 
 
 def test_what_could_not_be_read_marks_nothing() -> None:

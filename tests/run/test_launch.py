@@ -7,6 +7,7 @@ import os
 import selectors
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -19,7 +20,7 @@ from bench.plan.targets import Target
 from bench.run import counting as counting_processes
 from bench.run import launch
 from bench.run.counting import CountingPool, CountingProcess
-from bench.run.launch import environment, knows_dtypes
+from bench.run.launch import WorkerFailed, WorkerProcess, environment, knows_dtypes
 from bench.worker.protocol import Failure, Job, Measured
 
 CASE = Case("layer/4-4-k3", DENSE, input=(4, 8, 8))
@@ -391,3 +392,22 @@ def test_a_revision_from_before_dtypes_counts_float32_alone(tmp_path: Path) -> N
         "Unsupported in count: dtype bfloat16: this revision knows float32 alone; "
         "compare it with `dtypes: [float32]`"
     )
+
+
+def test_bug_ending_a_worker_left_a_thread_waiting_for_its_answer() -> None:
+    """A fork that lives a little longer than its parent keeps the pipe open until nobody looks any more."""
+    script = "setsid sleep 5 & read line; sleep 30"
+    worker = WorkerProcess(["sh", "-c", script], dict(os.environ))
+    said: list[WorkerFailed] = []
+
+    def ask() -> None:
+        with pytest.raises(WorkerFailed) as caught:
+            worker.ask({}, 600)
+        said.append(caught.value)
+
+    waiting = threading.Thread(target=ask, daemon=True)
+    waiting.start()
+    time.sleep(0.2)
+    worker.end()
+    waiting.join(60)
+    assert [failed.failure.message for failed in said] == ["the harness ended the worker"]

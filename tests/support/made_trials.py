@@ -188,6 +188,15 @@ def made_start(cases: Sequence[Case], **changes: Any) -> RunStart:
     return start
 
 
+def made_emulated(
+    case: Case | str, total: int, core: str = "cortex-a72", round: int = 0, **kinds: int
+) -> Trial:
+    """A trial on an emulated core, which executes ``total`` instructions and takes no time."""
+    host = made_host(cpu=f"emulated {core}", machine="aarch64", emulated=True)
+    counted = {"total": total, **(kinds or {"other": total})}
+    return made_trial(case, round, None, host=host, instructions=counted)
+
+
 def made_end(run: str = "r", status: str = "complete") -> RunEnd:
     """The last record of a run."""
     end = _read("end", {"run": run, "status": status, "ended": "2026"})

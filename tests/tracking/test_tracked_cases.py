@@ -33,6 +33,7 @@ METRICS = {
     "Latency.track_latency": ("latency", "seconds"),
     "Latency.track_ratio": ("ratio", "x dense"),
 }
+EMULATED = "Emulated.track_instructions"
 
 
 @pytest.fixture(scope="module")
@@ -64,13 +65,14 @@ def test_every_case_has_its_baseline() -> None:
 
 
 def test_asv_finds_every_metric_and_nothing_else(found: list[dict[str, Any]]) -> None:
-    assert {one["name"] for one in found} == {f"cases.{name}" for name in METRICS}
+    assert {one["name"] for one in found} == {f"cases.{name}" for name in (*METRICS, EMULATED)}
     assert {one["type"] for one in found} == {"track"}
 
 
 def test_units_and_versions_are_set_by_hand(found: list[dict[str, Any]]) -> None:
     assert {one["name"].removeprefix("cases."): one["unit"] for one in found} == {
-        name: unit for name, (_, unit) in METRICS.items()
+        **{name: unit for name, (_, unit) in METRICS.items()},
+        EMULATED: "instructions",
     }
     # asv's own version is a hash of the source, 64 letters long: an edited comment would drop the history.
     assert all(len(one["version"]) < 10 for one in found)
@@ -78,13 +80,17 @@ def test_units_and_versions_are_set_by_hand(found: list[dict[str, Any]]) -> None
 
 def test_parameters_are_the_case_ids(found: list[dict[str, Any]]) -> None:
     ids = [case.id for case in make_plan(load_suite(cases.SUITE)).cases]
+    emulated = make_plan(load_suite(cases.EMULATED_SUITE), only=cases.EMULATED_ONLY)
+    assert [case.id for case in emulated.cases] == list(cases.EMULATED_CASES)
     for one in found:
+        expected = cases.EMULATED_CASES if one["name"].endswith(EMULATED) else ids
         assert one["param_names"] == ["case"]
-        assert one["params"] == [[repr(case_id) for case_id in ids]]
+        assert one["params"] == [[repr(case_id) for case_id in expected]]
 
 
 def test_all_share_one_run_of_the_suite(found: list[dict[str, Any]]) -> None:
-    assert len({one["setup_cache_key"] for one in found}) == 1
+    keys = {one["setup_cache_key"] for one in found if not one["name"].endswith(EMULATED)}
+    assert len(keys) == 1
     assert {one["setup_cache_timeout"] for one in found} == {cases.SETUP_TIMEOUT}
 
 
@@ -158,6 +164,24 @@ def test_a_commit_that_knew_one_peak_told_the_allocators(monkeypatch: pytest.Mon
     monkeypatch.setattr(api, "make_frame", lambda results: frame)
     row = cases.measure(cases.PLAN)["c"]
     assert (row["allocator_peak"], math.isnan(row["live_peak"])) == (7.0, True)
+
+
+def test_where_no_core_is_set_up_nothing_is_tracked(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    rows = cases.Emulated().setup_cache()
+    assert rows == {}
+    assert math.isnan(ask(EMULATED, rows, cases.EMULATED_CASES[0]))
+
+
+def test_a_commit_that_knows_no_emulated_core_is_not_asked(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delattr(api, "is_set_up")
+    assert cases.emulated_plan() is None
+
+
+def test_instructions_are_read_where_they_were_counted() -> None:
+    case = cases.EMULATED_CASES[0]
+    rows: cases.Rows = {case: {"instructions": 3_120_000.0, "status": "ok", "error": ""}}
+    assert ask(EMULATED, rows, case) == 3_120_000
 
 
 def test_an_interrupted_run_is_not_kept(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -101,26 +101,31 @@ def test_a_load_that_cannot_be_read_is_unknown(monkeypatch: pytest.MonkeyPatch) 
 def test_a_file_with_other_words_than_expected_is_unknown(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    monkeypatch.setattr(host, "_CPU", tmp_path)
-    (tmp_path / "cpu0/cpufreq").mkdir(parents=True)
-    (tmp_path / "cpu0/cpufreq/scaling_cur_freq").write_text("<unsupported>\n")
-    (tmp_path / "cpu0/cpufreq/scaling_governor").write_bytes(b"\xff\xfe")
-    assert host.conditions()["frequency_khz"] == "unknown"
+    cpus = tmp_path / "sys/devices/system/cpu"
+    monkeypatch.setattr(host, "_CPU", cpus)
+    for core in os.sched_getaffinity(0):
+        (cpus / f"cpu{core}/cpufreq").mkdir(parents=True)
+        (cpus / f"cpu{core}/cpufreq/scaling_cur_freq").write_text("<unsupported>\n")
+    (cpus / "cpu0/cpufreq").mkdir(parents=True, exist_ok=True)
+    (cpus / "cpu0/cpufreq/scaling_governor").write_bytes(b"\xff\xfe")
+    assert host.conditions(root=tmp_path)["frequency_khz"] == "unknown"
     assert host.fingerprint("cpu")["governor"] == "unknown"
 
 
 def test_the_files_of_the_processor_are_read(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr(host, "_CPU", tmp_path)
+    cpus = tmp_path / "sys/devices/system/cpu"
+    monkeypatch.setattr(host, "_CPU", cpus)
+    last = max(os.sched_getaffinity(0))
     for name, text in {
         "cpu0/cpufreq/scaling_governor": "performance\n",
-        "cpu0/cpufreq/scaling_cur_freq": "2400000\n",
-        "cpu0/thermal_throttle/core_throttle_count": "3\n",
+        f"cpu{last}/cpufreq/scaling_cur_freq": "2400000\n",
+        f"cpu{last}/thermal_throttle/core_throttle_count": "3\n",
         "smt/active": "1\n",
         "intel_pstate/no_turbo": "1\n",
     }.items():
-        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
-        (tmp_path / name).write_text(text)
-    found, now = host.fingerprint("cpu"), host.conditions()
+        (cpus / name).parent.mkdir(parents=True, exist_ok=True)
+        (cpus / name).write_text(text)
+    found, now = host.fingerprint("cpu"), host.conditions(root=tmp_path)
     assert (found["governor"], found["smt"], found["turbo"]) == ("performance", "on", "off")
     assert (now["frequency_khz"], now["throttle_count"]) == (2_400_000, 3)
 
@@ -151,6 +156,19 @@ def test_a_listing_of_another_architecture_is_emulation(
 
 def test_this_host_is_not_emulated() -> None:
     assert host.emulated() is False
+
+
+def test_whoever_starts_an_emulator_says_which_core_it_stands_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    before = host.fingerprint("cpu")
+    monkeypatch.setenv(host.EMULATED_CORE, "cortex-a72")
+    found = host.fingerprint("cpu")
+    assert (found["emulated"], found["cpu"], found["microarchitecture"]) == (
+        True,
+        "emulated cortex-a72",
+        "emulated cortex-a72",
+    )
+    assert not {"caches", "clusters", "isa"} & found.keys()  # those of the files are this host's
+    assert found["id"] != before["id"]
 
 
 def test_the_listing_names_the_processor_and_the_hypervisor(monkeypatch: pytest.MonkeyPatch) -> None:
