@@ -210,7 +210,7 @@ class Job:
     ``timed`` False leaves the samples out: a process that is asked for memory and output alone. ``cores``:
     the cluster that the process is bound to, see ``bench.worker.cores``. ``energy`` asks for the energy of a
     call, for which nothing else may run. ``cool_below``: degrees below which the host's hottest zone has to
-    be before anything that is timed begins. ``exported``: the folder where the runtime's file of the case lies,
+    be before anything that is timed begins. ``exported``: the folder where the runtime's file of the case is,
     "" for a runtime without one and where none was written yet.
     """
 
