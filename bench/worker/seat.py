@@ -52,9 +52,10 @@ class Seat:
     def __init__(self, job: Job, stages: Stages) -> None:
         case = self.case = job.case
         with torch.inference_mode(False):  # an ordinary network, whose buffers may still be changed
-            stages.enter("build")
+            stages.enter("runtime")  # first: one that is not there is known without building anything
             runtime = RUNTIMES.get(case.runtime)
             runtime.require()
+            stages.enter("build")
             network = backbone_network(case)
             stages.enter("method")
             network = compress(network, case, job.recipes).network

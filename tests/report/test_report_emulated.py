@@ -45,7 +45,7 @@ def test_the_column_has_totals_and_ratios_to_dense() -> None:
     drawn = table(found())
     at = [column.header for column in drawn.columns].index(HEADER)
     dense, csr = (line.cells[at] for line in drawn.lines)
-    assert (dense.text, dense.small) == ("4.000 k", ())
+    assert (dense.text, dense.small) == ("4.000\xa0k", ())
     assert csr.sort == 3000
     assert csr.small[0].startswith("0.75")
     assert [line.verdict for line in drawn.lines] == [BASELINE, NOT_TIMED]

@@ -52,7 +52,7 @@ def session(tmp_path: Path) -> Any:
     """As much of a session as a probe looks at."""
     file = tmp_path / "odd.py"
     file.write_text(PLUGIN)
-    measure = SimpleNamespace(timeout=60.0, heap="kept", protocol=dict, energy=False)
+    measure = SimpleNamespace(timeout=60.0, heap="kept", cool_below=None, protocol=dict, energy=False)
     plan = SimpleNamespace(targets={"cpu": TARGETS.get("cpu")}, measure=measure, plugins=[str(file)])
     start = SimpleNamespace(run="r")
     counted = SimpleNamespace(recipes=(None,))
