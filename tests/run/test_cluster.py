@@ -290,7 +290,8 @@ echo "Submitted batch job 7"
 """
 SCANCEL = """\
 #!/bin/sh
-kill -- -"$(cat "$FAKE_QUEUE/job.pid")"
+# As a queueing system does in the end: a worker that is asked to close may wait for a scheduler that is gone.
+kill -KILL -- -"$(cat "$FAKE_QUEUE/job.pid")"
 """
 
 
@@ -310,10 +311,12 @@ def test_a_queueing_system_starts_workers_that_offer_the_targets(
     monkeypatch.setenv("PYTHONPATH", str(ROOT))
     monkeypatch.setenv("DASK_DISTRIBUTED__WORKER__PRELOAD", str(preload))
     slurm = {"cores": 1, "memory": "1GB", "interface": "lo", "worker-extra-args": ["--lifetime", "10m"]}
-    with needed("dask").config.set(
-        {"jobqueue.slurm": {**needed("dask").config.get("jobqueue.slurm"), **slurm}}
-    ):
-        said = bench("run", "s.yaml", "--cluster", "slurm")
+    config = needed("dask").config
+    try:
+        with config.set({"jobqueue.slurm": {**config.get("jobqueue.slurm"), **slurm}}):
+            said = bench("run", "s.yaml", "--cluster", "slurm")
+    finally:
+        subprocess.run([str(queue / "scancel")], capture_output=True, check=False)
     output = (queue / "job.out").read_text() if (queue / "job.out").exists() else "no job"
     assert said.code == 0, said.err + output
     script = (queue / "job.sh").read_text()
