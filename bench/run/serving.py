@@ -5,11 +5,14 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from typing import Any
 
 from bench.errors import InputError
 from bench.run.cluster import CONNECT_SECONDS, NO_DASHBOARD, QUIET, Tls, needed
 from bench.run.served import resources
+
+CLOSE_SECONDS = 10.0
 
 
 def serve(address: str, targets: Sequence[str], threads: int, tls: Tls, tell: Callable[[str], None]) -> None:
@@ -55,4 +58,5 @@ async def _serve(
         tell(f"the scheduler at {address} is gone")
     finally:
         # The sitting under way is nobody's any more: its processes end with this one.
-        await worker.close(timeout=2, executor_wait=False)
+        with suppress(TimeoutError):  # closing waits for a scheduler that may be gone
+            await asyncio.wait_for(worker.close(timeout=2, executor_wait=False), CLOSE_SECONDS)
