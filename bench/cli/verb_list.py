@@ -49,6 +49,7 @@ def _rows(kind: Kind, glob: str) -> list[tuple[str, str]]:
     from fnmatch import fnmatchcase
 
     from bench.plan.declared import DECLARED_BACKBONES, DECLARED_METHODS, DECLARED_RUNTIMES
+    from bench.plan.emulator import CORES
     from bench.plan.target_file import known_targets
 
     if kind is Kind.backbones:
@@ -57,7 +58,10 @@ def _rows(kind: Kind, glob: str) -> list[tuple[str, str]]:
         return [(name, _method_row(name)) for name in DECLARED_METHODS.names(glob)]
     if kind is Kind.runtimes:
         return [(name, _runtime_row(name)) for name in DECLARED_RUNTIMES.names(glob)]
-    return [(t.name, t.summary or "your own") for t in known_targets().all() if fnmatchcase(t.name, glob)]
+    known = known_targets()
+    rows = [(target.name, target.summary or "your own") for target in known.all()]
+    rows += [(core, known.get(core).summary) for core in CORES if core not in dict(rows)]
+    return [(name, summary) for name, summary in rows if fnmatchcase(name, glob)]
 
 
 def _runtime_row(name: str) -> str:

@@ -17,6 +17,9 @@ REMOTE_PACKAGE = "~/.csr-bench"
 """Where `bench provision` puts the package on another host."""
 
 
+EMULATED = "a core that qemu emulates: counts, outputs, instructions, no latency"
+
+
 @dataclass(frozen=True)
 class Target:
     """``device`` is torch's; ``prefix`` starts the worker elsewhere or under something (taskset, ssh, srun).
@@ -69,7 +72,7 @@ class Targets:
         """The target of that name. Raises InputError with the nearest valid word."""
         if name not in self:
             raise InputError(f"unknown target {quoted(name)}{nearest(name, [*self._targets, *CORES])}")
-        return self._targets.get(name) or Target(name, "cpu", emulates=name)
+        return self._targets.get(name) or Target(name, "cpu", summary=EMULATED, emulates=name)
 
     def __contains__(self, name: str) -> bool:
         return name in self._targets or name in CORES

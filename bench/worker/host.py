@@ -20,6 +20,9 @@ UNKNOWN = "unknown"
 EMULATED_CORE = "CSR_BENCH_EMULATED_CORE"
 """Variable with the name of the core that an emulator stands in for; set by whoever starts one."""
 
+OF_A_CORE = ("machine", "cpu", "system", "emulated", "python", "torch", "cpu_capability", "mkldnn")
+"""Facts of an emulated core: the same whichever host emulates it, so that their results compare."""
+
 _CPU = Path("/sys/devices/system/cpu")
 _LINUX_MACHINES = {"aarch64": ("CPU implementer",), "x86_64": ("vendor_id",)}
 
@@ -45,6 +48,8 @@ def fingerprint(device: str) -> Host:
         "cpu_capability": torch.backends.cpu.get_cpu_capability(),
         "mkldnn": torch.backends.mkldnn.is_available(),
     }
+    if core:  # what else there is belongs to the host that emulates, and changes nothing
+        facts = {name: fact for name, fact in facts.items() if name in OF_A_CORE}
     if device == "cuda":
         properties = torch.cuda.get_device_properties(0)
         facts["gpu"] = properties.name

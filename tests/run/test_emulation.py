@@ -19,15 +19,17 @@ from bench.plan import emulator as emulators
 from bench.plan.emulator import Emulator, emulator
 from bench.plan.plan import Plan, make_plan
 from bench.plan.suite import load_suite
-from bench.plan.targets import TARGETS, Target
+from bench.plan.targets import EMULATED, TARGETS, Target
 from bench.run.emulation import Here, SetUpFailed, mirror, missing, plugin_api, set_up
-from bench.run.launch import run_worker
+from bench.run.launch import read_answer, run_worker, start_worker
+from bench.run.probing import ZYGOTE
 from bench.run.provision import ProvisionFailed, provision
 from bench.run.session import Session
 from bench.worker import host
 from bench.worker.protocol import Job, Measured
 
 A72 = Target("arm", "cpu", emulates="cortex-a72")
+LACKS = emulator().lacks()
 MMDEBSTRAP = """\
 for word in "$@"; do case $word in */unfinished) folder=$word;; esac; done
 mkdir -p "$folder/usr/bin"
@@ -187,7 +189,7 @@ def test_both_rooms_call_the_variable_by_one_name() -> None:
 
 
 def test_a_core_is_a_target_by_its_name_and_is_listed_by_nobody() -> None:
-    assert TARGETS.get("cortex-a72") == Target("cortex-a72", "cpu", emulates="cortex-a72")
+    assert TARGETS.get("cortex-a72") == Target("cortex-a72", "cpu", summary=EMULATED, emulates="cortex-a72")
     assert "cortex-a72" in TARGETS
     assert "cortex-a72" not in {target.name for target in TARGETS.all()}
     with pytest.raises(InputError, match="did you mean 'cortex-a72'"):
@@ -265,3 +267,31 @@ def test_a_run_on_an_emulated_core_ends_after_one_round(
     assert {trial.host["cpu"] for trial in found.trials if trial.host} == {"emulated cortex-a72"}
     assert [probe.memory.resident_growth for probe in found.probes if probe.memory] == [None, None]
     assert [probe.instructions for probe in found.probes] == [None, None]  # nobody counts them here
+
+
+@pytest.mark.slow
+@pytest.mark.arm
+@pytest.mark.skipif(bool(LACKS), reason=f"cortex-a72 lacks {LACKS}: `bench provision cortex-a72` sets it up")
+def test_a_real_emulated_core_counts_the_same_twice_and_answers_as_this_host_does() -> None:
+    job = Job(Case("layer/64-64-k3", DENSE, input=(64, 16, 16)), recipes=(None,), timed=False)
+    with start_worker(A72, ZYGOTE, job) as worker:
+        once, again = (read_answer(Measured, worker.ask(job.to_json(), 300)) for _ in range(2))
+    here = run_worker(TARGETS.get("cpu"), job, 120, Measured)
+    assert (once.error, again.error, here.error) == (None, None, None)
+    assert once.host is not None
+    assert once.host["cpu"] == "emulated cortex-a72"
+    assert once.latency_refused
+    assert once.instructions is not None
+    assert again.instructions is not None
+    assert (
+        once.instructions["multiply_add"] == again.instructions["multiply_add"] == 64 * 64 * 9 * 16 * 16 // 4
+    )
+    assert once.instructions["total"] == pytest.approx(again.instructions["total"], rel=1e-3)
+    assert sum(once.instructions.values()) == 2 * once.instructions["total"]
+    assert once.memory is not None
+    assert once.memory.live_peak is not None
+    assert once.memory.resident_growth is None
+    assert once.output is not None
+    assert here.output is not None
+    assert once.output.mean_magnitude == pytest.approx(here.output.mean_magnitude, rel=1e-5)
+    assert here.instructions is None

@@ -167,8 +167,10 @@ def test_whoever_starts_an_emulator_says_which_core_it_stands_for(monkeypatch: p
         "emulated cortex-a72",
         "emulated cortex-a72",
     )
-    assert not {"caches", "clusters", "isa"} & found.keys()  # those of the files are this host's
+    assert not {"caches", "clusters", "isa", "kernel"} & found.keys()  # those are of this host
     assert found["id"] != before["id"]
+    monkeypatch.setattr(platform, "release", lambda: "0.0.0")
+    assert host.fingerprint("cpu")["id"] == found["id"]  # the same core, emulated by another host
 
 
 def test_the_listing_names_the_processor_and_the_hypervisor(monkeypatch: pytest.MonkeyPatch) -> None:
