@@ -10,16 +10,19 @@ import pandas as pd
 from markupsafe import Markup
 
 from bench.analysis.store import Results
-from bench.report import circumstances
+from bench.report import circumstances, frontier
+from bench.report.answer import answer
 from bench.report.cautions import cautions
 from bench.report.details import details
 from bench.report.dynamic import INTRODUCTION, RANDOM, dynamic
 from bench.report.forest import forest
 from bench.report.limits import limits
 from bench.report.palette import Palette
+from bench.report.promise import promise
 from bench.report.rows import constant, records
+from bench.report.t_sweep import t_sweep
 from bench.report.table import table
-from bench.report.words import summarise
+from bench.report.words import findings
 
 STYLES = ("page.css", "plots.css", "table.css")
 SCRIPTS = ("page.js", "table.js")
@@ -29,15 +32,22 @@ def render(frame: pd.DataFrame, results: Sequence[Results]) -> str:
     """One HTML text that loads nothing: the same frame and results give the same bytes."""
     rows = records(frame)
     palette = Palette.of(rows)
+    care = cautions(rows, results)
     return _template().render(
         suites=", ".join(dict.fromkeys(one.start.suite for one in results)) or "no run",
-        summary=summarise(rows),
+        answer=answer(rows, results, care),
+        findings=findings(rows),
+        cautions=care,
         forest=forest(rows, results, palette),
         constant=constant(rows),
         table=table(rows),
         dynamic=dynamic(rows),
         dynamic_words=(INTRODUCTION, RANDOM),
-        cautions=cautions(rows, results),
+        sweep=t_sweep(rows, palette),
+        frontiers=frontier.frontiers(rows, palette),
+        frontier_title=frontier.TITLE,
+        frontier_introduction=frontier.INTRODUCTION,
+        promise=promise(rows, palette),
         runs=circumstances.runs(results),
         hosts=circumstances.hosts(results),
         details=details(rows),

@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from markupsafe import Markup
+
+from bench.report import svg
 from bench.report.rows import Row
 from bench.report.svg import SHAPES
 
@@ -44,3 +47,13 @@ class Palette:
     def look(self, row: Row) -> Look:
         """The look of the row's method."""
         return self[str(row["method"])]
+
+    def legend(self, rows: Iterable[Row]) -> Markup:
+        """The methods of these rows with their dots, as items of a list."""
+        found = []
+        for method in sorted({str(row["method"]) for row in rows}, key=self._place.__getitem__):
+            look = self[method]
+            dot = svg.dot(look.shape, 6.0, 6.0)
+            box = {"viewBox": "0 0 12 12", "class": f"drawing key {look.css}", "aria-hidden": "true"}
+            found.append(svg.element("li", None, svg.element("svg", box, dot), f" {method}"))
+        return Markup("").join(found)

@@ -125,14 +125,17 @@ def log_scale(values: Iterable[float], start: float, end: float, room: float = 1
 
 
 def log_ticks(low: float, high: float, most: int = 6) -> list[float]:
-    """Round numbers from ``low`` to ``high``: those of the finest series that has no more than ``most``."""
+    """Round numbers from ``low`` to ``high``: those of the finest series that has no more than ``most``.
+
+    Where the ends are so near that it has fewer than two, multiples as of a linear axis.
+    """
     first, last = math.floor(math.log10(low)), math.ceil(math.log10(high))
     found: list[float] = []
     for series in ((1, 1.2, 1.5, 2, 2.5, 3, 4, 5, 6, 8), (1, 1.5, 2, 3, 5, 7), (1, 2, 5), (1, 3), (1,)):
         scaled = (float(f"{digit}e{power}") for power in range(first, last + 1) for digit in series)
         found = [tick for tick in scaled if low <= tick <= high]
         if len(found) <= most:
-            return found
+            return found if len(found) > 1 else linear_ticks(low, high, most)
     step = math.ceil(len(found) / most)
     return found[::step]
 
