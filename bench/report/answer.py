@@ -6,10 +6,11 @@ The rules stand in docs/report.md. No sentence here counts cases: a count depend
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from bench.analysis.records import Json
+from bench.analysis.roofline import doctor_verdict
 from bench.analysis.store import Results
 from bench.report import digits, outcome
 from bench.report.cautions import Caution
@@ -318,14 +319,9 @@ def _host(host: Json) -> str:
 
 
 def doctor(one: Results) -> str:
-    """What `bench doctor` had found on the run's host before it began."""
-    stored: Mapping[str, object] = one.start.peaks or {}
-    found = stored.get("doctor")
-    host = stored.get("host")
-    hosts = {trial.host["id"] for trial in one.trials if trial.host}
-    if not isinstance(found, Mapping) or not isinstance(host, Mapping) or {host.get("id")} != hosts:
-        return NOT_MEASURED
-    return shortened(str(found.get("verdict") or NOT_MEASURED), 200)
+    """What `bench doctor --peaks` had found on the run's host before it began."""
+    hosts = {str(trial.host["id"]) for trial in one.trials if trial.host}
+    return shortened(doctor_verdict(one.start.peaks, hosts), 200) or NOT_MEASURED
 
 
 def _hosts(results: Sequence[Results]) -> list[Json]:
