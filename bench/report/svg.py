@@ -147,7 +147,7 @@ def linear_ticks(low: float, high: float, most: int = 6) -> list[float]:
         step = factor * power
         first, last = math.ceil(low / step - 1e-9), math.floor(high / step + 1e-9)
         if last - first < most:
-            return [round(number * step, 12) for number in range(first, last + 1)]
+            return [float(f"{number * step:.10g}") for number in range(first, last + 1)]
     return []
 
 

@@ -5,21 +5,15 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-import pytest
 from report_lab import Net, Parsed, around, rows, run
 
 from bench.analysis.frame import make_frame
 from bench.analysis.records import SCHEMA, Probe, from_line
 from bench.analysis.store import Results
 from bench.report import page
+from bench.report.answer import standing
+from bench.report.rows import varying
 from bench.report.table import table
-from bench.report.words import summarise
-
-
-@pytest.fixture(autouse=True)
-def small_plotly(monkeypatch: pytest.MonkeyPatch) -> None:
-    """plotly.js has 5 MB."""
-    monkeypatch.setattr(page, "plotly_source", lambda: "")
 
 
 def headers(results: Results) -> list[str]:
@@ -103,6 +97,6 @@ def test_a_dtype_stands_beside_float32_in_rows_of_its_own() -> None:
     assert beside[:2] == ["—", "—"]
     assert [float(text) for text in beside[2:]] == [0.5, 0.5]
     assert [float(cell[0]) for cell in cells(found, "latency ÷ dense")] == [1, 3, 1, 3]
-    groups = [group.name for group in summarise(rows(found)).groups]
-    assert groups == ["resnet20 (float32)", "resnet20 (bfloat16)"]
+    groups = [(one.backbone, one.setting) for one in standing(rows(found), varying(rows(found)))]
+    assert groups == [("resnet20", "float32"), ("resnet20", "bfloat16")]
     assert {"dtype", "latency ÷ float32"} & set(headers(run(*nets[:2]))) == set()

@@ -10,11 +10,12 @@ from report_lab import Net, Parsed, run
 from bench.analysis.frame import make_frame
 from bench.analysis.store import Results
 from bench.report import page
+from bench.report.answer import answer
 from bench.report.details import details
 from bench.report.outcome import BASELINE, NOT_TIMED
 from bench.report.rows import Row, records
 from bench.report.table import instructions_of, table
-from bench.report.words import summarise
+from bench.report.words import findings
 
 HEADER = "instructions (emulated Cortex-A72)"
 
@@ -65,9 +66,8 @@ def test_the_details_split_them_by_kind() -> None:
 
 
 def test_the_words_speak_of_instructions_and_of_no_speed() -> None:
-    said = summarise(found())
-    assert "instructions are counted there, and no time is taken" in " ".join(said.sentences)
-    assert said.headline.startswith("Nothing is claimed about speed")
+    assert "instructions are counted there, and no time is taken" in " ".join(findings(found()))
+    assert answer(found(), [emulated()], ()).headline.startswith("Nothing is claimed about speed")
 
 
 def test_the_page_can_be_drawn() -> None:
