@@ -127,7 +127,8 @@ def test_over_several_hosts_the_headline_has_the_range_and_whether_the_verdict_h
     found = answered(run(DENSE, CSR, *SLOW), run(DENSE, turned, *SLOW, name="run-2", host=other))
     assert re.fullmatch(
         r"Over 2 hosts: on resnet20 CSR-Conv takes 0\.80\d × to 1\.4\d × the time of dense, "
-        r"the verdict turns; on resnet56 CSR-Conv takes 2\.6\d × to 2\.6\d × the time of dense, slower in all of them\.",
+        r"the verdict turns; on resnet56 CSR-Conv takes 2\.6\d × to 2\.6\d × the time of dense, "
+        r"slower in all of them\.",
         plain(found.headline),
     )
     assert [one.setting for one in found.takeaways] == ["run run-1, board"] * 2 + ["run run-2, pi"] * 2
