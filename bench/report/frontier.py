@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from markupsafe import Markup
@@ -25,23 +25,35 @@ INTRODUCTION = paragraph("""
 MISSING = "No case has both a size and a latency: there is nothing to plot."
 
 _LEFT, _RIGHT = 44.0, 368.0
-_TOP, _BOTTOM = 20.0, 206.0
+_TOP, _BOTTOM = 20.0, 186.0
 
 
 @dataclass(frozen=True)
 class Size:
-    """What can stand on the x axis: the frame's column, its name, and how its ticks are written."""
+    """What can stand on the x axis: the frame's column, its name, and whether it is bytes."""
 
     column: str
     name: str
-    words: Callable[[float], str]
+    bytes: bool = False
 
+    def axis(self, scale: Scale) -> Axis:
+        """The axis with ticks at round numbers, of bytes in their binary unit."""
+        title = f"{self.name} (log scale)"
+        if not self.bytes:
+            return Axis(scale, title, svg.log_ticks(scale.low, scale.high, 5), digits.tick)
+        middle = (scale.low * scale.high) ** 0.5
+        name, unit = next(((n, u) for n, u in _BINARY if middle >= u), _BINARY[-1])
+        ticks = [tick * unit for tick in svg.log_ticks(scale.low / unit, scale.high / unit, 5)]
+        return Axis(scale, title, ticks, lambda tick: f"{tick / unit:g}\N{NO-BREAK SPACE}{name}")
+
+
+_BINARY = (("GiB", 2.0**30), ("MiB", 2.0**20), ("KiB", 2.0**10), ("B", 1.0))
 
 SIZES = (
-    Size("params", "stored parameters", digits.tick),
-    Size("executed_macs", "executed MACs", digits.tick),
-    Size("live_peak", "live tensor peak", digits.size),
-    Size("weight_bytes", "weight bytes", digits.size),
+    Size("params", "stored parameters"),
+    Size("executed_macs", "executed MACs"),
+    Size("live_peak", "live tensor peak", bytes=True),
+    Size("weight_bytes", "weight bytes", bytes=True),
 )
 
 
@@ -94,9 +106,7 @@ def _panel(size: Size, rows: Sequence[Row], words: str, palette: Palette) -> Pan
         key=lambda row: float(row[size.column]),
     )
     parts = [
-        svg.below(
-            Axis(x, f"{size.name} (log scale)", svg.log_ticks(x.low, x.high, 5), size.words), _BOTTOM, _TOP
-        ),
+        svg.below(size.axis(x), _BOTTOM, _TOP),
         svg.beside(Axis(y, f"latency, {unit.name} (log scale)", svg.log_ticks(y.low, y.high)), _LEFT, _RIGHT),
         svg.joined(on_front, _front(best, x, y, unit)) if len(best) > 1 else Markup(""),
         *(_mark(row, size, x, y, unit, palette.look(row)) for row in rows),

@@ -24,7 +24,7 @@ from bench.report.t_sweep import t_sweep
 from bench.report.table import table
 from bench.report.words import findings
 
-STYLES = ("page.css", "plots.css", "table.css")
+STYLES = ("page.css", "plots.css", "table.css", "print.css")
 SCRIPTS = ("page.js", "table.js")
 
 
