@@ -14,6 +14,7 @@ from bench.analysis.roofline import doctor_verdict
 from bench.analysis.store import Results
 from bench.report import digits, outcome
 from bench.report.cautions import Caution
+from bench.report.circumstances import Fact
 from bench.report.prose import plural, shortened
 from bench.report.rows import (
     NAMES,
@@ -46,14 +47,6 @@ class Takeaway:
     setting: str
     sentence: str
     verdict: str
-
-
-@dataclass(frozen=True)
-class Fact:
-    """What the answer holds for."""
-
-    name: str
-    value: str
 
 
 @dataclass(frozen=True)

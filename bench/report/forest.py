@@ -48,7 +48,7 @@ def forest(rows: Sequence[Row], results: Sequence[Results], palette: Palette) ->
         if cases:
             promised = {row["anchor"]: to_dense(row, "executed_macs", index) for row in cases}
             panels.append(_panel(cases, setting(cases[0], columns), promised, bands, palette))
-    return Chart(TITLE, INTRODUCTION, tuple(panels), "" if panels else MISSING)
+    return svg.chart(TITLE, INTRODUCTION, panels, MISSING)
 
 
 def order(row: Row) -> tuple[bool, float]:
@@ -65,6 +65,8 @@ def _panel(
     palette: Palette,
 ) -> Panel:
     scale = Scale(LOW, HIGH, _LEFT, _RIGHT, log=True)
+    summary = _summary(cases)
+    cases, note = svg.first_marks(cases)
     bottom = _TOP + _ROW * len(cases)
     band = 1 + bands.get(str(cases[0]["run"]), 0.0)
     low, high = scale(1 / band), scale(band)
@@ -79,7 +81,7 @@ def _panel(
         parts.append(_row(row, y, scale, promised[row["anchor"]], palette.look(row)))
     backbone = str(cases[0]["backbone"])
     drawing = svg.drawing(bottom + 32, *parts, label=f"Forest plot of {backbone}")
-    return Panel(backbone, drawing, _summary(cases), words)
+    return Panel(backbone, drawing, summary + note, words)
 
 
 def _row(row: Row, y: float, scale: Scale, promised: float, look: Look) -> Markup:

@@ -79,7 +79,7 @@ def frontiers(rows: Sequence[Row], palette: Palette) -> Frontiers:
                 panels.append(_panel(size, group, setting(group[0], columns), palette))
                 shown += group
         if panels:
-            charts.append((size, Chart(TITLE, INTRODUCTION, tuple(panels))))
+            charts.append((size, svg.chart(TITLE, INTRODUCTION, panels, MISSING)))
     return Frontiers(tuple(charts), palette.legend(shown), "" if charts else MISSING)
 
 
@@ -105,17 +105,18 @@ def _panel(size: Size, rows: Sequence[Row], words: str, palette: Palette) -> Pan
         (row for row in rows if (row[size.column], row["latency"]) in set(best)),
         key=lambda row: float(row[size.column]),
     )
+    drawn, note = svg.first_marks(rows)
     parts = [
         svg.below(size.axis(x), _BOTTOM, _TOP),
         svg.beside(Axis(y, f"latency, {unit.name} (log scale)", svg.log_ticks(y.low, y.high)), _LEFT, _RIGHT),
         svg.joined(on_front, _front(best, x, y, unit)) if len(best) > 1 else Markup(""),
-        *(_mark(row, size, x, y, unit, palette.look(row)) for row in rows),
+        *(_mark(row, size, x, y, unit, palette.look(row)) for row in drawn),
         *_names(on_front, size, x, y, unit, palette),
     ]
     backbone = str(rows[0]["backbone"])
     drawing = svg.drawing(_BOTTOM + 32, *parts, label=f"{backbone}: {size.name} against latency")
     named = ", ".join(method_label(row) for row in on_front)
-    return Panel(backbone, drawing, f"On the frontier, smallest first: {named}.", words)
+    return Panel(backbone, drawing, f"On the frontier, smallest first: {named}.{note}", words)
 
 
 def _front(best: Sequence[tuple[float, float]], x: Scale, y: Scale, unit: digits.Unit) -> Markup:

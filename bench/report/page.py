@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from importlib.resources import files
 
@@ -66,7 +67,13 @@ def _template() -> jinja2.Template:
         lstrip_blocks=True,
         undefined=jinja2.StrictUndefined,
     )
+    environment.filters["headings"] = _headings
     return environment.get_template("page.html.j2")
+
+
+def _headings(main: str) -> list[tuple[str, Markup]]:
+    """Id and title of every section that is there, for the list of links."""
+    return [(name, Markup(title)) for name, title in re.findall(r'<h2 id="([^"]+)">(.*?)</h2>', main)]
 
 
 def _text(name: str) -> str:

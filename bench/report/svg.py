@@ -300,12 +300,45 @@ class Panel:
 
 @dataclass(frozen=True)
 class Chart:
-    """Panels of one kind with an introduction; ``missing`` says in words why there are none, or which."""
+    """Panels of one kind with an introduction; ``missing`` says in words why there are none, or fewer."""
 
     title: str
     introduction: str
     panels: tuple[Panel, ...]
     missing: str = ""
+
+
+MOST_MARKS = 500
+"""Cases that one panel draws: beyond that no eye tells dots apart."""
+
+MOST_LETTERS = 350_000
+"""Letters of all drawings of one chart: results of thousands of cases still make a page that opens."""
+
+
+def chart(title: str, introduction: str, panels: Sequence[Panel], missing: str) -> Chart:
+    """The chart of the first panels up to MOST_LETTERS, with a word for those left out.
+
+    ``missing``: why there is none.
+    """
+    if not panels:
+        return Chart(title, introduction, (), missing)
+    kept: list[Panel] = []
+    letters = 0
+    for panel in panels:
+        letters += len(panel.drawing)
+        if kept and letters > MOST_LETTERS:
+            break
+        kept.append(panel)
+    left = len(panels) - len(kept)
+    words = f"{left} further panels are left out; the table has their cases." if left else ""
+    return Chart(title, introduction, tuple(kept), words)
+
+
+def first_marks(rows: Sequence[Row]) -> tuple[Sequence[Row], str]:
+    """The rows that a panel draws, and a sentence where it does not draw all."""
+    if len(rows) <= MOST_MARKS:
+        return rows, ""
+    return rows[:MOST_MARKS], f" Drawn are the first {MOST_MARKS} of {len(rows):,} cases."
 
 
 def _number(value: float) -> str:

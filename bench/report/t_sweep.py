@@ -70,7 +70,7 @@ def t_sweep(rows: Sequence[Row], palette: Palette) -> Chart:
             if len({point.T for point in points}) > 1:
                 words = ", ".join(part for part in (method, knobs, setting(group[0], columns)) if part)
                 panels.append(_panel(points, words, palette.look(members[0])))
-    return Chart(TITLE, INTRODUCTION, tuple(panels), "" if panels else MISSING)
+    return svg.chart(TITLE, INTRODUCTION, panels, MISSING)
 
 
 def steps(row: Row) -> int | None:

@@ -184,3 +184,16 @@ def test_the_legend_lists_the_methods_of_the_rows() -> None:
     found = rows(run(Net("ghost"), Net(), Net("<b>")))
     legend = Palette.of(found).legend(found)
     assert re.findall(r"</svg> ([^<]+)</li>", legend) == ["dense", "ghost", "&lt;b&gt;"]
+
+
+def test_thousands_of_cases_draw_the_first_and_say_so() -> None:
+    panel = svg.Panel("p", Markup("x" * 200_000), "s.")
+    found = svg.chart("t", "i", [panel] * 5, "none")
+    assert len(found.panels) == 1
+    assert found.missing == "4 further panels are left out; the table has their cases."
+    assert svg.chart("t", "i", [], "none").missing == "none"
+    assert svg.chart("t", "i", [panel], "none").missing == ""
+    many = rows(run(Net())) * 1200
+    drawn, note = svg.first_marks(many)
+    assert (len(drawn), note) == (500, " Drawn are the first 500 of 1,200 cases.")
+    assert svg.first_marks(many[:500])[1] == ""
