@@ -87,11 +87,12 @@ def answer(rows: Sequence[Row], results: Sequence[Results], cautions: Sequence[C
     index = baselines(rows)
     standings = standing(rows, columns)
     judged = [one for one in standings if one.cases]
+    hosts = _hosts(results)
     return Answer(
-        headline=_nothing(rows) or _headline(judged, index, columns, rows, _where(rows, results)),
+        headline=_nothing(rows) or _headline(judged, index, columns, rows, _where(rows, hosts)),
         takeaways=tuple(_takeaway(one, index) for one in standings),
-        circumstances=tuple(circumstances(rows, results)),
-        hosts=tuple(map(_host, _hosts(results))),
+        circumstances=tuple(circumstances(rows, results, hosts)),
+        hosts=tuple(map(_host, hosts)),
         care=_care(cautions),
     )
 
@@ -110,7 +111,7 @@ def standing(rows: Sequence[Row], columns: Sequence[str]) -> list[Standing]:
                     setting(group[0], columns),
                     tuple(judged),
                     tuple(row for row in judged if row["method"] == SUBJECT),
-                    tuple(row for row in compressed if row not in judged),
+                    tuple(row for row in compressed if outcome.outcome(row) not in outcome.COMPARED),
                 )
             )
     return found
@@ -140,9 +141,7 @@ def _headline(
     Without the subject it is the best case of each backbone that is held against the others. ``where``:
     processor and threads.
     """
-    with_subject = [one for one in judged if one.subject]
-    chosen = with_subject or list(judged)
-
+    chosen = [one for one in judged if one.subject] or list(judged)
     backbones = {
         name: [one for one in chosen if one.backbone == name]
         for name in dict.fromkeys(one.backbone for one in chosen)
@@ -190,9 +189,9 @@ def _over_settings(name: str, standings: Sequence[Standing]) -> str:
     return f"on {name} {what} takes {low} to {high} the time of dense, {held}"
 
 
-def _where(rows: Sequence[Row], results: Sequence[Results]) -> str:
+def _where(rows: Sequence[Row], hosts: Sequence[Json]) -> str:
     """``Xeon Platinum 8488C AVX512, 1 thread``, of the first host."""
-    host = next(iter(_hosts(results)), {})
+    host = next(iter(hosts), {})
     threads = rows[0]["threads"] if rows else 1
     words = [processor(host) if host else "unknown host", str(host.get("cpu_capability") or "")]
     return f"{' '.join(word for word in words if word)}, {plural(threads, 'thread')}"
@@ -270,9 +269,8 @@ def _share(row: Row, index: Index) -> str:
     return f" with {digits.percent(share)} of the parameters" if digits.known(share) else ""
 
 
-def circumstances(rows: Sequence[Row], results: Sequence[Results]) -> list[Fact]:
+def circumstances(rows: Sequence[Row], results: Sequence[Results], hosts: Sequence[Json]) -> list[Fact]:
     """Processor, instruction set, threads, batch, runtime, versions, date, and what `bench doctor` found."""
-    hosts = _hosts(results)
     facts = [
         Fact("processor", "; ".join(dict.fromkeys(map(processor, hosts))) or "unknown"),
         Fact("instruction set", _known(host.get("cpu_capability") for host in hosts)),
