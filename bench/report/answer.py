@@ -260,8 +260,12 @@ def _full(row: Row, index: Index) -> str:
 
 
 def _times(row: Row) -> str:
-    text, _ = digits.with_interval(row["ratio"], row["ratio_low"], row["ratio_high"], watch=1)
-    return f"{text} ×"
+    """The ratio with three digits, or as many as keep it from looking like 1."""
+    text = digits.times(row["ratio"])
+    if float(row["ratio"]) != 1 and text.startswith("1.00\N{NO-BREAK SPACE}"):
+        text, _ = digits.with_interval(row["ratio"], row["ratio_low"], row["ratio_high"], watch=1)
+        return f"{text}\N{NO-BREAK SPACE}×"
+    return text
 
 
 def _share(row: Row, index: Index) -> str:
@@ -290,7 +294,7 @@ def circumstances(rows: Sequence[Row], results: Sequence[Results], hosts: Sequen
 def processor(host: Json) -> str:
     """The processor (or GPU) as a reader calls it: without marks of registration and frequencies."""
     name = str(host.get("gpu") or host.get("cpu") or "unknown")
-    name = re.sub(r"\((R|TM|r|tm)\)|\bCPU\b|@\s*[\d.]+\s*GHz", " ", name)
+    name = re.sub(r"\((R|TM|r|tm)\)|\bCPU(?=\s*@)|@\s*[\d.]+\s*GHz", " ", name)
     return shortened(" ".join(name.split()), 80) or "unknown"
 
 

@@ -32,7 +32,7 @@ LOW, HIGH = 0.2, 4.0
 TICKS = (0.2, 0.3, 0.5, 1.0, 2.0, 4.0)
 
 _LABELS = 148.0
-_LEFT, _RIGHT = 156.0, 326.0
+_LEFT, _RIGHT = 166.0, 322.0
 _ROW = 19.0
 _TOP = 6.0
 
@@ -101,7 +101,8 @@ def _promise(promised: float, y: float, scale: Scale) -> Markup:
     """The tick of the MACs; beyond the axis a small arrow at the edge."""
     if scale.holds(promised):
         return svg.line(scale(promised), y - 6, scale(promised), y + 6, "promise")
-    return svg.arrow(scale.inside(promised), y, promised > scale.high, "promise-beyond")
+    right = promised > scale.high
+    return svg.arrow(scale.inside(promised) + (5 if right else -5), y, right, "promise-beyond")
 
 
 def _delivery(row: Row, word: str, y: float, scale: Scale, look: Look) -> list[Markup]:
@@ -110,7 +111,8 @@ def _delivery(row: Row, word: str, y: float, scale: Scale, look: Look) -> list[M
     css = "dot hollow" if hollow else "dot"
     text, _ = digits.with_interval(ratio, row["ratio_low"], row["ratio_high"], watch=1)
     if not scale.holds(ratio):
-        mark = svg.arrow(scale.inside(ratio), y, ratio > scale.high, css)
+        right = ratio > scale.high
+        mark = svg.arrow(scale.inside(ratio) + (-5 if right else 5), y, right, css)
     else:
         mark = svg.dot(look.shape, scale(ratio), y, css=css)
     return [

@@ -26,6 +26,7 @@ MISSING = "No case has both a size and a latency: there is nothing to plot."
 
 _LEFT, _RIGHT = 44.0, 368.0
 _TOP, _BOTTOM = 20.0, 186.0
+_NAME = 88.0
 
 
 @dataclass(frozen=True)
@@ -96,7 +97,7 @@ def _panel(size: Size, rows: Sequence[Row], words: str, palette: Palette) -> Pan
     unit = digits.unit_for(row["latency"] for row in rows)
     keys = ("latency", "latency_low", "latency_high")
     times = [row[key] / unit.seconds for row in rows for key in keys if digits.known(row[key])]
-    x = svg.log_scale((row[size.column] for row in rows), _LEFT, _RIGHT, room=1.25)
+    x = _size_scale([float(row[size.column]) for row in rows])
     low, high = min(times), max(times)
     room = max(1.15, (high / low) ** 0.16)  # below the lowest point stands its name
     y = Scale(low / room, high * max(1.08, (high / low) ** 0.05), _BOTTOM, _TOP, log=True)
@@ -117,6 +118,13 @@ def _panel(size: Size, rows: Sequence[Row], words: str, palette: Palette) -> Pan
     drawing = svg.drawing(_BOTTOM + 32, *parts, label=f"{backbone}: {size.name} against latency")
     named = ", ".join(method_label(row) for row in on_front)
     return Panel(backbone, drawing, f"On the frontier, smallest first: {named}.{note}", words)
+
+
+def _size_scale(values: Sequence[float]) -> Scale:
+    """From the axis on there is room for a name left of the smallest."""
+    inner = svg.log_scale(values, _LEFT + _NAME, _RIGHT, room=1.15)
+    low = inner.low * (inner.low / inner.high) ** (_NAME / (_RIGHT - _LEFT - _NAME))
+    return Scale(low, inner.high, _LEFT, _RIGHT, log=True)
 
 
 def _front(best: Sequence[tuple[float, float]], x: Scale, y: Scale, unit: digits.Unit) -> Markup:
@@ -151,11 +159,8 @@ def _names(
     found = []
     for row, place in zip(on_front, places, strict=True):
         at = x(float(row[size.column])) - 6
-        words = svg.cut(method_label(row), 150)
-        if at - svg.LETTER * len(words) < _LEFT:  # no room to the left: from the axis on
-            label = svg.text(_LEFT + 3, place, words, "own small halo")
-        else:
-            label = svg.text(at, place, words, "own small halo", "end")
+        words = svg.cut(method_label(row), at - _LEFT)
+        label = svg.text(at, place, words, "own small halo", "end")
         found.append(svg.joined([row], label, css=palette.look(row).css))
     return found
 

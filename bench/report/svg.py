@@ -33,8 +33,8 @@ from bench.report.rows import Row
 WIDTH = 380.0
 """Units of a panel's width: as many CSS pixels in three columns of a desktop, in one of a telephone."""
 
-LETTER = 5.9
-"""Mean width of a letter of a label at 11 units: what is used to cut text, as nothing here can measure it."""
+LETTER = 6.3
+"""Width of a letter of a label in a wide typeface: texts are cut by it, as nothing here can measure them."""
 
 Attributes = Mapping[str, object]
 
@@ -64,7 +64,7 @@ def drawing(height: float, *inside: str | Markup, label: str, width: float = WID
 def marked(row: Row, title: str, *inside: str | Markup, css: str = "") -> Markup:
     """What stands for one case. ``title``: lines that the pointer shows."""
     attributes = {
-        "class": f"mark {css}".strip(),
+        "class": f"datum {css}".strip(),
         "data-case": row["anchor"],
         "data-backbone": row["backbone"],
         "data-method": row["method"],
@@ -343,4 +343,4 @@ def first_marks(rows: Sequence[Row]) -> tuple[Sequence[Row], str]:
 
 def _number(value: float) -> str:
     """A length with two decimals at most: ``12.5``."""
-    return f"{value:.2f}".rstrip("0").rstrip(".") if "." in f"{value:.2f}" else f"{value:.2f}"
+    return f"{round(value, 2) + 0.0:.2f}".rstrip("0").rstrip(".")

@@ -133,7 +133,7 @@ def test_a_mark_names_its_case_for_the_filter() -> None:
         "data-case": "case-1",
         "data-backbone": "a<b",
         "data-method": "psconv",
-        "class": "mark c2",
+        "class": "datum c2",
     }
     assert drawn.findtext("title") == "two\nlines"
 
