@@ -37,6 +37,11 @@ def html(*results: Results) -> str:
     return page.render(make_frame(results), results)
 
 
+def without_links(page: str) -> str:
+    """The page's text without the list of its sections."""
+    return Parsed(page[: page.index("<nav")] + page[page.index("</nav>") :]).text
+
+
 SHAPES: dict[str, Sequence[Results]] = {
     "usual": [run(*NETS)],
     "nothing": [],
@@ -111,8 +116,7 @@ def test_a_page_of_many_cases_is_small() -> None:
 
 
 def test_every_part_is_there_in_order() -> None:
-    page = html(run(*NETS))
-    text = Parsed(page[: page.index("<nav")] + page[page.index("</nav>") :]).text
+    text = without_links(html(run(*NETS)))
     parts = [
         "csr-bench: smoke",
         "resnet20, Some CPU, 1 thread: csr_conv(T=2) takes 1.5",
@@ -166,7 +170,7 @@ def test_failed_cases_have_rows_with_their_error() -> None:
     assert lines["filter_l1"].cells[1].small == ("RuntimeError in sample: out of memory",)
     assert lines["magic"].cells[1].small == ("ValueError in method: no such layer",)
     assert lines["later"].verdict == "not run"
-    text = Parsed(html(run(*NETS))).text
+    text = without_links(html(run(*NETS)))
     assert text.index("RuntimeError in sample: out of memory") < text.index("Details per case")
     assert "second line" in text
 
