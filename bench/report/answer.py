@@ -254,18 +254,13 @@ def _place(one: Standing, lead: Row, index: Index) -> str:
 
 
 def _full(row: Row, index: Index) -> str:
-    """``filter_l1(ratio=0.64) 0.21 × (0.20 to 0.22) with 13 % of the parameters``."""
-    _, interval = digits.with_interval(row["ratio"], row["ratio_low"], row["ratio_high"], watch=1)
-    return f"{method_label(row)} {_times(row)}" + (f" ({interval})" if interval else "") + _share(row, index)
+    """``filter_l1(ratio=0.64) 0.210 × (0.204 to 0.217) with 13 % of the parameters``."""
+    interval = f" ({digits.ratio(row['ratio_low'])} to {digits.ratio(row['ratio_high'])})"
+    return f"{method_label(row)} {_times(row)}{interval}{_share(row, index)}"
 
 
 def _times(row: Row) -> str:
-    """The ratio with three digits, or as many as keep it from looking like 1."""
-    text = digits.times(row["ratio"])
-    if float(row["ratio"]) != 1 and text.startswith("1.00\N{NO-BREAK SPACE}"):
-        text, _ = digits.with_interval(row["ratio"], row["ratio_low"], row["ratio_high"], watch=1)
-        return f"{text}\N{NO-BREAK SPACE}×"
-    return text
+    return f"{digits.ratio(row['ratio'])}\N{NO-BREAK SPACE}×"
 
 
 def _share(row: Row, index: Index) -> str:

@@ -62,6 +62,16 @@ def times(value: Any) -> str:
     return f"{_significant(float(value), 3)}{_SPACE}×" if known(value) else MISSING
 
 
+def ratio(value: Any) -> str:
+    """Three significant digits, or as many as keep a ratio from looking like 1: ``0.772``, ``1.004``."""
+    if not known(value):
+        return MISSING
+    places = 3
+    while places < 9 and value != 1 and float(f"{float(value):.{places}g}") == 1:
+        places += 1
+    return _significant(float(value), places)
+
+
 def joules(value: Any) -> str:
     """An energy with three significant digits: ``3.42 mJ``."""
     if not known(value):

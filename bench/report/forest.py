@@ -109,7 +109,6 @@ def _delivery(row: Row, word: str, y: float, scale: Scale, look: Look) -> list[M
     ratio = float(row["ratio"])
     hollow = word in (outcome.CANNOT_TELL, outcome.NO_INTERVAL)
     css = "dot hollow" if hollow else "dot"
-    text, _ = digits.with_interval(ratio, row["ratio_low"], row["ratio_high"], watch=1)
     if not scale.holds(ratio):
         right = ratio > scale.high
         mark = svg.arrow(scale.inside(ratio) + (-5 if right else 5), y, right, css)
@@ -118,7 +117,7 @@ def _delivery(row: Row, word: str, y: float, scale: Scale, look: Look) -> list[M
     return [
         svg.whisker(scale, row["ratio_low"], row["ratio_high"], y),
         mark,
-        svg.text(svg.WIDTH - 4, y + 4, f"{text} ×", "value", "end"),
+        svg.text(svg.WIDTH - 4, y + 4, f"{digits.ratio(ratio)} ×", "value", "end"),
     ]
 
 
@@ -149,5 +148,4 @@ def _summary(cases: Sequence[Row]) -> str:
 
 
 def _named(row: Row) -> str:
-    text, _ = digits.with_interval(row["ratio"], row["ratio_low"], row["ratio_high"], watch=1)
-    return f"{method_label(row)} {text} × ({outcome.outcome(row)})"
+    return f"{method_label(row)} {digits.ratio(row['ratio'])} × ({outcome.outcome(row)})"

@@ -93,7 +93,7 @@ SECTIONS = "[...document.querySelectorAll('main > section')].map((one) => one.qu
 
 OVERFLOWING = """
 [...document.querySelectorAll('header *, figure, figcaption, svg, nav, details.fold')]
-  .filter((one) => one.getClientRects().length && one.getBoundingClientRect().right > innerWidth + 1)
+  .filter((one) => one.checkVisibility() && one.getBoundingClientRect().right > innerWidth + 1)
   .map((one) => one.outerHTML.slice(0, 120))
 """
 
