@@ -33,7 +33,8 @@ class CaseRow:
     What is not known is nan, None for a yes or no. ``host_latency`` and ``launch_overhead`` are known of
     GPUs: a call on the host's clock, and how much of it the device did not need. ``float32_ratio``: latency
     over that of the same case in float32, from processes of the same rounds. ``energy``: joules of a call,
-    idle power subtracted. ``exits`` (``ExitRow`` as plain data) and
+    idle power subtracted. ``delivered_share`` is a bare estimate; its interval is known only where the share
+    may be told (see ``stats.delivered_interval``). ``exits`` (``ExitRow`` as plain data) and
     ``input_quantiles`` (per cent -> seconds) are those of a network that inputs leave early; its MACs and
     latency are expectations. ``instructions`` of one forward, in total and by kind, are those of the core
     that the target ``emulates``.
@@ -96,6 +97,8 @@ class CaseRow:
     params_ratio: float = math.nan
     macs_ratio: float = math.nan
     delivered_share: float = math.nan
+    delivered_low: float = math.nan
+    delivered_high: float = math.nan
     weight_bytes: float = math.nan
     live_peak: float = math.nan
     allocator_peak: float = math.nan
@@ -412,6 +415,7 @@ def _judged(
             row = replace(row, ratio=1.0, ratio_low=1.0, ratio_high=1.0, ratio_rounds=count, p_value=1.0)
         if name in decisions:
             decision = decisions[name]
+            delivered = stats.delivered_interval(decision.ratio, row.macs_ratio)
             row = replace(
                 row,
                 ratio=decision.ratio.value,
@@ -421,6 +425,8 @@ def _judged(
                 p_value=decision.p_value,
                 verdict=decision.verdict,
                 delivered_share=stats.delivered_share(decision.ratio.value, row.macs_ratio),
+                delivered_low=delivered.low,
+                delivered_high=delivered.high,
                 smallest_change=smallest_found(family[name], measure, len(family)),
             )
         if measure.get("resolution") is not None and not row.is_baseline and name in logs:

@@ -137,6 +137,24 @@ def delivered_share(ratio_of_latency: float, ratio_of_macs: float) -> float:
     return math.log(ratio_of_latency) / math.log(ratio_of_macs)
 
 
+SAVED_AT_LEAST = 0.1
+"""Share of the MACs that a method must save before it is said how much of the saving arrived: below, the
+logarithm that one divides by is so small that the share is noise (-1810 % and the like)."""
+
+
+def delivered_interval(latency: Interval, ratio_of_macs: float) -> Interval:
+    """``delivered_share`` with the interval that the latency ratio's gives; ``low`` is the smaller share.
+
+    nan throughout where it says nothing: less than SAVED_AT_LEAST of the MACs saved, no interval, or one that
+    holds 1 (whether anything arrived at all is then not known).
+    """
+    nothing = Interval(math.nan, math.nan, math.nan, latency.count)
+    if not latency.known or not ratio_of_macs <= 1 - SAVED_AT_LEAST or latency.low <= 1 <= latency.high:
+        return nothing
+    value, low, high = (delivered_share(at, ratio_of_macs) for at in (latency.value, latency.high, latency.low))
+    return Interval(value, low, high, latency.count)
+
+
 def of_logs(logs: Sequence[float]) -> Interval:
     """The ratio of log ratios, one a round, with its interval (see ``centre_interval``)."""
     if not logs:

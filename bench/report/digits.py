@@ -10,7 +10,7 @@ from typing import Any, TypeGuard
 
 MISSING = "—"
 _SPACE = "\N{NO-BREAK SPACE}"
-_MINUS = "\N{MINUS SIGN}"
+MINUS = "\N{MINUS SIGN}"
 _DECIMAL = ((1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k"))
 _ENERGY = ((1.0, "J"), (1e-3, "mJ"), (1e-6, "µJ"))
 _BINARY = ((2**40, "TiB"), (2**30, "GiB"), (2**20, "MiB"), (2**10, "KiB"))
@@ -85,7 +85,7 @@ def percent(value: Any, decimals: int = 0) -> str:
     if not known(value):
         return MISSING
     text = f"{100 * float(value):.{decimals}f}"
-    text = text.removeprefix("-") if float(text) == 0 else text.replace("-", _MINUS)
+    text = text.removeprefix("-") if float(text) == 0 else text.replace("-", MINUS)
     return f"{text}{_SPACE}%"
 
 
@@ -143,7 +143,7 @@ def _significant(value: float, digits: int) -> str:
         return "0"
     decimals = digits - 1 - math.floor(math.log10(abs(value)))
     rounded = round(value, decimals)
-    return f"{rounded:,.{max(0, decimals)}f}".replace("-", _MINUS)
+    return f"{rounded:,.{max(0, decimals)}f}".replace("-", MINUS)
 
 
 def _scaled(value: Any, steps: tuple[tuple[float, str], ...], plain: str, digits: int) -> str:
