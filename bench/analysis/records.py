@@ -20,7 +20,11 @@ SCHEMA = 3
 """Format of the lines. 1: the first. 2: cases take turns, and the turns are kept raw; probes. 3:
 ``live_peak`` is that of live tensors; what had the name before is ``allocator_peak``."""
 
-READABLE = (1, 2, 3)
+SCHEMA_OF_PROFILES = 4
+"""Lines with a profile have this one, so that a revision which knows none says what is wrong; all others can
+be read by it."""
+
+READABLE = (1, 2, 3, 4)
 
 
 @dataclass(frozen=True)
@@ -28,6 +32,8 @@ class RunStart:
     """What was asked for: the first line of a file.
 
     ``solved``: knobs found for a wanted budget; ``arms``: name -> revision where two are compared.
+    ``command``: the command line without what belongs to the machine; ``suite_file`` and ``suite_text``: the
+    file that was measured; ``packages``: all that was installed, ``name==version``. Empty where not recorded.
     """
 
     run: str
@@ -45,6 +51,10 @@ class RunStart:
     arms: dict[str, str] = field(default_factory=dict)
     peaks: Json | None = None
     solved: list[Json] = field(default_factory=list)
+    command: list[str] = field(default_factory=list)
+    suite_file: str = ""
+    suite_text: str = ""
+    packages: list[str] = field(default_factory=list)
     kind: str = field(default="run", init=False)
 
     def planned(self) -> list[PlannedCase]:
@@ -128,6 +138,41 @@ class Probe(Measured):
 
 
 @dataclass(frozen=True)
+class LayerTime:
+    """One layer of a profiled forward call: whole batch, in seconds.
+
+    ``bytes``: compulsory ones. ``parts``: seconds by kind of work, of a layer that can tell them apart.
+    """
+
+    layer: str
+    kind: str
+    macs: int
+    bytes: int
+    seconds: float
+    parts: dict[str, float] | None = None
+
+
+@dataclass(frozen=True)
+class ProfileRecord:
+    """Where a case's time goes, layer by layer in the order of execution; taken when nothing was timed.
+
+    ``seconds``: of a whole forward call. ``flops`` and ``bandwidth`` per second are the host's peaks for the
+    case's threads and dtype, None where they were not stored. Profiling costs time of its own: no latency and
+    no verdict is made of it.
+    """
+
+    run: str
+    case: str
+    taken: str
+    host: Json
+    seconds: float
+    layers: tuple[LayerTime, ...]
+    flops: float | None = None
+    bandwidth: float | None = None
+    kind: str = field(default="profile", init=False)
+
+
+@dataclass(frozen=True)
 class RunEnd:
     """How the run ended: ``complete`` or ``interrupted``. A run resumed has several."""
 
@@ -137,20 +182,22 @@ class RunEnd:
     kind: str = field(default="end", init=False)
 
 
-Record = RunStart | CountRecord | Trial | Probe | RunEnd
+Record = RunStart | CountRecord | Trial | Probe | ProfileRecord | RunEnd
 
 _KINDS: dict[str, type[Any]] = {
     "run": RunStart,
     "count": CountRecord,
     "trial": Trial,
     "probe": Probe,
+    "profile": ProfileRecord,
     "end": RunEnd,
 }
 
 
 def to_line(record: Record) -> Json:
     """The record as plain data with its schema version."""
-    return {"schema": SCHEMA, **asdict(record)}
+    schema = SCHEMA_OF_PROFILES if isinstance(record, ProfileRecord) else SCHEMA
+    return {"schema": schema, **asdict(record)}
 
 
 def from_line(line: Mapping[str, Any]) -> Record:
@@ -160,7 +207,7 @@ def from_line(line: Mapping[str, Any]) -> Record:
     """
     schema = line.get("schema")
     if schema not in READABLE or isinstance(schema, bool):
-        newer = isinstance(schema, int) and schema > SCHEMA
+        newer = isinstance(schema, int) and schema > max(READABLE)
         mend = "; update csr-bench to read it" if newer else ""
         raise ValueError(f"schema {schema!r}, this csr-bench reads schema {SCHEMA}{mend}")
     kind = _KINDS.get(str(line.get("kind")))

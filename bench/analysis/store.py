@@ -12,7 +12,17 @@ from io import FileIO
 from pathlib import Path
 from types import TracebackType
 
-from bench.analysis.records import CountRecord, Probe, Record, RunEnd, RunStart, Trial, from_line, to_line
+from bench.analysis.records import (
+    CountRecord,
+    Probe,
+    ProfileRecord,
+    Record,
+    RunEnd,
+    RunStart,
+    Trial,
+    from_line,
+    to_line,
+)
 from bench.errors import InputError
 
 
@@ -26,6 +36,8 @@ class Results:
     trials: list[Trial] = field(default_factory=list)
     ends: list[RunEnd] = field(default_factory=list)
     probes: list[Probe] = field(default_factory=list)
+    profiles: dict[str, ProfileRecord] = field(default_factory=dict)
+    """Case id -> its latest profile."""
 
     @property
     def complete(self) -> bool:
@@ -102,6 +114,7 @@ def read_results(file: Path) -> Results:
     trials: list[Trial] = []
     ends: list[RunEnd] = []
     probes: list[Probe] = []
+    profiles: dict[str, ProfileRecord] = {}
     torn: list[int] = []
     for number, line in _lines(file):
         try:
@@ -123,6 +136,8 @@ def read_results(file: Path) -> Results:
             trials.append(record)
         elif isinstance(record, Probe):
             probes.append(record)
+        elif isinstance(record, ProfileRecord):
+            profiles[record.case] = record
         else:
             ends.append(record)
     if start is None:
@@ -130,7 +145,7 @@ def read_results(file: Path) -> Results:
     if torn:
         where = ", ".join(map(str, torn[:5]))
         warnings.warn(f"{file}: line {where} is cut off and was left out", stacklevel=2)
-    return Results(file, start, counts, trials, ends, probes)
+    return Results(file, start, counts, trials, ends, probes, profiles)
 
 
 def list_results(folder: Path) -> Iterator[Path]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -68,7 +69,7 @@ def ab(
     commits = {arms.BASE: arms.resolve(rev_a, repository), arms.HEAD: arms.resolve(rev_b, repository)}
     plan = make_plan(load_suite(suite, trust=trust), rounds, only, resolution=band, max_rounds=max_rounds)
     plan.require_trust(trust)
-    file, start = runs.begin(plan, results.resolve(), seed, commits)
+    file, start = runs.begin(plan, results.resolve(), seed, commits, sys.argv[1:])
     check_writable(file)
     say(
         f"{rev_a} against {rev_b}: {len(plan.cases)} cases, {2 * plan.trials} trials, "

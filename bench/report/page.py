@@ -16,6 +16,7 @@ from bench.report.answer import answer
 from bench.report.cautions import cautions
 from bench.report.details import details
 from bench.report.dynamic import INTRODUCTION, RANDOM, dynamic
+from bench.report.export import page_texts
 from bench.report.forest import forest
 from bench.report.limits import limits
 from bench.report.palette import Palette
@@ -34,6 +35,7 @@ def render(frame: pd.DataFrame, results: Sequence[Results]) -> str:
     rows = records(frame)
     palette = Palette.of(rows)
     care = cautions(rows, results)
+    cases = table(rows)
     return _template().render(
         suites=", ".join(dict.fromkeys(one.start.suite for one in results)) or "no run",
         answer=answer(rows, results, care),
@@ -41,7 +43,8 @@ def render(frame: pd.DataFrame, results: Sequence[Results]) -> str:
         cautions=care,
         forest=forest(rows, results, palette),
         constant=constant(rows),
-        table=table(rows),
+        table=cases,
+        table_texts=Markup(page_texts(rows, cases)),
         dynamic=dynamic(rows),
         dynamic_words=(INTRODUCTION, RANDOM),
         sweep=t_sweep(rows, palette),
@@ -51,7 +54,7 @@ def render(frame: pd.DataFrame, results: Sequence[Results]) -> str:
         promise=promise(rows, palette),
         runs=circumstances.runs(results),
         hosts=circumstances.hosts(results),
-        details=details(rows),
+        details=details(rows, results),
         limits=limits(rows, results),
         css=Markup("\n".join(map(_text, STYLES))),
         js=Markup("\n".join(map(_text, SCRIPTS))),

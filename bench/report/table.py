@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 
+from markupsafe import Markup
+
 from bench.report import columns as of_column
 from bench.report import digits, outcome
 from bench.report.columns import Scale, Value
@@ -138,6 +140,12 @@ class Column:
     cells: tuple[Cell, ...]
     shown: bool = True
 
+    @property
+    def css(self) -> str:
+        """Classes of its cells: aligned as numbers are, and kept where a row is a card."""
+        card = {"ratio": "card", "interval": "card", "verdict": "card verdict"}.get(self.key, "")
+        return " ".join(part for part in ("number" if self.numeric else "", card) if part)
+
 
 @dataclass(frozen=True)
 class Line:
@@ -148,6 +156,7 @@ class Line:
     anchor: str
     backbone: str
     method: str
+    is_baseline: bool
 
 
 @dataclass(frozen=True)
@@ -181,6 +190,13 @@ class Table:
         """The lines in the order of the page."""
         return tuple(line for group in self.groups for line in group.lines)
 
+    @property
+    def hiding(self) -> Markup:
+        """The rule that hides the columns which are not shown at first, without a class in every cell."""
+        places = [at for at, column in enumerate(self.columns, start=1) if not column.shown]
+        rule = ",".join(f"#table tr > :nth-child({at})" for at in places)
+        return Markup(f"{rule}{{display:none}}" if places else "")
+
 
 def table(rows: Sequence[Row], most: int | None = MOST_LINES) -> Table:
     """The table of the first ``most`` rows; None for all."""
@@ -193,6 +209,7 @@ def table(rows: Sequence[Row], most: int | None = MOST_LINES) -> Table:
             row["anchor"],
             row["backbone"],
             row["method"],
+            row["is_baseline"],
         )
         for at, row in enumerate(shown)
     }

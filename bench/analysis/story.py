@@ -1,0 +1,89 @@
+"""What happened to a case round by round: its trials with their marks, and the ratios that they gave."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import chain
+
+from bench.analysis import stats
+from bench.analysis.pairing import round_logs
+from bench.analysis.proof import standing
+from bench.analysis.quality import kept, marks
+from bench.analysis.records import Trial
+from bench.analysis.store import Results
+
+Name = tuple[str, str, str]
+"""Arm, case id and host; the host is "" where the run measured the case on no more than one."""
+
+
+@dataclass(frozen=True)
+class TrialFact:
+    """One trial: its round, its median in seconds (nan without one), and why it may be distrusted.
+
+    ``error``: the first line of why it failed; ``left_out``: no estimate is made of it.
+    """
+
+    round: int
+    seconds: float
+    marks: tuple[str, ...] = ()
+    left_out: bool = False
+    error: str = ""
+
+
+@dataclass(frozen=True)
+class Story:
+    """The trials of a case in order of their rounds; ``ratios`` to the baseline by round."""
+
+    trials: tuple[TrialFact, ...]
+    ratios: Mapping[int, float]
+
+
+def stories(results: Results, names: Collection[tuple[str, str, str, str]]) -> dict[Name, Story]:
+    """The stories of the cases with these names: arm, case id, host of the row ("" for any), baseline id."""
+    found: dict[Name, Story] = {}
+    for arm in dict.fromkeys(name[0] for name in names):
+        by_case, _ = standing(results, arm)
+        for of_arm, case, host, baseline in names:
+            if of_arm == arm:
+                trials = _on(host, by_case.get(case, []))
+                found[arm, case, host] = _story(trials, _on(host, by_case.get(baseline, [])))
+    return found
+
+
+def _on(host: str, trials: Sequence[Trial]) -> list[Trial]:
+    """The trials of that host, and those that failed before they could tell theirs."""
+    hosts = {str(trial.host["id"]) for trial in trials if trial.host}
+    if not host or host not in hosts:
+        return list(trials)
+    return [trial for trial in trials if not trial.host or str(trial.host["id"]) == host]
+
+
+def _story(trials: Sequence[Trial], baseline: Sequence[Trial]) -> Story:
+    good = [trial for trial in trials if trial.status == "ok"]
+    estimated = {id(trial) for trial in kept(good)}
+    facts = [
+        TrialFact(
+            trial.round,
+            _median(trial),
+            tuple(sorted(found)),
+            trial.latency is not None and id(trial) not in estimated,
+        )
+        for trial, found in zip(good, marks(good), strict=True)
+    ]
+    failed = [
+        TrialFact(trial.round, math.nan, error=trial.error.in_words() if trial.error else "failed")
+        for trial in trials
+        if trial.status != "ok"
+    ]
+    logs = round_logs(baseline, trials) if baseline else {}
+    ratios = {number: stats.from_log(log) for number, log in logs.items()}
+    return Story(tuple(sorted(chain(facts, failed), key=lambda fact: fact.round)), ratios)
+
+
+def _median(trial: Trial) -> float:
+    try:
+        return stats.trial_median(trial.latency.samples if trial.latency else ())
+    except ValueError:
+        return math.nan
