@@ -13,6 +13,7 @@ from markupsafe import Markup
 from bench.analysis.store import Results
 from bench.report import circumstances, frontier
 from bench.report.answer import answer
+from bench.report.beside import change_section, history_section, hosts_section
 from bench.report.cautions import cautions
 from bench.report.details import details
 from bench.report.dynamic import INTRODUCTION, RANDOM, dynamic
@@ -20,7 +21,9 @@ from bench.report.export import page_texts
 from bench.report.forest import forest
 from bench.report.limits import limits
 from bench.report.palette import Palette
+from bench.report.profile import profiles
 from bench.report.promise import promise
+from bench.report.repeat import repeats
 from bench.report.rows import constant, records
 from bench.report.t_sweep import t_sweep
 from bench.report.table import table
@@ -30,9 +33,19 @@ STYLES = ("page.css", "plots.css", "table.css", "print.css")
 SCRIPTS = ("page.js", "table.js")
 
 
-def render(frame: pd.DataFrame, results: Sequence[Results]) -> str:
-    """One HTML text that loads nothing: the same frame and results give the same bytes."""
+def render(
+    frame: pd.DataFrame,
+    results: Sequence[Results],
+    past: Sequence[Results] = (),
+    past_frame: pd.DataFrame | None = None,
+) -> str:
+    """One HTML text that loads nothing: the same frame and results give the same bytes.
+
+    ``past``: earlier runs with their frame, for the history alone.
+    """
     rows = records(frame)
+    # Rows of other files have no details here.
+    earlier = [] if past_frame is None else [{**row, "anchor": ""} for row in records(past_frame)]
     palette = Palette.of(rows)
     care = cautions(rows, results)
     cases = table(rows)
@@ -54,6 +67,11 @@ def render(frame: pd.DataFrame, results: Sequence[Results]) -> str:
         promise=promise(rows, palette),
         runs=circumstances.runs(results),
         hosts=circumstances.hosts(results),
+        profiles=profiles(rows, results, palette),
+        by_host=hosts_section(rows),
+        change=change_section(rows, results),
+        over_time=history_section([*earlier, *rows], [one.start for one in (*past, *results)]),
+        repeats=repeats(results),
         details=details(rows, results),
         limits=limits(rows, results),
         css=Markup("\n".join(map(_text, STYLES))),

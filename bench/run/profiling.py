@@ -129,7 +129,7 @@ def refuse_profile(case: Case) -> None:
 
 def with_baselines(cases: Iterable[Case]) -> list[Case]:
     """The cases and what each is to be seen beside: its dense baseline first."""
-    return list(dict.fromkeys(one for case in cases for one in (case.baseline(), case)))
+    return list({one.id: one for case in cases for one in (case.baseline(), case)}.values())
 
 
 def profile_cases(session: Session, cases: Sequence[Case]) -> None:
