@@ -19,6 +19,7 @@ from bench.report.details import details
 from bench.report.dynamic import INTRODUCTION, RANDOM, dynamic
 from bench.report.export import page_texts
 from bench.report.forest import forest
+from bench.report.index import about
 from bench.report.limits import limits
 from bench.report.palette import Palette
 from bench.report.profile import profiles
@@ -49,9 +50,12 @@ def render(
     palette = Palette.of(rows)
     care = cautions(rows, results)
     cases = table(rows)
-    return _template().render(
-        suites=", ".join(dict.fromkeys(one.start.suite for one in results)) or "no run",
-        answer=answer(rows, results, care),
+    suites = ", ".join(dict.fromkeys(one.start.suite for one in results)) or "no run"
+    first = answer(rows, results, care)
+    return template("page.html.j2").render(
+        suites=suites,
+        about=about(suites, first.headline, len(rows), results),
+        answer=first,
         findings=findings(rows),
         cautions=care,
         forest=forest(rows, results, palette),
@@ -74,22 +78,22 @@ def render(
         repeats=repeats(results),
         details=details(rows, results),
         limits=limits(rows, results),
-        css=Markup("\n".join(map(_text, STYLES))),
-        js=Markup("\n".join(map(_text, SCRIPTS))),
+        css=Markup("\n".join(map(text_of, STYLES))),
+        js=Markup("\n".join(map(text_of, SCRIPTS))),
     )
 
 
-def _template() -> jinja2.Template:
-    """The page's template; each section's own stands beside its module, named after it."""
+def template(name: str) -> jinja2.Template:
+    """A template of this room; each section's own stands beside its module, named after it."""
     environment = jinja2.Environment(
-        loader=jinja2.FunctionLoader(_text),
+        loader=jinja2.FunctionLoader(text_of),
         autoescape=True,
         trim_blocks=True,
         lstrip_blocks=True,
         undefined=jinja2.StrictUndefined,
     )
     environment.filters["headings"] = _headings
-    return environment.get_template("page.html.j2")
+    return environment.get_template(name)
 
 
 def _headings(main: str) -> list[tuple[str, Markup]]:
@@ -97,5 +101,6 @@ def _headings(main: str) -> list[tuple[str, Markup]]:
     return [(name, Markup(title)) for name, title in re.findall(r'<h2 id="([^"]+)">(.*?)</h2>', main)]
 
 
-def _text(name: str) -> str:
-    return files("bench.report").joinpath(name).read_text(encoding="utf-8")
+def text_of(name: str) -> str:
+    """A style, script or template of this room."""
+    return files("bench.report").joinpath(name).readtext_of(encoding="utf-8")

@@ -433,7 +433,15 @@ def _with_bounds(
         )
         for one, plain in zip(scaled, values, strict=True)
     )
-    yield Column(key_of_bounds, _named("interval", scale), MEANINGS[key_of_bounds], True, cells, shown)
+    words = _BOUNDS.get(key_of_bounds, "interval")
+    yield Column(key_of_bounds, _named(words, scale), MEANINGS[key_of_bounds], True, cells, shown)
+
+
+_BOUNDS = {
+    "latency_interval": "latency interval",
+    "float32_interval": "float32 interval",
+    "delivered_interval": "share interval",
+}
 
 
 def _scaled(values: Sequence[Value], scales: Sequence[Scale]) -> tuple[Scale, list[Value]]:
