@@ -53,7 +53,9 @@ class History:
 
 def history(rows: Sequence[Mapping[str, Any]], starts: Sequence[RunStart]) -> History:
     """The cases that two or more runs of a host measured; ``rows`` are the frame's with ``machine``."""
-    order = sorted({start.run: start for start in starts}.values(), key=lambda start: (start.started, start.run))
+    order = sorted(
+        {start.run: start for start in starts}.values(), key=lambda start: (start.started, start.run)
+    )
     place = {start.run: at for at, start in enumerate(order)}
     cases: dict[tuple[Any, ...], dict[str, Mapping[str, Any]]] = {}
     for row in rows:

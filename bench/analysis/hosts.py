@@ -1,4 +1,4 @@
-"""The same case on several hosts: its ratios in one row, and whether the verdict turns from one to another."""
+"""The same case on several hosts: its ratios in one row, and whether the verdict turns between them."""
 
 from __future__ import annotations
 

@@ -151,7 +151,9 @@ def delivered_interval(latency: Interval, ratio_of_macs: float) -> Interval:
     nothing = Interval(math.nan, math.nan, math.nan, latency.count)
     if not latency.known or not ratio_of_macs <= 1 - SAVED_AT_LEAST or latency.low <= 1 <= latency.high:
         return nothing
-    value, low, high = (delivered_share(at, ratio_of_macs) for at in (latency.value, latency.high, latency.low))
+    value, low, high = (
+        delivered_share(at, ratio_of_macs) for at in (latency.value, latency.high, latency.low)
+    )
     return Interval(value, low, high, latency.count)
 
 

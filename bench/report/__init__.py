@@ -13,8 +13,8 @@ from bench.analysis.store import Results
 def write_report(results: Sequence[Results], output: Path, past: Sequence[Results] = ()) -> None:
     """Writes the page, and the index of the folder where that is ``reports``.
 
-    ``past``: earlier runs, for the history alone. The file appears whole or not at all. Raises InputError when
-    it cannot be written.
+    ``past``: earlier runs, for the history alone. The file appears whole or not at all. Raises InputError
+    when it cannot be written.
     """
     from bench.report.index import has_index, write_index
     from bench.report.page import render

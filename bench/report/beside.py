@@ -39,8 +39,8 @@ CHANGE = paragraph("""
 """)
 
 HISTORY = paragraph("""
-    Latency ÷ dense over the runs of a host, the newest on the right. A step is marked where the intervals of two
-    runs that follow each other do not touch and the ratios are more than 3 % apart.
+    Latency ÷ dense over the runs of a host, the newest on the right. A step is marked where the intervals of
+    two runs that follow each other do not touch and the ratios are more than 3 % apart.
 """)
 
 
@@ -133,10 +133,9 @@ def history_section(rows: Sequence[Row], starts: Sequence[RunStart]) -> Section 
     for line in found.lines[:MOST_CASES]:
         by_run = {point.run: point for point in line.points}
         entries = tuple(_in_run(by_run.get(run.run), places) for run in runs)
-        shown.append(
-            Beside(line.row["backbone"], method_label(line.row), line.row["anchor"], entries,
-                   "step" if line.steps else "")  # fmt: skip
-        )
+        mark = "step" if line.steps else ""
+        names = line.row["backbone"], method_label(line.row), line.row["anchor"]
+        shown.append(Beside(*names, entries, mark))
     notes = list(_cut(len(found.lines)))
     if len(runs) < len(found.runs):
         notes.append(f"The newest {len(runs)} of {len(found.runs)} runs are shown; steps count all of them.")

@@ -88,7 +88,7 @@ def fixed(value: float, decimals: int) -> str:
 
 
 def bounds(low: float, high: float, decimals: int, watch: float | None = None) -> str:
-    """An interval, ``0.762–0.780``; bounds that would look like ``watch`` have more decimals than the column."""
+    """An interval, ``0.762–0.780``; where a bound would look like ``watch``, with more decimals."""
     if not (known(low) and known(high)):
         return MISSING
     while watch is not None and decimals < 9 and any(_blurs(bound, watch, decimals) for bound in (low, high)):

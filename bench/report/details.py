@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 
 from markupsafe import Markup
 
-from bench.analysis.story import Name, Story, TrialFact, stories
 from bench.analysis.store import Results
+from bench.analysis.story import Name, Story, TrialFact, stories
 from bench.report import digits, outcome
 from bench.report.cautions import MARKS
 from bench.report.columns import Value, decimals_for, fixed
@@ -71,7 +71,7 @@ class AllDetails:
 
 
 def details(rows: Sequence[Row], results: Sequence[Results] = (), most: int = MOST_CASES) -> AllDetails:
-    """One entry for each of the first ``most`` rows, in the table's order. ``results``: where they are from."""
+    """One entry for each of the first ``most`` rows, in their order. ``results``: where they are from."""
     columns = varying(rows)
     shown = rows[:most]
     told = _stories(shown, results)

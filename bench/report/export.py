@@ -93,7 +93,10 @@ def page_texts(rows: Sequence[Row], found: Table) -> str:
     sheet = csv_sheet(shown)
     markdown = [[_in_markdown(cell.whole) for cell in line.cells] for line in found.lines]
     latex = [
-        [_in_latex(cell.whole, column.numeric) for cell, column in zip(line.cells, found.columns, strict=True)]
+        [
+            _in_latex(cell.whole, column.numeric)
+            for cell, column in zip(line.cells, found.columns, strict=True)
+        ]
         for line in found.lines
     ]
     data: Json = {
@@ -201,9 +204,7 @@ def _latex(columns: Sequence[Column], groups: Groups) -> str:
     head = " & ".join(map(_header_in_latex, columns))
     parts = [
         "".join(
-            " & ".join(
-                _in_latex(cell, column.numeric) for cell, column in zip(line, columns, strict=True)
-            )
+            " & ".join(_in_latex(cell, column.numeric) for cell, column in zip(line, columns, strict=True))
             + " \\\\\n"
             for line in group
         )
@@ -248,7 +249,8 @@ _LATEX = str.maketrans(
     {
         "\\": "\\textbackslash{}", "{": "\\{", "}": "\\}", "$": "\\$", "&": "\\&", "#": "\\#", "_": "\\_",
         "%": "\\%", "~": "\\textasciitilde{}", "^": "\\textasciicircum{}", "<": "\\textless{}",
-        ">": "\\textgreater{}", "|": "\\textbar{}", "\N{NO-BREAK SPACE}": "~", "÷": "$\\div$", "×": "$\\times$",
+        ">": "\\textgreater{}", "|": "\\textbar{}", "\N{NO-BREAK SPACE}": "~", "÷": "$\\div$",
+        "×": "$\\times$",
         "±": "$\\pm$", "µ": "\\textmu{}", "–": "--", "—": "---", digits.MINUS: "$-$", "≤": "$\\leq$",
         "⚠": "!", "\n": " ", "\r": " ",
     }

@@ -62,7 +62,7 @@ def write_index(folder: Path) -> Path:
 
 
 def entries(folder: Path) -> list[Entry]:
-    """The pages of the folder, the newest run first; a file that says nothing of itself has its name alone."""
+    """The pages of the folder, the newest run first; one that says nothing of itself has its name alone."""
     found = []
     for file in sorted(folder.glob("*.html")):
         if file.name != FILE and file.is_file():

@@ -1,4 +1,4 @@
-"""Where the time goes: a case's layers beside its baseline's in order of execution, and under the host's roof."""
+"""Where the time goes: a case's layers beside its baseline's, in order of execution and under the roof."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ from bench.report.rows import Row, method_label
 TITLE = "Where the time goes"
 
 INTRODUCTION = paragraph("""
-    Each bar is a layer of one forward call, in the order of execution and cut by kind of work; the last bar is
-    everything outside these layers (normalisation, activations, additions). Profiles are taken after all
+    Each bar is a layer of one forward call, in the order of execution and cut by kind of work; the last bar
+    is everything outside these layers (normalisation, activations, additions). Profiles are taken after all
     rounds, in eager mode, and are no part of any latency: watching a call costs time of its own.
 """)
 
@@ -74,16 +74,16 @@ def _is_beside(row: Row, one: Results) -> bool:
 def _missing(any_profile: bool, without_peaks: bool, rows: Sequence[Row], results: Sequence[Results]) -> str:
     if any_profile:
         words = (
-            "No roofline: no peaks of this host are stored. `bench doctor --peaks` measures them; a profile taken "
-            "after that has them."
+            "No roofline: no peaks of this host are stored. `bench doctor --peaks` measures them; a profile "
+            "taken after that has them."
         )
         return words if without_peaks else ""
     row = next((row for row in rows if not row["is_baseline"]), None)
     case = shlex.quote(row["case"]) if row else "CASE"
     suite = (results[0].start.suite_file if results else "") or "SUITE"
     return (
-        f"Not measured: no profile is stored. `bench run {suite} --profile {case}` takes one after the rounds, "
-        f"`bench profile {case} --store` adds one to a run that is over."
+        f"Not measured: no profile is stored. `bench run {suite} --profile {case}` takes one after the "
+        f"rounds, `bench profile {case} --store` adds one to a run that is over."
     )
 
 
@@ -169,14 +169,16 @@ def _roofline(pair: Sequence[tuple[Row, ProfileRecord]], palette: Palette) -> sv
     points = [(row, layer) for row, record in pair for layer in record.layers if _has_place(layer)]
     if flops is None or bandwidth is None or not points:
         return None
-    across = svg.log_scale((*map(_intensity, (layer for _, layer in points)), flops / bandwidth), _LEFT, _RIGHT)
+    across = svg.log_scale(
+        (*map(_intensity, (layer for _, layer in points)), flops / bandwidth), _LEFT, _RIGHT
+    )
     rates = [_rate(layer) for _, layer in points]
     up = svg.log_scale((*rates, flops), 200, 24)
     axes = [
-        svg.below(svg.Axis(across, "FLOPs per compulsory byte", svg.log_ticks(across.low, across.high)), 200, 24),
-        svg.beside(
-            svg.Axis(up, "FLOP/s", svg.log_ticks(up.low, up.high), digits.tick), _LEFT, _RIGHT
+        svg.below(
+            svg.Axis(across, "FLOPs per compulsory byte", svg.log_ticks(across.low, across.high)), 200, 24
         ),
+        svg.beside(svg.Axis(up, "FLOP/s", svg.log_ticks(up.low, up.high), digits.tick), _LEFT, _RIGHT),
     ]
     knee = flops / bandwidth
     corners = [(x, min(flops, bandwidth * x)) for x in (across.low, knee, across.high)]

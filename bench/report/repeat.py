@@ -34,12 +34,22 @@ def _repeat(one: Results) -> Repeat:
     hosts = dict.fromkeys(str(trial.host["id"]) for trial in one.trials if trial.host)
     facts = (
         ("command", shlex.join(start.command) if start.command else NOT_RECORDED),
-        ("suite", " ".join(part for part in (start.suite_file or start.suite, f"(hash {start.suite_digest})"))),
+        (
+            "suite",
+            " ".join(part for part in (start.suite_file or start.suite, f"(hash {start.suite_digest})")),
+        ),
         ("seed of the order", str(start.seed)),
         ("revision", start.revision),
-        ("versions", ", ".join(f"{name} {version}" for name, version in start.versions.items()) or NOT_RECORDED),
+        (
+            "versions",
+            ", ".join(f"{name} {version}" for name, version in start.versions.items()) or NOT_RECORDED,
+        ),
         ("fingerprint of the host", ", ".join(hosts) or "no trial told it"),
     )
     return Repeat(
-        start.run, facts, shortened(start.suite_text, _LONGEST_SUITE), "\n".join(start.packages), len(start.packages)
+        start.run,
+        facts,
+        shortened(start.suite_text, _LONGEST_SUITE),
+        "\n".join(start.packages),
+        len(start.packages),
     )

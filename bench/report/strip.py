@@ -41,7 +41,12 @@ def strip(row: Row, trials: Sequence[TrialFact]) -> Markup:
     words = f"latency, {unit.name}, of {len(timed)} trials over rounds 1 to {last + 1}"
     return element(
         "svg",
-        {"viewBox": f"0 0 {_WIDTH:g} {_HEIGHT:g}", "class": "trials-strip", "role": "img", "aria-label": words},
+        {
+            "viewBox": f"0 0 {_WIDTH:g} {_HEIGHT:g}",
+            "class": "trials-strip",
+            "role": "img",
+            "aria-label": words,
+        },
         _interval(row, up),
         *(_dots(kind, (trial for trial in timed if _kind(trial) == kind), across, up) for kind in _KINDS),
         *labels,
@@ -69,7 +74,13 @@ def _interval(row: Row, up: Scale) -> Markup:
         parts.append(
             element(
                 "rect",
-                {"class": "interval", "x": _LEFT, "y": top, "width": _RIGHT - _LEFT, "height": max(1.0, bottom - top)},
+                {
+                    "class": "interval",
+                    "x": _LEFT,
+                    "y": top,
+                    "width": _RIGHT - _LEFT,
+                    "height": max(1.0, bottom - top),
+                },
             )
         )
     if digits.known(row["latency"]):

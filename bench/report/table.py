@@ -242,16 +242,14 @@ def _group_name(row: Row, rows: Sequence[Row]) -> str:
 
 def _columns(rows: Sequence[Row]) -> tuple[Column, ...]:
     index = baselines(rows)
-    return tuple(
-        [
-            _texts("backbone", "backbone", rows, lambda row: Cell(row["backbone"])),
-            _texts("method", "method", rows, lambda row: Cell(method_label(row), link=row["anchor"])),
-            *(_setting(column, rows) for column in varying(rows)),
-            *_counts(rows, index),
-            *_times(rows),
-            *_memory(rows),
-            *_others(rows),
-        ]
+    return (
+        _texts("backbone", "backbone", rows, lambda row: Cell(row["backbone"])),
+        _texts("method", "method", rows, lambda row: Cell(method_label(row), link=row["anchor"])),
+        *(_setting(column, rows) for column in varying(rows)),
+        *_counts(rows, index),
+        *_times(rows),
+        *_memory(rows),
+        *_others(rows),
     )
 
 
@@ -288,7 +286,9 @@ def _times(rows: Sequence[Row]) -> Iterable[Column]:
             else ""
             for row in rows
         ]
-        waits = _numbers("launch_overhead", "launch overhead", _every(rows, "launch_overhead"), of_column.SECONDS)
+        waits = _numbers(
+            "launch_overhead", "launch overhead", _every(rows, "launch_overhead"), of_column.SECONDS
+        )
         yield _with_notes(waits, shares)
     if _any(rows, "float32_ratio"):
         beside = [Value(r["float32_ratio"], r["float32_ratio_low"], r["float32_ratio_high"]) for r in rows]
@@ -386,9 +386,7 @@ def _texts(key: str, header: str, rows: Sequence[Row], cell: Callable[[Row], Cel
 
 def _setting(column: str, rows: Sequence[Row]) -> Column:
     numeric = column in ("batch", "threads", "seed")
-    cells = (
-        Cell(setting_word(column, row[column]), float(row[column]) if numeric else None) for row in rows
-    )
+    cells = (Cell(setting_word(column, row[column]), float(row[column]) if numeric else None) for row in rows)
     return Column(column, NAMES[column], f"The case's {NAMES[column]}.", numeric, tuple(cells))
 
 

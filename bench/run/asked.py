@@ -1,4 +1,4 @@
-"""What a person asked for, for the run's record: the command line and the packages, nothing of the machine."""
+"""What a person asked for, for the run's record: command line and packages, nothing of the machine."""
 
 from __future__ import annotations
 

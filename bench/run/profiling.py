@@ -98,7 +98,9 @@ class Profile:
             host=dict(self.host),
             seconds=self.seconds,
             layers=tuple(
-                LayerTime(row.layer, row.kind, row.macs, row.bytes, row.seconds, row.parts and dict(row.parts))
+                LayerTime(
+                    row.layer, row.kind, row.macs, row.bytes, row.seconds, row.parts and dict(row.parts)
+                )
                 for row in self.layers
             ),
             flops=self.peak.flops if self.peak else None,
@@ -124,7 +126,9 @@ def refuse_profile(case: Case) -> None:
     """Raises InputError for a case whose layers cannot be timed: it runs elsewhere, or as one piece."""
     if case.target != "cpu" or case.runtime != "eager":
         where = f"runtime {case.runtime}" if case.runtime != "eager" else f"target {case.target}"
-        raise InputError(f"--profile {case.id}: layers are timed in eager mode on this processor, not on {where}")
+        raise InputError(
+            f"--profile {case.id}: layers are timed in eager mode on this processor, not on {where}"
+        )
 
 
 def with_baselines(cases: Iterable[Case]) -> list[Case]:

@@ -1,4 +1,4 @@
-"""How long a page takes to be written, and how big it is: results made up, read and drawn as by `bench report`.
+"""How long a page takes to be written, and how big it is: made-up results, drawn as by `bench report`.
 
     python tests/benchmarks/pages.py                   # 10,000 trials: 56 cases × 179 rounds
     python tests/benchmarks/pages.py --cases 1000 --rounds 1000
@@ -24,13 +24,13 @@ from pathlib import Path
 
 sys.path[:0] = [str(Path(__file__).parents[2]), str(Path(__file__).parents[1] / "support")]
 
-from made_trials import made_count, made_end, made_start, made_trial
+from made_trials import made_count, made_end, made_start, made_trial  # noqa: E402
 
-from bench.analysis.frame import make_frame
-from bench.analysis.records import to_line
-from bench.analysis.store import read_results
-from bench.case import DENSE, Case, MethodCall
-from bench.report.page import render
+from bench.analysis.frame import make_frame  # noqa: E402
+from bench.analysis.records import to_line  # noqa: E402
+from bench.analysis.store import read_results  # noqa: E402
+from bench.case import DENSE, Case, MethodCall  # noqa: E402
+from bench.report.page import render  # noqa: E402
 
 
 def cases(number: int) -> list[Case]:
@@ -47,18 +47,25 @@ def write(file: Path, number: int, rounds: int, samples: int) -> int:
     """Writes the results; the number of trials."""
     every = cases(number)
     draw = random.Random(1)
-    host = {"id": "h", "name": "board", "cpu": "Some CPU", "logical_cpus": 2, "kernel": "6.1", "torch": "2.13.0"}
+    host = {
+        "id": "h",
+        "name": "board",
+        "cpu": "Some CPU",
+        "logical_cpus": 2,
+        "kernel": "6.1",
+        "torch": "2.13.0",
+    }
     looked = {"clock": 1.0, "own_cpu": 0.5, "busy_jiffies": {"busy": 10, "steal": 0}, "load_1m": 0.3,
               "cpu_pressure_10s": 0.0, "throttle_count": "unknown"}  # fmt: skip
     shape = to_line(made_trial("CASE", 0, [1.0] * samples, host=host, before=looked, after=looked))
-    shape["latency"]["turns"] = [
-        {"number": turn, "at": turn, "count": samples // 4} for turn in range(4)
-    ]
+    shape["latency"]["turns"] = [{"number": turn, "at": turn, "count": samples // 4} for turn in range(4)]
     with file.open("w", encoding="utf-8") as results:
         measure = {"rounds": rounds, "min_rounds": 5, "min_samples": 4}
         results.write(json.dumps(to_line(made_start(every, measure=measure))) + "\n")
         for at, case in enumerate(every):
-            results.write(json.dumps({**asdict(made_count(case, macs=1000 - at % 8 * 100)), "schema": 3}) + "\n")
+            results.write(
+                json.dumps({**asdict(made_count(case, macs=1000 - at % 8 * 100)), "schema": 3}) + "\n"
+            )
         for turn in range(rounds):
             for at, case in enumerate(every):
                 centre = 1e-3 * (1 + at % 8 / 10) * draw.gauss(1, 0.01)
@@ -86,7 +93,9 @@ def report(file: Path, page: Path) -> None:
 
 def main() -> None:
     """Writes, reads, draws, and says how long it took."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--cases", type=int, default=56)
     parser.add_argument("--rounds", type=int, default=179)
     parser.add_argument("--samples", type=int, default=16, help="of each trial")

@@ -1,4 +1,4 @@
-"""Table, details, hosts, history and profiles in Chromium: each test is named after what a reader asks for."""
+"""Table, details, hosts, history and profiles in Chromium: each test names what a reader asks for."""
 
 from __future__ import annotations
 
@@ -116,7 +116,8 @@ def test_item_8_hosts_in_one_row_and_verdicts_that_turn(lab: Lab, width: int) ->
     section = "document.querySelector('section[aria-labelledby=by-host]')"
     heads = view.ask(f"[...{section}.querySelectorAll('thead th')].map((one) => one.textContent)")
     assert heads == ["backbone", "method", "rack (aa11)", "board", "rack (cc33)", "mark"]
-    marked = view.ask(f"[...{section}.querySelectorAll('tbody tr')].filter((one) => one.querySelector('.turned'))"
+    marked = view.ask(f"[...{section}.querySelectorAll('tbody tr')]"
+                    ".filter((one) => one.querySelector('.turned'))"
                       ".map((one) => one.cells[1].textContent)")  # fmt: skip
     assert marked == ["csr_conv(T=2)"]
     assert "turns from faster to slower in 1 of" in view.ask(f"{section}.textContent")
@@ -173,7 +174,8 @@ def test_item_9_what_a_row_is_stays_in_sight(lab: Lab) -> None:
     view = lab.open(width=700)
     places = view.ask(
         "(() => { const box = document.querySelector('.cases .scroll');"
-        " const at = () => [0, 1].map((n) => document.querySelector('#table tbody tr').cells[n].getBoundingClientRect().left);"
+        " const cells = document.querySelector('#table tbody tr').cells;"
+        " const at = () => [0, 1].map((n) => cells[n].getBoundingClientRect().left);"
         " const before = at(); box.scrollLeft = 300; return [box.scrollLeft, before, at()]; })()"
     )
     assert places[0] > 100
@@ -182,7 +184,8 @@ def test_item_9_what_a_row_is_stays_in_sight(lab: Lab) -> None:
 
 def test_item_9_cards_at_400_pixels(lab: Lab) -> None:
     view = lab.open(width=400)
-    seen = view.ask(f"{SHOWN}.slice(0, 2).map((one) => [...one.cells].filter((cell) => cell.getClientRects().length)"
+    seen = view.ask(f"{SHOWN}.slice(0, 2).map((one) => [...one.cells]"
+                    ".filter((cell) => cell.getClientRects().length)"
                     ".map((cell) => cell.innerText.trim()))")  # fmt: skip
     method, ratio, interval, verdict = seen[1]
     assert method == "csr_conv(T=4)"
@@ -244,7 +247,10 @@ def test_item_9_an_address_that_says_nothing_is_no_mistake(lab: Lab) -> None:
 
 def test_item_9_columns_are_chosen(lab: Lab) -> None:
     view = lab.open()
-    head = "[...document.querySelectorAll('#table thead th')].filter((one) => one.getClientRects().length).map((one) => one.dataset.key)"
+    head = (
+        "[...document.querySelectorAll('#table thead th')]"
+        ".filter((one) => one.getClientRects().length).map((one) => one.dataset.key)"
+    )
     before_it = view.ask(head)
     view.ask(pressed(".chooser input[value=macs]"))
     assert view.ask(head) == [key for key in before_it if key != "macs"]
@@ -271,7 +277,10 @@ def test_item_9_copying_takes_the_rows_and_columns_that_are_shown(lab: Lab, form
 
 def test_item_9_a_browser_without_a_clipboard_shows_the_text(lab: Lab) -> None:
     view = lab.open()
-    view.ask("Object.defineProperty(navigator, 'clipboard', {value: undefined}), document.execCommand = () => false")
+    view.ask(
+        "Object.defineProperty(navigator, 'clipboard', {value: undefined}),"
+        " document.execCommand = () => false"
+    )
     view.ask(pressed("[data-copy=csv]"))
     shown = view.ask("new Promise((done) => setTimeout(() => { const box = document.getElementById('copied');"
                      " done([box.hidden, box.value.slice(0, 5)]); }, 20))")  # fmt: skip
@@ -280,8 +289,16 @@ def test_item_9_a_browser_without_a_clipboard_shows_the_text(lab: Lab) -> None:
 
 def test_item_10_a_share_that_says_nothing_is_a_dash(lab: Lab) -> None:
     view = lab.open()
-    at = view.ask("[...document.querySelectorAll('#table thead th')].findIndex((one) => one.dataset.key === 'delivered')")
-    found: dict[str, Any] = dict(view.ask(f"{SHOWN}.map((one) => [one.cells[1].textContent, [one.cells[{at}].textContent, one.cells[{at} + 1].textContent]])"))
+    at = view.ask(
+        "[...document.querySelectorAll('#table thead th')]"
+        ".findIndex((one) => one.dataset.key === 'delivered')"
+    )
+    found: dict[str, Any] = dict(
+        view.ask(
+            f"{SHOWN}.map((one) => [one.cells[1].textContent,"
+            f" [one.cells[{at}].textContent, one.cells[{at} + 1].textContent]])"
+        )
+    )
     assert found["filter_l1(ratio=0.5)"] == ["—", "—"]
     share, interval = found["csr_conv(T=4)"]
     assert share.startswith("−")

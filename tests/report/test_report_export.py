@@ -76,7 +76,14 @@ def test_every_backslash_of_a_name_is_escaped() -> None:
 def test_columns_are_chosen_in_order(form: str) -> None:
     names = column_names(ROWS, form)
     text = export(ROWS, form, [names[4], names[1]])
-    assert len(text.splitlines()[-1 if form != LATEX else 4].split({CSV: ",", MARKDOWN: " | ", LATEX: " & "}[form])) == 2
+    assert (
+        len(
+            text.splitlines()[-1 if form != LATEX else 4].split(
+                {CSV: ",", MARKDOWN: " | ", LATEX: " & "}[form]
+            )
+        )
+        == 2
+    )
 
 
 def test_a_column_that_is_not_there_is_named() -> None:

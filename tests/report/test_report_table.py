@@ -119,7 +119,13 @@ def test_one_can_choose_by_what_differs() -> None:
 
 def test_the_delivered_share_is_told_with_its_interval_or_not_at_all() -> None:
     found = table(rows(after()))
-    by_method = dict(zip(texts(found, "method"), zip(texts(found, "delivered"), texts(found, "delivered_interval"), strict=True), strict=True))
+    by_method = dict(
+        zip(
+            texts(found, "method"),
+            zip(texts(found, "delivered"), texts(found, "delivered_interval"), strict=True),
+            strict=True,
+        )
+    )
     share, interval = by_method["csr_conv(T=4)"]
     assert share.startswith("−")
     assert re.fullmatch(r"−\d+ to −\d+", interval)

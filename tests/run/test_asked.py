@@ -33,6 +33,8 @@ def test_paths() -> None:
 
 def test_packages_are_names_with_versions() -> None:
     found = packages()
-    assert found == sorted(found, key=lambda one: one.partition("==")[0].lower().replace("_", "-").replace(".", "-"))
+    assert found == sorted(
+        found, key=lambda one: one.partition("==")[0].lower().replace("_", "-").replace(".", "-")
+    )
     assert any(one.startswith("numpy==") for one in found)
     assert not any("/" in one or "@" in one for one in found)

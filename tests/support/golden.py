@@ -1,9 +1,9 @@
 """A made-up set of results that has everything a page must cope with: nothing in it was measured.
 
 Four runs on three hosts: a Xeon before and after a change (a step in one ratio, one more parameter), a board
-where one verdict turns, a third machine that shares the Xeon's name. In each: a failed case, one that could not
-be counted, one that cannot be told apart, one that was not run, and one network whose name is HTML and whose
-method's knob reads from right to left.
+where one verdict turns, a third machine that shares the Xeon's name. In each: a failed case, one that could
+not be counted, one that cannot be told apart, one that was not run, and one network whose name is HTML and
+whose method's knob reads from right to left.
 """
 
 from __future__ import annotations
@@ -60,7 +60,9 @@ def after() -> Results:
     found = dated(found, "2026-02-01T00:00:00+00:00")
     dense, csr = (planned.case for planned in found.start.planned()[:2])
     profiles = {
-        dense.id: made_profile(dense, {"conv1": 4e-4, "layer1.conv1": 4e-4}, seconds=1e-3, run=found.start.run),
+        dense.id: made_profile(
+            dense, {"conv1": 4e-4, "layer1.conv1": 4e-4}, seconds=1e-3, run=found.start.run
+        ),
         csr.id: made_profile(
             csr,
             {"conv1": 4e-4, "layer1.conv1": 1.6e-3},
