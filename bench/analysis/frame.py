@@ -13,7 +13,7 @@ import pandas as pd
 from bench.analysis import stats
 from bench.analysis.exits import exit_rows, quantiles
 from bench.analysis.judging import judge_cases, schedule_of, smallest_found
-from bench.analysis.pairing import round_logs
+from bench.analysis.pairing import kept_logs
 from bench.analysis.proof import refuted, standing
 from bench.analysis.quality import CaseTrials
 from bench.analysis.records import CountRecord, PlannedCase, Probe, Trial
@@ -165,7 +165,7 @@ def _arm_rows(results: Results, arm: str) -> list[CaseRow]:
     planned_cases = results.start.planned()
     on_many = _on_many_hosts(planned_cases, by_case)
     rows: dict[Key, CaseRow] = {}
-    by_key: dict[Key, list[Trial]] = {}
+    by_key: dict[Key, Sequence[Trial]] = {}
     medians: dict[Key, Mapping[int, float]] = {}
     for planned in planned_cases:
         case_id = planned.case.id
@@ -181,7 +181,7 @@ def _arm_rows(results: Results, arm: str) -> list[CaseRow]:
             found |= {"emulates": cores.get(planned.case.target, ""), **_executed(trials, probe)}
             medians[case_id, host] = trials.medians
             rows[case_id, host] = replace(_identity(results.start.run, arm, planned), **found)
-            by_key[case_id, host] = of_host
+            by_key[case_id, host] = trials.kept
     anywhere = {case_id: row for (case_id, _), row in reversed(rows.items())}
     in_float32 = {planned.case.id: replace(planned.case, dtype=FLOAT32).id for planned in planned_cases}
     for key, row in rows.items():
@@ -403,7 +403,7 @@ def _judged(
     for key, row in rows.items():
         base = (row.baseline, key[1])
         if base in rows:
-            logs[names[key]] = round_logs(by_key[base], by_key[key])
+            logs[names[key]] = kept_logs(by_key[base], by_key[key])
     compared = {names[key] for key, row in rows.items() if not row.is_baseline}
     family = {name: of for name, of in logs.items() if of and name in compared}
     decisions = judge_cases(family, measure, results.complete)

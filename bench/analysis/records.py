@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
+from functools import cached_property
 from typing import Any, TypeVar
 
 from pydantic import TypeAdapter, ValidationError
 
 from bench.account import Left, Replaced
+from bench.analysis.stats import trial_median
 from bench.case import Case
 from bench.counting.counts import Counts
 from bench.worker.protocol import Answers, Failure, Measured
@@ -124,6 +127,16 @@ class Trial(Measured):
     seats: int = 1
     note: str = ""
     kind: str = field(default="trial", init=False)
+
+    @cached_property
+    def log_median(self) -> float:
+        """Logarithm of the median of its samples; nan for one that failed or has not one usable sample."""
+        if self.status != "ok" or self.latency is None:
+            return math.nan
+        try:
+            return math.log(trial_median(self.latency.samples))
+        except ValueError:
+            return math.nan  # as a broken clock gives: counts as no latency
 
 
 @dataclass(frozen=True, kw_only=True)

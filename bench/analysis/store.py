@@ -11,9 +11,13 @@ from dataclasses import dataclass, field
 from io import FileIO
 from pathlib import Path
 from types import TracebackType
+from typing import Any
+
+from pydantic_core import from_json
 
 from bench.analysis.records import (
     CountRecord,
+    Json,
     Probe,
     ProfileRecord,
     Record,
@@ -116,9 +120,10 @@ def read_results(file: Path) -> Results:
     probes: list[Probe] = []
     profiles: dict[str, ProfileRecord] = {}
     torn: list[int] = []
+    hosts: dict[str, Json] = {}
     for number, line in _lines(file):
         try:
-            data = json.loads(line)
+            data = _read(line)
         except (ValueError, RecursionError):
             torn.append(number)
             continue
@@ -133,7 +138,7 @@ def read_results(file: Path) -> Results:
         elif isinstance(record, CountRecord):
             counts[record.key] = record
         elif isinstance(record, Trial):
-            trials.append(record)
+            trials.append(_with_host_of(record, hosts))
         elif isinstance(record, Probe):
             probes.append(record)
         elif isinstance(record, ProfileRecord):
@@ -148,14 +153,31 @@ def read_results(file: Path) -> Results:
     return Results(file, start, counts, trials, ends, probes, profiles)
 
 
+def _with_host_of(trial: Trial, hosts: dict[str, Json]) -> Trial:
+    """The trial with the fingerprint that others of its host have: a run of a million has one, not a million."""
+    if trial.host is not None:
+        known = hosts.setdefault(trial.host["id"], trial.host)
+        if known is not trial.host and known == trial.host:
+            object.__setattr__(trial, "host", known)
+    return trial
+
+
 def list_results(folder: Path) -> Iterator[Path]:
     """The results files of a folder, oldest first (their names begin with the time)."""
     yield from sorted(folder.glob("*.jsonl"))
 
 
-def _lines(file: Path) -> Iterator[tuple[int, str]]:
+def _read(line: bytes) -> Any:
+    """The line's data. Raises ValueError or RecursionError for one that is no JSON."""
     try:
-        with file.open(encoding="utf-8", errors="replace") as handle:
+        return from_json(line, cache_mode="keys")
+    except ValueError:  # no JSON; or bytes and escapes that Python's own reader lets pass
+        return json.loads(line.decode("utf-8", "replace"))
+
+
+def _lines(file: Path) -> Iterator[tuple[int, bytes]]:
+    try:
+        with file.open("rb") as handle:
             for number, line in enumerate(handle, start=1):
                 if line.strip():
                     yield number, line

@@ -103,4 +103,4 @@ def _headings(main: str) -> list[tuple[str, Markup]]:
 
 def text_of(name: str) -> str:
     """A style, script or template of this room."""
-    return files("bench.report").joinpath(name).readtext_of(encoding="utf-8")
+    return files("bench.report").joinpath(name).read_text(encoding="utf-8")
