@@ -154,7 +154,7 @@ def read_results(file: Path) -> Results:
 
 
 def _with_host_of(trial: Trial, hosts: dict[str, Json]) -> Trial:
-    """The trial with the fingerprint that others of its host have: a run of a million has one, not a million."""
+    """The trial with the fingerprint that others of its host have: a million trials need it once."""
     if trial.host is not None:
         known = hosts.setdefault(trial.host["id"], trial.host)
         if known is not trial.host and known == trial.host:

@@ -336,3 +336,15 @@ def test_a_delivered_share_that_says_nothing_is_not_told(ratio: Interval, macs: 
 
 def test_a_tenth_of_the_macs_is_enough() -> None:
     assert stats.delivered_interval(Interval(0.5, 0.4, 0.6, 5), 0.9).low > 0
+
+
+@given(st.integers(1, 60), st.integers(0, 2**32 - 1), st.booleans())
+def test_many_values_have_the_interval_that_few_have(count: int, seed: int, with_ties: bool) -> None:
+    """The bisection beside all pairwise means, as they are written down for few values."""
+    values = np.random.default_rng(seed).normal(size=6 * count)
+    values = np.round(values, 1) if with_ties else values
+    assert stats._centre_of_many(values) == pytest.approx(stats.centre_interval(values), abs=1e-12)
+
+
+def test_a_thousand_equal_values_are_their_centre() -> None:
+    assert stats.centre_interval(np.full(1000, 0.25)) == (0.25, 0.25, 0.25)
