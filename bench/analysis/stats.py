@@ -198,7 +198,7 @@ MANY_VALUES = 200
 
 
 def _centre_of_many(values: Floats) -> tuple[float, float, float]:
-    """``centre_interval`` by bisection on the number of pairwise means below a value, O(n log n) each step."""
+    """``centre_interval`` by bisection on the number of pairwise means up to a value, O(n log n) a step."""
     ordered = np.sort(values)
     pairs = len(values) * (len(values) + 1) // 2
     outside = _signed_rank_outside(len(values))
