@@ -42,7 +42,7 @@ def report(
 
     measured = [read_results(file) for file in results]
     past = _past(history, {one.start.run for one in measured}) if history else []
-    page = output or Path("reports") / f"{measured[-1].start.run}.html"
+    page = output or Path("reports") / f"{results[-1].stem}.html"
     write_report(measured, page, past)
     say(f"report: {page}")
     if open_page and not webbrowser.open(page.resolve().as_uri()):

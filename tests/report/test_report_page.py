@@ -167,8 +167,9 @@ def test_failed_cases_have_rows_with_their_error() -> None:
     lines = {line.cells[1].text: line for line in found.lines}
     assert len(lines) == len(NETS)
     assert lines["filter_l1"].verdict == "failed"
-    assert lines["filter_l1"].cells[1].small == ("RuntimeError in sample: out of memory",)
-    assert lines["magic"].cells[1].small == ("ValueError in method: no such layer",)
+    notes = {name: [cell.note for cell in line.cells if cell.note] for name, line in lines.items()}
+    assert notes["filter_l1"] == ["RuntimeError in sample: out of memory"]
+    assert notes["magic"] == ["ValueError in method: no such layer"]
     assert lines["later"].verdict == "not run"
     text = without_links(html(run(*NETS)))
     assert text.index("RuntimeError in sample: out of memory") < text.index("Details per case")
@@ -178,7 +179,8 @@ def test_failed_cases_have_rows_with_their_error() -> None:
 def test_columns_have_their_own_names_and_meanings() -> None:
     found = table(rows(run(*NETS)))
     headers = [column.header for column in found.columns]
-    assert {"weight bytes", "live tensor peak", "allocator peak", "resident growth"} < set(headers)
+    keys = [column.key for column in found.columns]
+    assert {"weight_bytes", "live_peak", "allocator_peak", "resident_growth"} < set(keys)
     assert "memory" not in headers
     assert all(column.meaning.endswith(".") for column in found.columns)
     assert all(len(line.cells) == len(headers) for line in found.lines)
@@ -195,13 +197,15 @@ def test_columns_for_settings_appear_only_where_they_vary() -> None:
 
 def test_logical_and_executed_numbers_are_shown_where_they_differ() -> None:
     found = table(rows(run(*NETS)))
-    cells = dict(zip([column.header for column in found.columns], found.lines[2].cells, strict=True))
-    space = "\N{NO-BREAK SPACE}"
-    assert cells["parameters"].small == (f"1.00{space}×", "logical 300", f"0.300{space}×")
-    assert cells["MACs"].small == (f"0.300{space}×", f"executed 10.00{space}k", f"1.00{space}×")
-    assert cells["resident growth"].text == "—"
-    assert cells["resident growth"].sort is None
-    assert cells["latency, ms"].sort == pytest.approx(1e-3, rel=1e-3)
+    columns = {column.key: column for column in found.columns}
+    cells = {key: found.lines[2].cells[at] for at, key in enumerate(columns)}
+    assert (cells["params_ratio"].text, cells["logical_params_ratio"].text) == ("1.00", "0.30")
+    assert (cells["macs_ratio"].text, cells["executed_ratio"].text) == ("0.30", "1.00")
+    assert columns["logical_params_ratio"].shown
+    assert columns["executed_ratio"].shown
+    assert (cells["resident_growth"].text, cells["resident_growth"].sort) == ("—", None)
+    assert cells["latency"].sort == pytest.approx(1e-3, rel=1e-3)
+    assert columns["latency"].header == "latency, ms"
 
 
 def test_disputed_rows_are_marked_and_listed() -> None:
@@ -211,7 +215,7 @@ def test_disputed_rows_are_marked_and_listed() -> None:
 
 
 def test_details_group_layers_and_drop_none() -> None:
-    case = details(rows(run(*NETS)))[1]
+    case = details(rows(run(*NETS))).cases[1]
     assert (case.replaced_count, case.left_count) == (2, 3)
     assert [(group.what, group.layers) for group in case.left] == [
         ("first convolution", ("conv1",)),
