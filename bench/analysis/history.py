@@ -52,7 +52,7 @@ class History:
 
 
 def history(rows: Sequence[Mapping[str, Any]], starts: Sequence[RunStart]) -> History:
-    """The cases that two or more runs of a host measured; ``rows`` are the frame's with ``machine``."""
+    """The cases that two or more runs of a host measured; ``rows`` are the frame's."""
     order = sorted(
         {start.run: start for start in starts}.values(), key=lambda start: (start.started, start.run)
     )
@@ -60,7 +60,7 @@ def history(rows: Sequence[Mapping[str, Any]], starts: Sequence[RunStart]) -> Hi
     cases: dict[tuple[Any, ...], dict[str, Mapping[str, Any]]] = {}
     for row in rows:
         if row["status"] == "ok" and not row["is_baseline"] and row["run"] in place and row["ratio_rounds"]:
-            key = (row["machine"], row["target"], *(row[column] for column in SAME_CASE))
+            key = (row["host"], row["target"], *(row[column] for column in SAME_CASE))
             cases.setdefault(key, {})[row["run"]] = row
     lines = []
     for by_run in cases.values():

@@ -109,7 +109,7 @@ def change_section(rows: Sequence[Row], results: Sequence[Results]) -> Section |
         return None
     title, comparison = found
     if comparison.refused:
-        return Section(title, CHANGE, (), (), f"Not compared: {comparison.refused}.")
+        return Section(title, CHANGE, (), (), f"Not compared: {comparison.refused.partition(';')[0]}.")
     by_case = {row["case"]: row for row in rows}
     places = _places([change.ratio for change in comparison.cases])
     shown = tuple(

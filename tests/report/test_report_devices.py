@@ -23,7 +23,8 @@ def headers(results: Results) -> list[str]:
 def cells(results: Results, header: str) -> list[tuple[str, ...]]:
     at = headers(results).index(header)
     found = [line.cells[at] for line in table(rows(results)).lines]
-    return [tuple(text.replace("\N{NO-BREAK SPACE}", " ") for text in (c.text, *(c.note,) * bool(c.note))) for c in found]
+    texts = [(cell.text, cell.note) if cell.note else (cell.text,) for cell in found]
+    return [tuple(text.replace("\N{NO-BREAK SPACE}", " ") for text in parts) for parts in texts]
 
 
 def text(results: Results) -> str:
