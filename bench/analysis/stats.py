@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 import statistics
+import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -91,8 +92,10 @@ def change(base: Sequence[float], head: Sequence[float]) -> tuple[Interval, floa
         return Interval(math.exp(shift), math.nan, math.nan, count), math.nan
     if x.std() == 0 and y.std() == 0:
         return Interval(math.exp(shift), math.exp(shift), math.exp(shift), count), float(shift == 0)
-    welch = distributions.ttest_ind(y, x, equal_var=False)
-    low, high = welch.confidence_interval(LEVEL)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", RuntimeWarning)  # nearly equal values: counted numbers are that
+        welch = distributions.ttest_ind(y, x, equal_var=False)
+        low, high = welch.confidence_interval(LEVEL)
     return Interval(math.exp(shift), math.exp(low), math.exp(high), count), float(welch.pvalue)
 
 

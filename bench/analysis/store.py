@@ -170,7 +170,7 @@ def list_results(folder: Path) -> Iterator[Path]:
 def _read(line: bytes) -> Any:
     """The line's data. Raises ValueError or RecursionError for one that is no JSON."""
     try:
-        return from_json(line, cache_mode="keys")
+        return from_json(line, cache_strings="keys")
     except ValueError:  # no JSON; or bytes and escapes that Python's own reader lets pass
         return json.loads(line.decode("utf-8", "replace"))
 
