@@ -16,7 +16,7 @@ from bench.analysis.store import Results
 from bench.analysis.verdict import CANNOT_TELL, FASTER, SAME, SLOWER
 from bench.report import digits
 from bench.report.columns import Value, bounds, decimals_for, fixed, told_apart
-from bench.report.prose import paragraph, plural
+from bench.report.prose import coded, paragraph, plural
 from bench.report.rows import Row, method_label
 
 SAME_WITHIN = 0.03
@@ -32,11 +32,13 @@ HOSTS = paragraph("""
     property of the method.
 """)
 
-CHANGE = paragraph("""
+CHANGE = coded(
+    paragraph("""
     Head over base: latency with the verdict of `bench compare`, and every exact count that changed. Runs that
     were not interleaved have what drifted between them in every ratio; `bench ab` measures two revisions in
     one run.
 """)
+)
 
 HISTORY = paragraph("""
     Latency ÷ dense over the runs of a host, the newest on the right. A step is marked where the intervals of
@@ -46,12 +48,13 @@ HISTORY = paragraph("""
 
 @dataclass(frozen=True)
 class Entry:
-    """One ratio: text, interval in words, a verdict's or a step's class."""
+    """One ratio: text, interval in words, a verdict's or a step's class. ``wide``: words, not a number."""
 
     text: str
     words: str = ""
     css: str = ""
     mark: str = ""
+    wide: bool = False
 
 
 @dataclass(frozen=True)
@@ -167,8 +170,8 @@ def _changed(change: CaseChange, row: Row, places: int) -> Beside:
         row["anchor"],
         (
             Entry(fixed(ratio.value, places) if ratio.count else digits.MISSING, _bounds(ratio, places)),
-            Entry(word, change.note, change.verdict),
-            Entry(counts or "equal", css="step" if change.bigger else ""),
+            Entry(word, change.note, change.verdict, wide=True),
+            Entry(counts or "equal", css="step" if change.bigger else "", wide=True),
         ),
         "changed" if change.verdict in (FASTER, SLOWER) or change.changed else "",
     )

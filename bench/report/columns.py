@@ -2,7 +2,8 @@
 
 A cell would have the decimals at which its half-interval shows two digits, and no more than three digits of
 the value. The column has the fewest that any of its cells would have, but as many as leave two digits of its
-smallest value. Cells whose interval spans a factor of three or more have no say.
+smallest value (one where nothing was measured: counts are exact in the details). Cells whose interval spans a
+factor of three or more have no say.
 """
 
 from __future__ import annotations
@@ -13,8 +14,11 @@ from dataclasses import dataclass
 
 from bench.report.digits import MINUS, MISSING, known
 
-OF_HALF, OF_VALUE, OF_SMALLEST = 2, 3, 2
-"""Digits of a half-interval, of a value at most, and of the smallest value at least."""
+OF_HALF, OF_VALUE = 2, 3
+"""Digits of a half-interval, and of a value at most."""
+
+OF_SMALLEST, OF_SMALLEST_COUNT = 2, 1
+"""Digits of the smallest value at least: of those with intervals, and of those without."""
 
 MOST_DECIMALS = 5
 _WIDE = 3.0
@@ -64,7 +68,8 @@ def decimals_for(values: Iterable[Value]) -> int:
         return OF_VALUE - 1
     wanted = min(map(_wanted, usable))
     smallest = min(usable, key=lambda one: abs(one.value))
-    least = min(_places(abs(smallest.value), OF_SMALLEST), _wanted(smallest))
+    kept = OF_SMALLEST if any(known(one.half) for one in usable) else OF_SMALLEST_COUNT
+    least = min(_places(abs(smallest.value), kept), _wanted(smallest))
     return max(0, min(max(wanted, least), MOST_DECIMALS))
 
 

@@ -13,7 +13,7 @@ from bench.analysis.records import LayerTime, ProfileRecord
 from bench.analysis.store import Results
 from bench.report import digits, svg
 from bench.report.palette import COLOURS, Palette
-from bench.report.prose import paragraph
+from bench.report.prose import coded, paragraph
 from bench.report.rows import Row, method_label
 
 TITLE = "Where the time goes"
@@ -62,7 +62,9 @@ def profiles(rows: Sequence[Row], results: Sequence[Results], palette: Palette) 
             roof = _roofline(pair, palette)
             without_peaks = without_peaks or roof is None
             panels += [] if roof is None else [roof]
-    return svg.Chart(TITLE, INTRODUCTION, tuple(panels), _missing(bool(panels), without_peaks, rows, results))
+    return svg.Chart(
+        TITLE, INTRODUCTION, tuple(panels), coded(_missing(bool(panels), without_peaks, rows, results))
+    )
 
 
 def _is_beside(row: Row, one: Results) -> bool:

@@ -258,14 +258,20 @@ def _counts(rows: Sequence[Row], index: Index) -> Iterable[Column]:
     stored, logical = (_every(rows, column) for column in ("params", "logical_params"))
     macs, executed = (_every(rows, column) for column in ("macs", "executed_macs"))
     masked, padded = _differ(stored, logical), _differ(macs, executed)
-    yield _numbers("params", "parameters", stored, of_column.COUNTS)
+    yield _numbers("params", "parameters", stored, of_column.COUNTS, shown=False)
     yield _numbers("params_ratio", "parameters ÷ dense", _to_dense(rows, "params", index))
     yield _numbers("logical_params", "logical parameters", logical, of_column.COUNTS, shown=False)
     yield _numbers(
         "logical_params_ratio", "logical ÷ dense", _to_dense(rows, "logical_params", index), shown=masked
     )
     yield _with_notes(
-        _numbers("macs", "MACs", macs, of_column.COUNTS),
+        _numbers(
+            "macs",
+            "MACs",
+            macs,
+            of_column.COUNTS,
+            shown=any(row["exits"] or row["disagreements"] for row in rows),
+        ),
         ["expected" if row["exits"] else "" for row in rows],
         ["⚠ disputed" if row["disagreements"] else "" for row in rows],
     )

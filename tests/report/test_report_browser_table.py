@@ -252,8 +252,8 @@ def test_item_9_columns_are_chosen(lab: Lab) -> None:
         ".filter((one) => one.getClientRects().length).map((one) => one.dataset.key)"
     )
     before_it = view.ask(head)
-    view.ask(pressed(".chooser input[value=macs]"))
-    assert view.ask(head) == [key for key in before_it if key != "macs"]
+    view.ask(pressed(".chooser input[value=macs_ratio]"))
+    assert view.ask(head) == [key for key in before_it if key != "macs_ratio"]
     assert view.ask("document.querySelectorAll('.chooser label[hidden]').length") == 2
 
 

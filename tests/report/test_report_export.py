@@ -45,7 +45,7 @@ def test_a_number_of_nothing_is_empty_and_never_nan() -> None:
 
 def test_markdown_is_a_table_that_names_cannot_break() -> None:
     lines = export(rows(run(Net(backbone="a|b\n<b>"))), MARKDOWN).splitlines()
-    assert lines[0].startswith("| backbone | method | parameters, k |")
+    assert lines[0].startswith("| backbone | method | parameters ÷ dense |")
     assert set(lines[1]) == set("|-: ")
     assert "| a\\|b &lt;b>" in lines[2]
     assert len({line.replace("\\|", "").count("|") for line in lines}) == 1
