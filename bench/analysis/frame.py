@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import statistics
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields, replace
@@ -443,5 +444,7 @@ def _resolved(row: CaseRow, measure: Mapping[str, Any]) -> bool:
     return bool(interval.half_width <= math.log1p(measure["resolution"]))
 
 
-def _middle(values: Sequence[float]) -> float:
-    return float(pd.Series(values, dtype=float).median()) if values else math.nan
+def _middle(values: Iterable[float]) -> float:
+    """The median of those that are known."""
+    known = [float(value) for value in values if not math.isnan(value)]
+    return statistics.median(known) if known else math.nan

@@ -244,10 +244,14 @@ def _check_host(trial: Trial | Probe) -> None:
         raise ValueError("host.id: a fingerprint has the digest of its facts")
     for name in ("conditions_before", "conditions_during", "conditions_after"):
         for key, value in (getattr(trial, name) or {}).items():
-            jiffies = key == "busy_jiffies" and isinstance(value, dict)
-            numbers = [value.get("busy"), value.get("steal")] if jiffies else [value]
-            if key != "affinity" and not all(isinstance(n, int | float | str) for n in numbers):
+            if isinstance(value, _WORDS) or key == "affinity":
+                continue
+            busy = value if key == "busy_jiffies" and isinstance(value, dict) else {}
+            if not (isinstance(busy.get("busy"), _WORDS) and isinstance(busy.get("steal"), _WORDS)):
                 raise ValueError(f"{name}.{key}: a number or a word is expected")
+
+
+_WORDS = (int, float, str)
 
 
 def typed(kind: type[Kind], data: Mapping[str, Any]) -> Kind:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import fcntl
+import gc
 import json
 import os
 import warnings
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from io import FileIO
 from pathlib import Path
@@ -113,6 +115,23 @@ def read_results(file: Path) -> Results:
     A line that is cut off is left out with one warning for the file. Raises InputError for a file that
     is not there, is of a newer schema, holds no run, or has a record of wrong types.
     """
+    with without_collector():
+        return _all_records(file)
+
+
+@contextmanager
+def without_collector() -> Iterator[None]:
+    """Inside, no search for cycles: among millions of records it takes most of the time, and finds none."""
+    was_on = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_on:
+            gc.enable()
+
+
+def _all_records(file: Path) -> Results:
     start: RunStart | None = None
     counts: dict[tuple[str, str], CountRecord] = {}
     trials: list[Trial] = []
@@ -133,12 +152,12 @@ def read_results(file: Path) -> Results:
             record = from_line(data)
         except ValueError as error:
             raise InputError(f"{file}:{number}: {error}") from None
-        if isinstance(record, RunStart):
+        if isinstance(record, Trial):
+            trials.append(_with_host_of(record, hosts))
+        elif isinstance(record, RunStart):
             start = start or record
         elif isinstance(record, CountRecord):
             counts[record.key] = record
-        elif isinstance(record, Trial):
-            trials.append(_with_host_of(record, hosts))
         elif isinstance(record, Probe):
             probes.append(record)
         elif isinstance(record, ProfileRecord):
@@ -170,7 +189,7 @@ def list_results(folder: Path) -> Iterator[Path]:
 def _read(line: bytes) -> Any:
     """The line's data. Raises ValueError or RecursionError for one that is no JSON."""
     try:
-        return from_json(line, cache_strings="keys")
+        return from_json(line, cache_strings="all")
     except ValueError:  # no JSON; or bytes and escapes that Python's own reader lets pass
         return json.loads(line.decode("utf-8", "replace"))
 

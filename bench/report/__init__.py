@@ -7,7 +7,7 @@ from pathlib import Path
 
 from bench.analysis.disk import write_whole
 from bench.analysis.frame import make_frame
-from bench.analysis.store import Results
+from bench.analysis.store import Results, without_collector
 
 
 def write_report(results: Sequence[Results], output: Path, past: Sequence[Results] = ()) -> None:
@@ -19,7 +19,9 @@ def write_report(results: Sequence[Results], output: Path, past: Sequence[Result
     from bench.report.index import has_index, write_index
     from bench.report.page import render
 
-    past_frame = make_frame(past) if past else None
-    write_whole(output, render(make_frame(results), results, past, past_frame))
+    with without_collector():
+        past_frame = make_frame(past) if past else None
+        page = render(make_frame(results), results, past, past_frame)
+    write_whole(output, page)
     if has_index(output.parent):
         write_index(output.parent)
