@@ -136,9 +136,10 @@ def _own_marks(trial: Trial) -> set[str]:
             found.add("busy")
         if shares is not None and shares[1] > STOLEN_SHARE:
             found.add("stolen")
-        reasons = [gpu_reasons(seen.get("gpu_throttle_reasons")) for seen in (before, after)]
-        if reasons[1] - reasons[0]:
-            found.add("gpu_throttled")
+        if "gpu_throttle_reasons" in after:
+            reasons = [gpu_reasons(seen.get("gpu_throttle_reasons")) for seen in (before, after)]
+            if reasons[1] - reasons[0]:
+                found.add("gpu_throttled")
     if _throttled(trial):
         found.add("throttled")
     if trial.latency is not None and not trial.latency.warmup_steady:
@@ -147,10 +148,9 @@ def _own_marks(trial: Trial) -> set[str]:
 
 
 def _throttled(trial: Trial) -> bool:
-    counts = [
-        (read or {}).get("throttle_count") for read in (trial.conditions_before, trial.conditions_after)
-    ]
-    if all(isinstance(count, int) for count in counts) and counts[0] != counts[1]:
+    before = (trial.conditions_before or {}).get("throttle_count")
+    after = (trial.conditions_after or {}).get("throttle_count")
+    if isinstance(before, int) and isinstance(after, int) and before != after:
         return True
     share = (trial.conditions_during or {}).get("frequency_share")
     on_arm = (trial.host or {}).get("machine") in _ARM

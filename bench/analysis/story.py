@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from itertools import chain
 
 from bench.analysis import stats
-from bench.analysis.pairing import round_logs
+from bench.analysis.pairing import kept_logs
 from bench.analysis.proof import standing
-from bench.analysis.quality import kept, marks
+from bench.analysis.quality import CaseTrials
 from bench.analysis.records import Trial
 from bench.analysis.store import Results
 
@@ -45,10 +45,14 @@ def stories(results: Results, names: Collection[tuple[str, str, str, str]]) -> d
     found: dict[Name, Story] = {}
     for arm in dict.fromkeys(name[0] for name in names):
         by_case, _ = standing(results, arm)
+        judged: dict[tuple[str, str], CaseTrials] = {}
         for of_arm, case, host, baseline in names:
-            if of_arm == arm:
-                trials = _on(host, by_case.get(case, []))
-                found[arm, case, host] = _story(trials, _on(host, by_case.get(baseline, [])))
+            if of_arm != arm:
+                continue
+            for one in (case, baseline):
+                if (one, host) not in judged:
+                    judged[one, host] = CaseTrials.of(_on(host, by_case.get(one, [])))
+            found[arm, case, host] = _story(judged[case, host], judged[baseline, host])
     return found
 
 
@@ -60,30 +64,21 @@ def _on(host: str, trials: Sequence[Trial]) -> list[Trial]:
     return [trial for trial in trials if not trial.host or str(trial.host["id"]) == host]
 
 
-def _story(trials: Sequence[Trial], baseline: Sequence[Trial]) -> Story:
-    good = [trial for trial in trials if trial.status == "ok"]
-    estimated = {id(trial) for trial in kept(good)}
+def _story(trials: CaseTrials, baseline: CaseTrials) -> Story:
+    estimated = {id(trial) for trial in trials.kept}
     facts = [
         TrialFact(
             trial.round,
-            _median(trial),
+            math.exp(trial.log_median),
             tuple(sorted(found)),
             trial.latency is not None and id(trial) not in estimated,
         )
-        for trial, found in zip(good, marks(good), strict=True)
+        for trial, found in zip(trials.good, trials.marks, strict=True)
     ]
     failed = [
         TrialFact(trial.round, math.nan, error=trial.error.in_words() if trial.error else "failed")
-        for trial in trials
-        if trial.status != "ok"
+        for trial in trials.failed
     ]
-    logs = round_logs(baseline, trials) if baseline else {}
+    logs = kept_logs(baseline.kept, trials.kept)
     ratios = {number: stats.from_log(log) for number, log in logs.items()}
     return Story(tuple(sorted(chain(facts, failed), key=lambda fact: fact.round)), ratios)
-
-
-def _median(trial: Trial) -> float:
-    try:
-        return stats.trial_median(trial.latency.samples if trial.latency else ())
-    except ValueError:
-        return math.nan
