@@ -163,16 +163,16 @@ def _pair(one: Standing, index: Index) -> str:
     lead = one.lead
     share = _share(lead, index)
     if one.fastest is not None and one.fastest["method"] != lead["method"]:
-        fastest = f"{method_label(one.fastest)} takes {_times(one.fastest)} the time of dense"
-        return f"{fastest}, {method_label(lead)} {_times(lead)}{share}"
-    return f"{method_label(lead)} takes {_times(lead)} the time of dense{share}"
+        fastest = f"{method_label(one.fastest)} takes {outcome.ratio_words(one.fastest)} the time of dense"
+        return f"{fastest}, {method_label(lead)} {outcome.ratio_words(lead)}{share}"
+    return f"{method_label(lead)} takes {outcome.ratio_words(lead)} the time of dense{share}"
 
 
 def _short(one: Standing) -> str:
     lead, fastest = one.lead, one.fastest
-    text = f"{method_label(lead)} takes {_times(lead)}"
+    text = f"{method_label(lead)} takes {outcome.ratio_words(lead)}"
     if fastest is not None and fastest["method"] != lead["method"]:
-        return f"{text}, {method_label(fastest)} {_times(fastest)}"
+        return f"{text}, {method_label(fastest)} {outcome.ratio_words(fastest)}"
     return text
 
 
@@ -184,7 +184,7 @@ def _over_settings(name: str, standings: Sequence[Standing]) -> str:
     what = SUBJECT_NAME if all(row["method"] == SUBJECT for row in leads) else "the best case"
     held = f"{words.pop()} in all of them" if len(words) == 1 else "the verdict turns"
     if len(leads) == 1:
-        return f"on {name} {what} takes {_times(leads[0])} the time of dense"
+        return f"on {name} {what} takes {outcome.ratio_words(leads[0])} the time of dense"
     low, high = (digits.times(ratio) for ratio in (ratios[0], ratios[-1]))
     return f"on {name} {what} takes {low} to {high} the time of dense, {held}"
 
@@ -256,11 +256,7 @@ def _place(one: Standing, lead: Row, index: Index) -> str:
 def _full(row: Row, index: Index) -> str:
     """``filter_l1(ratio=0.64) 0.210 × (0.204 to 0.217) with 13 % of the parameters``."""
     interval = f" ({digits.ratio(row['ratio_low'])} to {digits.ratio(row['ratio_high'])})"
-    return f"{method_label(row)} {_times(row)}{interval}{_share(row, index)}"
-
-
-def _times(row: Row) -> str:
-    return f"{digits.ratio(row['ratio'])}\N{NO-BREAK SPACE}×"
+    return f"{method_label(row)} {outcome.ratio_words(row)}{interval}{_share(row, index)}"
 
 
 def _share(row: Row, index: Index) -> str:

@@ -33,7 +33,7 @@ TICKS = (0.2, 0.3, 0.5, 1.0, 2.0, 4.0)
 
 _LABELS = 148.0
 _LEFT, _RIGHT = 166.0, 322.0
-_ROW = 19.0
+_ROW = 18.0
 _TOP = 6.0
 
 
@@ -117,7 +117,7 @@ def _delivery(row: Row, word: str, y: float, scale: Scale, look: Look) -> list[M
     return [
         svg.whisker(scale, row["ratio_low"], row["ratio_high"], y),
         mark,
-        svg.text(svg.WIDTH - 4, y + 4, f"{digits.ratio(ratio)} ×", "value", "end"),
+        svg.text(svg.WIDTH - 4, y + 4, outcome.ratio_words(row), "value", "end"),
     ]
 
 
@@ -148,4 +148,4 @@ def _summary(cases: Sequence[Row]) -> str:
 
 
 def _named(row: Row) -> str:
-    return f"{method_label(row)} {digits.ratio(row['ratio'])} × ({outcome.outcome(row)})"
+    return f"{method_label(row)} {outcome.ratio_words(row)} ({outcome.outcome(row)})"

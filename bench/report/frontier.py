@@ -25,7 +25,7 @@ INTRODUCTION = paragraph("""
 MISSING = "No case has both a size and a latency: there is nothing to plot."
 
 _LEFT, _RIGHT = 44.0, 368.0
-_TOP, _BOTTOM = 20.0, 186.0
+_TOP, _BOTTOM = 20.0, 172.0
 _NAME = 88.0
 
 

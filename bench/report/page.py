@@ -22,6 +22,7 @@ from bench.report.forest import forest
 from bench.report.index import about
 from bench.report.limits import limits
 from bench.report.palette import Palette
+from bench.report.paper import paper_rule, paper_words
 from bench.report.profile import profiles
 from bench.report.promise import promise
 from bench.report.repeat import repeats
@@ -61,6 +62,8 @@ def render(
         forest=forest(rows, results, palette),
         constant=constant(rows),
         table=cases,
+        paper_rule=paper_rule(cases.columns),
+        paper_words=paper_words(cases.columns),
         table_texts=Markup(page_texts(rows, cases)),
         dynamic=dynamic(rows),
         dynamic_words=(INTRODUCTION, RANDOM),

@@ -30,7 +30,7 @@ QUADRANTS = ("promised and delivered", "paper only", "delivered unpromised", "ne
 """Left below, left above, right below, right above."""
 
 _LEFT, _RIGHT = 40.0, 368.0
-_TOP, _BOTTOM = 20.0, 230.0
+_TOP, _BOTTOM = 20.0, 220.0
 
 
 def promise(rows: Sequence[Row], palette: Palette) -> Chart:

@@ -39,7 +39,7 @@ INTRODUCTION = paragraph("""
 MISSING = f"No method was measured at two whole numbers for {KNOB} beside dense: there is nothing to plot."
 
 _LEFT, _RIGHT = 40.0, 300.0
-_TOP, _BOTTOM = 20.0, 176.0
+_TOP, _BOTTOM = 20.0, 160.0
 _TIMES = "\N{NO-BREAK SPACE}×"
 _GUIDES = (("1/T²", 1.0, 2.0), ("2/T", 2.0, 1.0))
 """Name, factor and power: factor / T ** power."""
