@@ -40,13 +40,13 @@ def suite() -> list[Net]:
         nets.append(Net(medians=around(dense), backbone=name, params=1_000_000, macs=50_000_000))
         for T in (2, 3, 4, 8):
             medians = around(dense * (0.7 + 0.5 * number) * (4 / T) ** 0.6)
-            size = {"params": 2_000_000 // T**2, "macs": 100_000_000 // T}
-            nets.append(Net("csr_conv", medians, {"T": T}, backbone=name, **size))
+            params, macs = 2_000_000 // T**2, 100_000_000 // T
+            nets.append(Net("csr_conv", medians, {"T": T}, backbone=name, params=params, macs=macs))
     knobs = {"ratio": 0.13, "variant": "PSD1_P16"}
     for name in BACKBONES[:2]:
         for place, method in enumerate(FAMILIES):
-            size = {"params": 130_000 + place, "macs": 10_000_000 * (place + 1)}
-            nets.append(Net(method, around(1e-3 * (0.15 + 0.6 * place)), knobs, backbone=name, **size))
+            medians, macs = around(1e-3 * (0.15 + 0.6 * place)), 10_000_000 * (place + 1)
+            nets.append(Net(method, medians, knobs, backbone=name, params=130_000 + place, macs=macs))
     nets.append(Net("filter_l1", error="out of memory", backbone="mobilenet_v2"))
     nets.append(Net(medians=around(2e-3), backbone="mobilenet_v2_csr", params=2_000_000))
     nets.append(Net("csr_conv", around(1e-3), {"T": {"expand": 3}}, backbone="mobilenet_v2_csr"))

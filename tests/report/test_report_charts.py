@@ -90,7 +90,7 @@ def test_beyond_the_axis_is_an_arrow_with_its_number() -> None:
     (panel,) = of_forest(run(Net(), Net("penni", around(9e-3)), Net("filter_l1", around(0.1e-3)))).panels
     low, high = marks(panel.drawing)
     assert [len(list(mark.iter("circle"))) for mark in (low, high)] == [0, 0]
-    assert re.search(r" 9\.0\d* ×", words(high))
+    assert re.search(r" 9\.00\s×", words(high))
     for mark in (low, high):
         (points,) = [one.get("points") for one in mark.iter("polygon") if one.get("class") == "dot"]
         assert points is not None
