@@ -1,12 +1,14 @@
 """pytest plugin of ``mutants.py``: one process collects the tests, and a fork of it judges each mutant.
 
 All tests run once in a fork, which notes the functions that each of them calls, and what it costs. A mutant
-is judged by the tests that call its function, the quickest first, until one fails. The environment's
-``MUTANTS`` names the file with the mutants' keys; ``answers.json`` appears beside it.
+is judged by the tests that call its function until one fails: first those that noticed another mutant of this
+function, then those of the module's own file, the quickest first. The environment's ``MUTANTS`` names the
+file with the mutants' keys; ``answers.json`` appears beside it.
 """
 
 from __future__ import annotations
 
+import gc
 import importlib
 import json
 import math
@@ -18,6 +20,7 @@ import sys
 import time
 from collections import defaultdict
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -35,40 +38,90 @@ def pytest_runtestloop(session: pytest.Session) -> bool:
     """In the place of pytest's own loop."""
     job = json.loads(PLACE.read_text(encoding="utf-8"))
     importlib.import_module("mutmut.configuration").config()  # read now, before a test changes the folder
+    gc.collect()
+    gc.freeze()  # a collection in a fork would copy every page
     calls = PLACE.with_name("calls.json")
     if _waited(_forked(session, "calls", lambda: _note_calls(session, calls))):
         raise pytest.UsageError(f"a test fails before anything is mutated: {PLACE.with_name('calls')}/said")
-    tests_of, seconds = json.loads(calls.read_text(encoding="utf-8"))
-    answers: dict[str, str] = {}
-    waiting: list[tuple[str, list[int]]] = []
-    for key in job["keys"]:
-        tests = sorted(tests_of.get(key.partition("__mutmut_")[0], ()), key=seconds.__getitem__)
-        if tests:
-            waiting.append((key, tests))
-        else:
-            answers[key] = "no test"
-    running: dict[int, tuple[str, str, float]] = {}
-    slots = [f"slot{number}" for number in range(job["processes"])]
-    while waiting or running:
-        while waiting and slots:
-            (key, tests), slot = waiting.pop(), slots.pop()
-            limit = math.ceil(TIMES * sum(seconds[number] for number in tests)) + SPARE_SECONDS
-            items = [session.items[number] for number in tests]
-            pid = _forked(session, slot, lambda: _judge(session, key, items, limit))  # noqa: B023 - called here
-            running[pid] = key, slot, time.monotonic() + PATIENCE * limit
-        pid, status = os.waitpid(-1, os.WNOHANG)
-        if pid in running:
-            key, slot, _ = running.pop(pid)
-            slots.append(slot)
-            answers[key] = _word(os.waitstatus_to_exitcode(status))
-            if len(answers) % 250 == 0:
-                print(f"{len(answers)} of {len(job['keys'])} mutants", flush=True)
-            continue
-        for late in [pid for pid, (_, _, end) in running.items() if time.monotonic() > end]:
-            os.kill(late, signal.SIGKILL)
-        time.sleep(0.005)
-    PLACE.with_name("answers.json").write_text(json.dumps(answers), encoding="utf-8")
+    court = Court(session, *json.loads(calls.read_text(encoding="utf-8")))
+    court.judge(job["keys"], [f"slot{number}" for number in range(job["processes"])])
+    PLACE.with_name("answers.json").write_text(json.dumps(court.answers), encoding="utf-8")
     return True
+
+
+@dataclass
+class Running:
+    """A mutant that is being judged; ``end`` is where its patience ends."""
+
+    key: str
+    slot: str
+    end: float
+
+
+@dataclass
+class Court:
+    """``tests_of``: function -> numbers of the tests that call it; ``seconds`` of each test."""
+
+    session: pytest.Session
+    tests_of: dict[str, list[int]]
+    seconds: list[float]
+    answers: dict[str, str] = field(default_factory=dict)
+    noticed: dict[str, list[int]] = field(default_factory=lambda: defaultdict(list))
+    running: dict[int, Running] = field(default_factory=dict)
+
+    def judge(self, keys: Sequence[str], slots: list[str]) -> None:
+        """Fills ``answers``; as many mutants at once as there are slots."""
+        waiting = list(reversed(keys))
+        while waiting or self.running:
+            while waiting and slots:
+                key = waiting.pop()
+                if self.tests_of.get(_function(key)):
+                    self._start(key, slots.pop())
+                else:
+                    self._answer(key, "no test")
+            pid, status = os.waitpid(-1, os.WNOHANG)
+            if pid in self.running:
+                slots.append(self._end(pid, os.waitstatus_to_exitcode(status)))
+            else:
+                self._end_patience()
+                time.sleep(0.005)
+
+    def _start(self, key: str, slot: str) -> None:
+        function = _function(key)
+        own_file = f"/test_{function.split('.')[-2]}.py"
+        before = self.noticed[function]
+
+        def rank(number: int) -> tuple[int, bool, float]:
+            place = before.index(number) if number in before else len(before)
+            return place, own_file not in self.session.items[number].nodeid, self.seconds[number]
+
+        numbers = sorted(self.tests_of[function], key=rank)
+        limit = math.ceil(TIMES * sum(self.seconds[number] for number in numbers)) + SPARE_SECONDS
+        pid = _forked(self.session, slot, lambda: _judge(self.session, key, numbers, limit))
+        self.running[pid] = Running(key, slot, time.monotonic() + PATIENCE * limit)
+
+    def _end(self, pid: int, code: int) -> str:
+        done = self.running.pop(pid)
+        self._answer(done.key, _word(code))
+        if code == 1:
+            number = int(PLACE.with_name(done.slot).joinpath("noticed").read_text(encoding="utf-8"))
+            before = self.noticed[_function(done.key)]
+            before[:] = [number, *(other for other in before if other != number)]
+        return done.slot
+
+    def _end_patience(self) -> None:
+        for pid, running in self.running.items():
+            if time.monotonic() > running.end:
+                os.kill(pid, signal.SIGKILL)
+
+    def _answer(self, key: str, word: str) -> None:
+        self.answers[key] = word
+        if len(self.answers) % 250 == 0:
+            print(f"{len(self.answers)} mutants are judged", flush=True)
+
+
+def _function(key: str) -> str:
+    return key.partition("__mutmut_")[0]
 
 
 def _note_calls(session: pytest.Session, place: Path) -> int:
@@ -89,12 +142,17 @@ def _note_calls(session: pytest.Session, place: Path) -> int:
     return 0
 
 
-def _judge(session: pytest.Session, key: str, tests: Sequence[pytest.Item], limit: int) -> int:
-    """1 when a test notices the mutant."""
+def _judge(session: pytest.Session, key: str, numbers: Sequence[int], limit: int) -> int:
+    """1 when a test notices the mutant; its number is then in the folder."""
     used = math.ceil(time.process_time())
     resource.setrlimit(resource.RLIMIT_CPU, (used + limit, used + limit + 2))
     _switch(key)
-    return int(not all(_passes(session, item) for item in tests))
+    folder = _base(session).parent
+    for number in numbers:
+        if not _passes(session, session.items[number]):
+            (folder / "noticed").write_text(str(number), encoding="utf-8")
+            return 1
+    return 0
 
 
 def _switch(key: str) -> None:
@@ -105,6 +163,12 @@ def _passes(session: pytest.Session, item: pytest.Item) -> bool:
     before = session.testsfailed
     item.config.hook.pytest_runtest_protocol(item=item, nextitem=None)
     return session.testsfailed == before
+
+
+def _base(session: pytest.Session) -> Path:
+    factory: Any = session.config._tmp_path_factory  # type: ignore[attr-defined]
+    base: Path = factory._basetemp
+    return base
 
 
 def _forked(session: pytest.Session, name: str, work: Callable[[], int]) -> int:
@@ -118,8 +182,7 @@ def _forked(session: pytest.Session, name: str, work: Callable[[], int]) -> int:
         folder = PLACE.with_name(name)
         shutil.rmtree(folder, ignore_errors=True)
         (folder / "tmp").mkdir(parents=True)
-        factory: Any = session.config._tmp_path_factory  # type: ignore[attr-defined]
-        factory._basetemp = folder / "tmp"
+        session.config._tmp_path_factory._basetemp = folder / "tmp"  # type: ignore[attr-defined]
         said = os.open(folder / "said", os.O_WRONLY | os.O_CREAT)
         os.dup2(said, 1)
         os.dup2(said, 2)
