@@ -3,7 +3,7 @@
 All tests run once in a fork, which notes the functions that each of them calls, and what it costs. A mutant
 is judged by the tests that call its function until one fails: first those that noticed another mutant of this
 function, then those of the module's own file, the quickest first. The environment's ``MUTANTS`` names the
-file with the mutants' keys; ``answers.json`` appears beside it.
+file with the mutants' keys; ``answers.jsonl`` grows beside it.
 """
 
 from __future__ import annotations
@@ -45,7 +45,6 @@ def pytest_runtestloop(session: pytest.Session) -> bool:
         raise pytest.UsageError(f"a test fails before anything is mutated: {PLACE.with_name('calls')}/said")
     court = Court(session, *json.loads(calls.read_text(encoding="utf-8")))
     court.judge(job["keys"], [f"slot{number}" for number in range(job["processes"])])
-    PLACE.with_name("answers.json").write_text(json.dumps(court.answers), encoding="utf-8")
     return True
 
 
@@ -65,12 +64,11 @@ class Court:
     session: pytest.Session
     tests_of: dict[str, list[int]]
     seconds: list[float]
-    answers: dict[str, str] = field(default_factory=dict)
     noticed: dict[str, list[int]] = field(default_factory=lambda: defaultdict(list))
     running: dict[int, Running] = field(default_factory=dict)
 
     def judge(self, keys: Sequence[str], slots: list[str]) -> None:
-        """Fills ``answers``; as many mutants at once as there are slots."""
+        """Writes an answer for each; as many mutants at once as there are slots."""
         waiting = list(reversed(keys))
         while waiting or self.running:
             while waiting and slots:
@@ -115,9 +113,8 @@ class Court:
                 os.kill(pid, signal.SIGKILL)
 
     def _answer(self, key: str, word: str) -> None:
-        self.answers[key] = word
-        if len(self.answers) % 250 == 0:
-            print(f"{len(self.answers)} mutants are judged", flush=True)
+        with PLACE.with_name("answers.jsonl").open("a", encoding="utf-8") as file:
+            file.write(json.dumps([key, word]) + "\n")
 
 
 def _function(key: str) -> str:

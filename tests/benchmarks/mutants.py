@@ -191,8 +191,8 @@ def verdicts(room: Room, folder: Path, chosen: Sequence[Mutant], processes: int)
     )
     if done.returncode:
         raise SystemExit(f"{room.name}: pytest ended with {done.returncode}")
-    found: dict[str, str] = json.loads(place.with_name("answers.json").read_text(encoding="utf-8"))
-    return found
+    lines = place.with_name("answers.jsonl").read_text(encoding="utf-8").splitlines()
+    return dict(json.loads(line) for line in lines)
 
 
 def equivalent() -> dict[tuple[str, str, str], str]:
