@@ -190,10 +190,10 @@ def _over_settings(name: str, standings: Sequence[Standing]) -> str:
 
 
 def _where(rows: Sequence[Row], hosts: Sequence[Json]) -> str:
-    """``Xeon Platinum 8488C AVX512, 1 thread``, of the first host."""
+    """``AMD EPYC (Zen 5) AVX512, 1 thread``, of the first host."""
     host = next(iter(hosts), {})
     threads = rows[0]["threads"] if rows else 1
-    words = [processor(host) if host else "unknown host", str(host.get("cpu_capability") or "")]
+    words = [_processor(host) if host else "unknown host", str(host.get("cpu_capability") or "")]
     return f"{' '.join(word for word in words if word)}, {plural(threads, 'thread')}"
 
 
@@ -271,7 +271,7 @@ def _share(row: Row, index: Index) -> str:
 def circumstances(rows: Sequence[Row], results: Sequence[Results], hosts: Sequence[Json]) -> list[Fact]:
     """Processor, instruction set, threads, batch, runtime, versions, date, and what `bench doctor` found."""
     facts = [
-        Fact("processor", "; ".join(dict.fromkeys(map(processor, hosts))) or "unknown"),
+        Fact("processor", "; ".join(dict.fromkeys(map(_processor, hosts))) or "unknown"),
         Fact("instruction set", _known(host.get("cpu_capability") for host in hosts)),
     ]
     for column in ("threads", "batch", "runtime", "dtype"):
@@ -293,10 +293,16 @@ def processor(host: Json) -> str:
     return shortened(" ".join(name.split()), 80) or "unknown"
 
 
+def _processor(host: Json) -> str:
+    """``AMD EPYC (Zen 5)``: with the microarchitecture where it is known and the name does not have it."""
+    name, core = processor(host), shortened(str(host.get("microarchitecture") or "unknown"), 80)
+    return name if core == "unknown" or core in name or "gpu" in host else f"{name} ({core})"
+
+
 def _host(host: Json) -> str:
     """``board: Some CPU (Zen 5), AVX512, 2 logical CPUs, 1.00 GiB, virtual machine``."""
-    name, core = host.get("name") or host.get("id"), host.get("microarchitecture")
-    words = [processor(host) + (f" ({core})" if core and core != "unknown" else "")]
+    name = host.get("name") or host.get("id")
+    words = [_processor(host)]
     words += [str(host["cpu_capability"])] if host.get("cpu_capability") else []
     if digits.known(cpus := host.get("logical_cpus")):
         words.append(plural(int(cpus), "logical CPU"))

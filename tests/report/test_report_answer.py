@@ -215,3 +215,12 @@ def test_a_name_from_right_to_left_does_not_turn_the_sentence() -> None:
     assert found.headline.startswith(f"{inside}, Some CPU")
     assert "\N{FIRST STRONG ISOLATE}csr_conv(T=4" in found.takeaways[0].sentence
     assert "\N{FIRST STRONG ISOLATE}" not in said(DENSE, CSR).headline
+
+
+def test_the_microarchitecture_stands_beside_a_name_that_does_not_have_it() -> None:
+    def told(**facts: str) -> str:
+        return answered(run(DENSE, CSR, host={**HOST, **facts})).circumstances[0].value
+
+    assert told(cpu="AMD EPYC", microarchitecture="Zen 5") == "AMD EPYC (Zen 5)"
+    assert told(cpu="emulated cortex-a72", microarchitecture="cortex-a72") == "emulated cortex-a72"
+    assert told(cpu="AMD EPYC", microarchitecture="unknown") == "AMD EPYC"
