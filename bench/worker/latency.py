@@ -39,11 +39,11 @@ class Stopwatch(Protocol):
 
 
 def _passed(start: float, end: float) -> float:
-    """Seconds between two readings. Raises RuntimeError where the clock stepped back: no sample is one then."""
+    """Seconds between two readings. Raises RuntimeError where the clock stepped back: that is no sample."""
     if end < start:
         raise RuntimeError(
-            f"the clock of this host went back by {start - end:.3g} s during a call, so nothing can be timed: "
-            f"measure again with another clock source (/sys/devices/system/clocksource)"
+            f"the clock of this host went back by {start - end:.3g} s during a call: nothing can be timed; "
+            "measure again with another clock source (/sys/devices/system/clocksource)"
         )
     return end - start
 

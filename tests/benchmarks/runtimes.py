@@ -1,12 +1,12 @@
 """What runtimes make of networks: how far their answers lie from eager's, and what their files cost.
 
-``python tests/benchmarks/runtimes.py suites/runtimes.yaml [PART]``: for every case of the suite (with PART in its
-id) outside eager the distance that ``bench.worker.runnable.check`` compares, seconds of exporting and loading,
-and bytes on the disk. One thread, one case after the other.
+``python tests/benchmarks/runtimes.py suites/runtimes.yaml [PART]``: for every case of the suite (with PART in
+its id) outside eager the distance that ``bench.worker.runnable.check`` compares, seconds of exporting and
+loading, and bytes on the disk. One thread, one case after the other.
 
-``python tests/benchmarks/runtimes.py zeros``: 1×1 convolutions as they are and with nine of ten weights zero, in
-every runtime that is installed: whether zeros save time. Both take turns in one process; the ratio is the median
-over turns, and the two values behind it are its quartiles.
+``python tests/benchmarks/runtimes.py zeros``: 1×1 convolutions as they are and with nine of ten weights zero,
+in every runtime that is installed: whether zeros save time. Both take turns in one process; the ratio is the
+median over turns, and the two values behind it are its quartiles.
 """
 
 from __future__ import annotations
@@ -15,7 +15,6 @@ import copy
 import statistics
 import sys
 import time
-from collections.abc import Callable
 from pathlib import Path
 
 import torch
@@ -26,7 +25,7 @@ from bench.network import example_images, prepare
 from bench.plan.plan import make_plan
 from bench.plan.suite import load_suite
 from bench.runtimes import RUNTIMES
-from bench.runtimes.base import REFERENCE
+from bench.runtimes.base import REFERENCE, Forward
 from bench.worker.runnable import Runnable, apart, make_runnable, settle_statistics
 
 TURNS, CALLS, UNCOUNTED = 60, 10, 5
@@ -44,13 +43,6 @@ def installed() -> list[str]:
 def made(network: nn.Module, runtime: str, example: Tensor) -> Runnable:
     with torch.inference_mode():
         return make_runnable(RUNTIMES.get(runtime), network, example, "")
-
-
-def milliseconds(call: Callable[[], object], calls: int = CALLS) -> float:
-    since = time.perf_counter()
-    for _ in range(calls):
-        call()
-    return 1e3 * (time.perf_counter() - since) / calls
 
 
 def show(case: Case, network: nn.Module) -> None:
@@ -93,26 +85,26 @@ def pointwise(inputs: int, outputs: int, share: float) -> nn.Module:
     return nn.Sequential(layer).eval()
 
 
+def turn(forward: Forward, example: Tensor) -> float:
+    """Milliseconds of a call, after some that are not counted."""
+    for _ in range(UNCOUNTED):
+        forward(example)
+    since = time.perf_counter()
+    for _ in range(CALLS):
+        forward(example)
+    return 1e3 * (time.perf_counter() - since) / CALLS
+
+
 def zeros() -> None:
     for inputs, outputs, size in LAYERS:
         example = torch.randn(1, inputs, size, size)
+        layers = [pointwise(inputs, outputs, share) for share in (0, ZEROS)]
         for runtime in installed():
-            forwards = [
-                made(pointwise(inputs, outputs, share), runtime, example).forward for share in (0, ZEROS)
-            ]
-            ratios = []
-            for _ in range(TURNS):
-                times = []
-                for forward in forwards:
-                    milliseconds(lambda forward=forward: forward(example), UNCOUNTED)  # type: ignore[misc]
-                    times.append(milliseconds(lambda forward=forward: forward(example)))  # type: ignore[misc]
-                ratios.append(times[1] / times[0])
-            low, middle, high = statistics.quantiles(ratios, n=4)
-            layer = f"{inputs}→{outputs} at {size}×{size}"
-            print(
-                f"{layer:20} {runtime:12} {ZEROS:.0%} zeros ÷ none: {middle:.3f} ({low:.3f} to {high:.3f})",
-                flush=True,
-            )
+            full, sparse = (made(layer, runtime, example).forward for layer in layers)
+            times = [(turn(full, example), turn(sparse, example)) for _ in range(TURNS)]
+            low, middle, high = statistics.quantiles((b / a for a, b in times), n=4)
+            words = f"{middle:.3f} ({low:.3f} to {high:.3f})"
+            print(f"{inputs}→{outputs} at {size}×{size:<6} {runtime:12} {ZEROS:.0%} zeros ÷ none: {words}")
 
 
 if __name__ == "__main__":

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import os
+import platform
 import selectors
+import struct
 import subprocess
 import sys
 import threading
@@ -16,7 +18,6 @@ from typing import Any
 import pytest
 
 import bench
-
 from bench.case import DENSE, Case, MethodCall
 from bench.plan.targets import Target
 from bench.run import counting as counting_processes
@@ -215,9 +216,6 @@ def test_an_interpreter_without_torch_says_so(tmp_path: Path) -> None:
 
 def test_a_torch_of_another_architecture_says_so(tmp_path: Path) -> None:
     """A wheel of another machine's is found and cannot be loaded."""
-    import platform
-    import struct
-
     other = 62 if platform.machine() == "aarch64" else 183  # ELF's numbers of x86-64 and of AArch64
     header = (
         b"\x7fELF"
