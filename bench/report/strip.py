@@ -17,11 +17,12 @@ _WIDTH, _HEIGHT = 460.0, 84.0
 _LEFT, _RIGHT, _TOP, _BOTTOM = 52.0, 450.0, 10.0, 64.0
 
 
-def strip(row: Row, trials: Sequence[TrialFact]) -> Markup:
-    """Latency over rounds; nothing where no trial has one.
+MOST_DOTS = 200
+"""Trials that a strip draws: beyond that no eye tells dots apart."""
 
-    Dots are one path each kind: a thousand rounds are still a small drawing.
-    """
+
+def strip(row: Row, trials: Sequence[TrialFact]) -> Markup:
+    """Latency over rounds, dots of one kind as one path; nothing where no trial has one."""
     timed = [trial for trial in trials if digits.known(trial.seconds)]
     if not timed:
         return Markup("")
@@ -38,7 +39,9 @@ def strip(row: Row, trials: Sequence[TrialFact]) -> Markup:
         text(_LEFT - 5, up(value) + 3.5, fixed(value / unit.factor, min(places, 4)), "tick", "end")
         for value in ((low, high) if up(low) - up(high) > 12 else (high,))
     ]
-    words = f"latency, {unit.name}, of {len(timed)} trials over rounds 1 to {last + 1}"
+    drawn = _thinned(timed)
+    which = f"{len(timed):,} trials" if len(drawn) == len(timed) else f"{len(drawn)} of {len(timed):,} trials"
+    words = f"latency, {unit.name}, of {which} over rounds 1 to {last + 1:,}"
     return element(
         "svg",
         {
@@ -48,10 +51,19 @@ def strip(row: Row, trials: Sequence[TrialFact]) -> Markup:
             "aria-label": words,
         },
         _interval(row, up),
-        *(_dots(kind, (trial for trial in timed if _kind(trial) == kind), across, up) for kind in _KINDS),
+        *(_dots(kind, (trial for trial in drawn if _kind(trial) == kind), across, up) for kind in _KINDS),
         *labels,
         text(_LEFT, _HEIGHT - 5, words, "axis-title"),
     )
+
+
+def _thinned(trials: Sequence[TrialFact]) -> Sequence[TrialFact]:
+    """As many as a strip draws, evenly over the rounds; of those with marks as many as of all others."""
+    if len(trials) <= MOST_DOTS:
+        return trials
+    marked = [trial for trial in trials if _kind(trial) != _KINDS[0]]
+    others = [trial for trial in trials if _kind(trial) == _KINDS[0]]
+    return [one for some in (marked, others) for one in some[:: max(1, -(-len(some) // (MOST_DOTS // 2)))]]
 
 
 _KINDS = ("trial", "trial marked", "trial left-out")
