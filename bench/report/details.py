@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from bench.analysis.loaded_weights import discarded_words
 from bench.report import digits, outcome
 from bench.report.rows import Row, case_name, name, varying
 from bench.report.table import anchor, instructions_of
@@ -81,6 +82,11 @@ def _facts(row: Row) -> list[tuple[str, str]]:
     if row["activation_macs"] > 0:
         words = "MACs between activations, as in attention (not in MACs)"
         facts.append((words, digits.exact(row["activation_macs"])))
+    if row["weights"]:
+        facts.append(("weights loaded", row["weights"]))
+    if row["discarded"]:
+        words = discarded_words(row["discarded"], len(row["replaced"]))
+        facts.append(("loaded weights discarded", words))
     if digits.known(row["intensity"]):
         facts.append(("arithmetic intensity, FLOPs per compulsory byte", f"{row['intensity']:.1f}"))
     if digits.known(row["attainable"]):

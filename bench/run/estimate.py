@@ -14,6 +14,7 @@ from bench.analysis.records import Trial
 from bench.analysis.store import Results, list_results, read_results
 from bench.errors import InputError
 from bench.plan.plan import Plan
+from bench.plan.suite import Measure
 
 ENOUGH = 3
 """Rounds of a stored run from which a case's scatter is taken."""
@@ -39,16 +40,15 @@ def expected_rounds(plan: Plan, folder: Path) -> dict[str, int]:
     from bench.analysis.pairing import round_logs
     from bench.analysis.sequential import looks, rounds_needed
 
-    measure = plan.measure
-    if measure.rounds is not None:
+    if all(plan.measure_of(case).rounds is not None for case in plan.cases):
         return {case.id: plan.rounds_of(case) for case in plan.cases}
     runs = _runs_here(folder)
-    schedule = looks(measure.planned_rounds, measure.max_rounds)
     needed: dict[str, int] = {}
     bases: dict[str, int] = {}
     for case in plan.cases:
-        base = case.baseline().id
-        if case.id != base:
+        base, measure = case.baseline().id, plan.measure_of(case)
+        if measure.rounds is None and case.id != base:
+            schedule = looks(measure.planned_rounds, measure.max_rounds)
             pairs = ((_trials(results, base), _trials(results, case.id)) for results in runs)
             logs = next((found for pair in pairs if len(found := round_logs(*pair)) >= ENOUGH), {}).values()
             mean = statistics.fmean(logs) if logs else 0.0
@@ -56,7 +56,9 @@ def expected_rounds(plan: Plan, folder: Path) -> dict[str, int]:
             needed[case.id] = rounds_needed(mean, deviation, measure.resolution, schedule)
             bases[base] = max(bases.get(base, 0), needed[case.id])
     return {
-        case.id: 1 if plan.is_emulated(case) else needed.get(case.id) or bases.get(case.id, schedule[0])
+        case.id: 1
+        if plan.is_emulated(case)
+        else needed.get(case.id) or bases.get(case.id, plan.measure_of(case).planned_rounds)
         for case in plan.cases
     }
 
@@ -69,7 +71,7 @@ def estimated_seconds(plan: Plan, folder: Path, rounds: Mapping[str, int] | None
     """
     runs = _runs_here(folder)
     if rounds is None:
-        usual_rounds = plan.measure.planned_rounds * (MORE_ROUNDS if plan.measure.rounds is None else 1.0)
+        usual_rounds = statistics.fmean(map(_usual_rounds, (plan.measure_of(case) for case in plan.cases)))
     else:
         usual_rounds = statistics.fmean(rounds.values())
     seen: dict[str, float] = {}
@@ -89,6 +91,10 @@ def estimated_seconds(plan: Plan, folder: Path, rounds: Mapping[str, int] | None
     each = rounds or {}
     sampling = sum(each.get(case.id, usual_rounds) * seen.get(case.id, usual) for case in plan.cases)
     return sampling + len(plan.cases) * (statistics.fmean(before) if before else plan.seconds_before)
+
+
+def _usual_rounds(measure: Measure) -> float:
+    return measure.planned_rounds * (MORE_ROUNDS if measure.rounds is None else 1.0)
 
 
 def _trials(results: Results, case: str) -> list[Trial]:

@@ -52,6 +52,7 @@ def begin(
         arms=arms or {},
         peaks=read_peaks(folder),
         solved=[solved.as_dict() for solved in plan.solved],
+        sweeps=[sweep.as_dict() for sweep in plan.sweeps],
     )
     return folder / f"{run_id}.jsonl", start
 
