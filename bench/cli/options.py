@@ -22,7 +22,10 @@ PeaksFolder = Annotated[
 Plugins = Annotated[
     list[Path] | None, typer.Option("--plugin", help="Python file with methods of your own; may be repeated.")
 ]
-Trust = Annotated[bool, typer.Option("--trust", help="Allow the plugins and programs that this suite names.")]
+Trust = Annotated[
+    bool,
+    typer.Option("--trust", help="Allow this suite to run code: its plugins, imports and programs."),
+]
 Rounds = Annotated[
     int | None,
     typer.Option("--rounds", min=1, max=MOST_ROUNDS, help="Trials per case, instead of the suite's."),

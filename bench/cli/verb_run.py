@@ -70,7 +70,7 @@ def run(
 ) -> None:
     """Measure every case of a suite, in rounds, one fresh process per trial, and write a report.
 
-    Plugins and programs that the suite names run only with --trust; `bench plan` shows the programs.
+    Plugins, imports and programs that the suite names run only with --trust; `bench plan` shows the programs.
 
     With --cluster, cases run on the workers of a dask scheduler that offer their targets (`bench worker`),
     e.g. bench run suites/smoke.yaml --cluster tcp://host:8786
@@ -100,7 +100,7 @@ def run(
         resumed = runs.unfinished(plan, results) if resume else None
         if resumed is not None:
             file, start = resumed.file, resumed.start
-        _announce(plan, estimated_seconds(plan, results))
+        _announce(plan, estimated_seconds(plan, results), cluster is not None)
         kept = "what was measured before is in it, and `--resume` goes on"
         with naming(file, kept), run_progress() as progress:
             # Where others measure, this host only counts: one of them may be a worker on it.
@@ -127,10 +127,10 @@ def _machines(
         yield hosts
 
 
-def _announce(plan: Plan, seconds: float) -> None:
-    """What will be done, before anything is."""
+def _announce(plan: Plan, seconds: float, elsewhere: bool) -> None:
+    """What will be done, before anything is; ``elsewhere``: by other machines."""
     say(
-        f"{plan.suite}: {len(plan.cases)} cases, {plan.measure.planned_rounds} rounds, {plan.trials} trials, "
+        f"{plan.suite}: {len(plan.cases)} cases, {plan.rounds_in_words}, {plan.trials} trials, "
         f"about {duration(seconds)}",
         err=True,
     )
@@ -140,6 +140,8 @@ def _announce(plan: Plan, seconds: float) -> None:
         say(words, err=True)
     for command in plan.untrusted:
         say(one_line(f"runs: {command}"), err=True)
+    for words in plan.imports_in_words(elsewhere):
+        say(one_line(words), err=True)
 
 
 def _conclude(outcome: Outcome, page: Path, cases: int, as_json: bool) -> None:

@@ -294,8 +294,11 @@ def settle(loaded: LoadedSuite, drafts: Iterable[Draft]) -> Settled:
                 continue
             solved[found.count_id, found.of, found.asked] = found
         if cases.setdefault(case.id, case) != case:
-            name = "; give one of the networks another `name`" if case.imported else ""
-            raise InputError(f"{loaded.source.where(draft.place)}: two cases share the id {case.id}{name}")
+            axis, mend = (
+                ("backbones", "; give one of the networks a `name`") if case.imported else ("methods", "")
+            )
+            where = loaded.source.where(draft.sweep.places[axis])
+            raise InputError(f"{where}: two cases share the id {case.id}{mend}")
         sweeps = asked_by.setdefault(case.id, [])
         if not _has(sweeps, draft.sweep):
             sweeps.append(draft.sweep)

@@ -36,7 +36,7 @@ def suite_schema() -> Json:
         "Method": {"anyOf": [{"$ref": "#/$defs/Step"}, _chain()]},
         "Wanted": _wanted(),
     }
-    targets = _targets(schema["properties"]["targets"]["description"])
+    schema["$defs"]["Targets"] = _targets(schema["properties"]["targets"]["description"])
     known: Json = {}
     sweep = schema["$defs"]["Sweep"]["properties"]
     for key in OF_YOUR_OWN:
@@ -44,7 +44,7 @@ def suite_schema() -> Json:
         for where in (schema["properties"], sweep):
             where[key] = {**_of_any_kind(key), **_described_in(where[key])}
     for where in (schema["properties"], sweep):
-        where["targets"] = targets
+        where["targets"] = {"$ref": "#/$defs/Targets"}
     own = {"description": sweep["measure"]["description"], "default": None}
     sweep["measure"] = {"anyOf": [{"$ref": "#/$defs/Measure"}, {"type": "null"}], **own}
     for key in ("backbones", "methods"):

@@ -11,8 +11,8 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from bench.case import Case
 
-Words = Annotated[str | list[str], Field(min_length=1)]
-Numbers = Annotated[int | list[int], Field()]
+Words = str | Annotated[list[str], Field(min_length=1)]
+Numbers = int | Annotated[list[int], Field(min_length=1)]
 
 
 class Condition(BaseModel):
