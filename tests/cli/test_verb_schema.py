@@ -66,7 +66,8 @@ name: s
 inputs: [32x32]
 sweeps:
   - {for: one, backbones: [resnet20], methods: [dense], measure: {rounds: 3}}
-  - {backbones: [{import: "mypkg.nets:build", args: {n: 3}, input: 3x32x32, weights: best.pt}], methods: [dense]}
+  - backbones: [{import: "mypkg.nets:build", args: {n: 3}, input: 3x32x32, weights: best.pt}]
+    methods: [dense]
 exclude: ["*b8*", {backbone: "vgg*", method: [psconv, "csr*"], batch: [1, 2], because: no reason}]
 """
 
