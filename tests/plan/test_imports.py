@@ -161,15 +161,11 @@ def test_two_networks_of_one_name_are_told_apart_by_a_name(suite_file: Write, tm
         f"{{import: '{one}:build', args: {{width: 4}}, input: 3x16x16, name: mine}}",
         f"{{import: '{one}:build', args: {{width: 8}}, input: 3x16x16, name: mine}}",
     )
-    with pytest.raises(
-        InputError, match=r"s\.yaml:3: two cases share the id mine/dense.*give one .* a `name`"
-    ):
+    with pytest.raises(InputError, match=r"s\.yaml:3: two cases share the id mine/dense.* a `name`"):
         plan_of(suite_file(text))
 
 
 def test_classes_are_for_its_arguments_to_say(suite_file: Write, nets: str) -> None:
     text = suite(f"{{import: '{nets}:build', input: 3x16x16, name: mine}}", more="classes: 5\n")
-    with pytest.raises(
-        InputError, match=r"s\.yaml:5: mine knows no classes to ask for, it has those that its"
-    ):
+    with pytest.raises(InputError, match=r"s\.yaml:6: mine knows no classes to ask for, it has"):
         plan_of(suite_file(text))
