@@ -11,7 +11,7 @@ import pickle
 import sys
 import zipfile
 from collections.abc import Callable, Mapping
-from functools import partial, reduce
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -66,15 +66,18 @@ def _function(source: Imported) -> Callable[..., Any]:
             else ""
         )
         raise InputError(f"import {source.build}: {in_one_line(error)}{where}") from error
+    function: Any = module
     try:
-        function = reduce(getattr, attribute.split("."), module)
+        for part in attribute.split("."):
+            function = getattr(function, part)
     except AttributeError:
         raise InputError(
             f"import {source.build}: {module_name} has no {attribute}{nearest(attribute, vars(module))}"
         ) from None
     if not callable(function):
         raise InputError(f"import {source.build}: {attribute} is no function")
-    return function
+    found: Callable[..., Any] = function
+    return found
 
 
 def load_weights(network: nn.Module, file: Path, sha256: str = "") -> None:

@@ -204,6 +204,7 @@ class Plan:
             "solved": [solved.as_dict() for solved in self.solved],
             "targets": [asdict(target) for target in self.targets.values()],
             "would_run": list(self.untrusted),
+            "imports": list(self.imports_in_words()),
             "not_installed": list(self.not_installed),
             "sweeps": [sweep.as_dict() for sweep in self.sweeps],
             "left_out": [asdict(left_out) for left_out in self.left_out],
