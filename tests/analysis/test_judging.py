@@ -102,10 +102,10 @@ def test_before_a_look_there_is_no_smallest_change(count: int, measure: dict[str
 
 
 WIDE = by_round(0.02, 0.05, 0.03, 0.08, 0.04)
-"""p = 0.012 in five rounds: below 0.05 alone and among four, not among five."""
+"""p = 0.0129 in five rounds: below 0.05 / 3, and above 0.05 / 4."""
 
 
-@pytest.mark.parametrize(("others", "word"), [(0, SLOWER), (3, SLOWER), (4, CANNOT_TELL)])
+@pytest.mark.parametrize(("others", "word"), [(0, SLOWER), (2, SLOWER), (3, CANNOT_TELL)])
 def test_cases_of_other_rules_count_in_the_family(others: int, word: str) -> None:
     logs = {"a": WIDE, **{f"b{at}": by_round(0.0, 0.001, -0.001) for at in range(others)}}
     measures = {case: FIVE if case == "a" else {"min_rounds": 3, "rounds": 3} for case in logs}
