@@ -167,5 +167,5 @@ def test_two_networks_of_one_name_are_told_apart_by_a_name(suite_file: Write, tm
 
 def test_classes_are_for_its_arguments_to_say(suite_file: Write, nets: str) -> None:
     text = suite(f"{{import: '{nets}:build', input: 3x16x16, name: mine}}", more="classes: 5\n")
-    with pytest.raises(InputError, match=r"s\.yaml:6: mine knows no classes to ask for, it has"):
+    with pytest.raises(InputError, match=r"s\.yaml:5: mine knows no classes to ask for, it has"):
         plan_of(suite_file(text))
