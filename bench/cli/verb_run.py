@@ -100,7 +100,7 @@ def run(
         resumed = runs.unfinished(plan, results) if resume else None
         if resumed is not None:
             file, start = resumed.file, resumed.start
-        _announce(plan, estimated_seconds(plan, results), cluster is not None)
+        _announce(plan, estimated_seconds(plan, results), cluster not in (None, "local"))
         kept = "what was measured before is in it, and `--resume` goes on"
         with naming(file, kept), run_progress() as progress:
             # Where others measure, this host only counts: one of them may be a worker on it.
