@@ -71,7 +71,7 @@ def _runs(results: Sequence[Results]) -> Iterable[Caution]:
             "Cases may be missing or have fewer trials than planned.",
             True,
         )
-    if few := [one for one in results if _few(_planned(one.start.measure))]:
+    if few := [one for one in results if any(_few(_planned(m)) for m in one.start.measures().values())]:
         which = _which(few, results)
         yield Caution(
             f"Fewer than {FEW_ROUNDS} rounds were planned in {which}: intervals are wide and rest on little."
