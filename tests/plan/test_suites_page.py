@@ -7,8 +7,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import torch
 import yaml
 
+from bench import plugins
+from bench.models import BACKBONES
 from bench.plan.axes import AXES
 from bench.plan.imports import ImportSpec
 from bench.plan.plan import make_plan
@@ -64,3 +67,13 @@ def test_the_page_of_your_network_has_every_key_of_an_import() -> None:
 @pytest.mark.parametrize("word", ["weights_only=True", "SHA-256", "--trust", "--plugin", "discarded"])
 def test_the_page_of_your_network_names_what_matters(word: str) -> None:
     assert word in OWN
+
+
+def test_the_backbone_of_the_page_can_be_built(tmp_path: Path) -> None:
+    (code,) = [block for block in re.findall(r"```python\n(.*?)```", OWN, re.S) if "@backbone" in block]
+    (tmp_path / "my_net.py").write_text(code, encoding="utf-8")
+    with plugins.isolated():
+        plugins.load_plugins([str(tmp_path / "my_net.py")])
+        found = BACKBONES.get("my_net")
+        assert found.summary == "First line: what `bench list backbones` shows."
+        assert found.network(7)(torch.zeros(2, *found.input)).shape == (2, 7)
