@@ -55,13 +55,14 @@ def _build(_classes: int, source: Imported) -> nn.Module:
 
 def _function(source: Imported) -> Callable[..., Any]:
     module_name, _, attribute = source.build.partition(":")
-    if source.folder and source.folder not in sys.path:
-        sys.path.append(source.folder)  # behind all others: a file of the user's must not hide a module
+    for folder in (source.folder, str(Path.cwd())):  # the command `bench` does not look into the latter
+        if folder and folder not in sys.path:
+            sys.path.append(folder)  # behind all others: a file of the user's must not hide a module
     try:
         module = importlib.import_module(module_name)
     except (Exception, SystemExit) as error:
         where = (
-            f"; it is looked for among the installed packages and in {source.folder}"
+            f"; it is looked for among the installed packages, in {source.folder} and in the current folder"
             if isinstance(error, ModuleNotFoundError)
             else ""
         )

@@ -168,6 +168,12 @@ def test_a_module_that_is_not_there(tmp_path: Path) -> None:
         imported_backbone("mine", source, (3, 8, 8)).network()
 
 
+def test_a_module_of_the_current_folder_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    source = Imported(f"{write_module(tmp_path)}:build", folder=str(tmp_path / "elsewhere"))
+    assert imported_backbone("mine", source, (3, 8, 8)).network()
+
+
 def test_a_module_that_cannot_be_imported(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"import own_nets_.*: SystemExit: 3"):
         built(tmp_path, text="raise SystemExit(3)")
