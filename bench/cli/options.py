@@ -12,6 +12,7 @@ MOST_ROUNDS = 1000
 
 SuiteFile = Annotated[Path, typer.Argument(help="Suite file (YAML).")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON, for machines.")]
+Header = Annotated[bool, typer.Option("--header", help="Begin piped tables with their columns' names.")]
 NoWait = Annotated[
     bool, typer.Option("--no-wait", help="Refuse instead of waiting while another run measures here.")
 ]
