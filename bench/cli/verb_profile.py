@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from bench.cli import completion
 from bench.cli.app import app
 from bench.cli.ending import interrupt_when_asked_to_end
 from bench.cli.options import AsJson, NoWait, PeaksFolder
@@ -24,7 +25,9 @@ _LONGEST = 80
     short_help="Show where a network's time goes.", epilog="Example: bench profile 'resnet56/csr_conv(T=4)'"
 )
 def profile(
-    case: Annotated[str, typer.Argument(help="A case id, or its beginning: BACKBONE/METHOD(KNOB=VALUE).")],
+    case: Annotated[str, typer.Argument(
+            help="A case id, or its beginning: BACKBONE/METHOD(KNOB=VALUE).", autocompletion=completion.cases
+        )],
     results: PeaksFolder = Path("results"),
     no_wait: NoWait = False,
     as_json: AsJson = False,

@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from bench.cli import completion
 from bench.cli.app import app
 from bench.cli.options import AsJson, Header
 from bench.cli.screen import print_account, say
@@ -19,7 +20,10 @@ from bench.errors import InputError
 )
 def show(
     file: Annotated[
-        Path | None, typer.Argument(help="Results file of `bench run`; the newest in results/ by default.")
+        Path | None, typer.Argument(
+            help="Results file of `bench run`; the newest in results/ by default.",
+            autocompletion=completion.result_files,
+        )
     ] = None,
     header: Header = False,
     as_json: AsJson = False,

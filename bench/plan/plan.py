@@ -6,7 +6,7 @@ import hashlib
 import json
 import shlex
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from fnmatch import fnmatchcase
 from typing import Any
@@ -21,6 +21,7 @@ from bench.plan.problems import Located, message_of
 from bench.plan.suite import PASSES, LoadedSuite, Measure
 from bench.plan.target_file import known_targets
 from bench.plan.targets import Target
+from bench.plan.unused import refuse_unused
 from bench.plan.wanted import Solved
 
 # Seconds, read off runs of suites/cifar.yaml on a two-core virtual machine. The estimate is for a
@@ -139,16 +140,18 @@ def make_plan(
     quick: bool = False,
     resolution: float | None = None,
     max_rounds: int | None = None,
+    told: Callable[[int, int], None] | None = None,
 ) -> Plan:
     """The plan of a suite: its cases, with wanted budgets solved. ``only`` is a glob on case ids, or a
-    part of one.
+    part of one. ``told`` is called with how many budgets are solved, of how many.
 
     A case's dense baseline stays although ``only`` leaves it out: a ratio needs it. Raises InputError
     when nothing fits, when no knob reaches a wanted budget, and for numbers that a suite could not have.
     """
     measure = loaded.suite.measure.quickened() if quick else loaded.suite.measure
     measure = _with_options(measure, {"rounds": rounds, "resolution": resolution, "max_rounds": max_rounds})
-    every, solved = settle(loaded, expand(loaded))
+    every, solved = settle(loaded, expand(loaded), told)
+    refuse_unused(loaded, every)
     cases = every if only is None else _fitting(every, only)
     counted = {case.count_id for case in cases}
     return Plan(
@@ -165,8 +168,10 @@ def make_plan(
     )
 
 
-def settle(loaded: LoadedSuite, drafts: Iterable[Draft]) -> tuple[list[Case], list[Solved]]:
-    """The cases of a suite, each once, and the knobs that were solved for on the way.
+def settle(
+    loaded: LoadedSuite, drafts: Sequence[Draft], told: Callable[[int, int], None] | None = None
+) -> tuple[list[Case], list[Solved]]:
+    """The cases of a suite, each once, and the knobs that were solved for on the way, ``told`` one by one.
 
     Raises InputError, with file and line, when nothing is left, when two different cases have one id,
     and when no knob reaches a wanted budget.
@@ -175,9 +180,13 @@ def settle(loaded: LoadedSuite, drafts: Iterable[Draft]) -> tuple[list[Case], li
     cases: dict[str, Case] = {}
     solved: dict[tuple[str, str, float], Solved] = {}
     solver = None
+    still_open, done = sum(draft.is_open for draft in drafts), 0
     for draft in drafts:
         case = draft.case
         if draft.is_open:
+            if told is not None:
+                told(done, still_open)
+            done += 1
             if solver is None:
                 from bench.plan.solve import Solver  # torch comes with it
 

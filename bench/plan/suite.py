@@ -11,8 +11,10 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from bench.errors import InputError, quoted
 from bench.plan.calls import Entry, read_entries
+from bench.plan.case_id import parse_methods
 from bench.plan.declared import DECLARED_BACKBONES, DECLARED_RUNTIMES
 from bench.plan.problems import Located, first_problem
+from bench.plan.shipped import find_suite
 from bench.plan.target_file import described, known_targets
 from bench.plan.targets import Target, Targets, default_targets
 from bench.plan.yaml_source import Place, YamlSource, read_yaml
@@ -163,16 +165,21 @@ class LoadedSuite:
     plugins: tuple[str, ...] = ()
 
 
-def load_suite(file: Path, plugins: Iterable[str] = (), trust: bool = False) -> LoadedSuite:
+def load_suite(
+    file: Path, plugins: Iterable[str] = (), trust: bool = False, methods: Iterable[str] = ()
+) -> LoadedSuite:
     """Reads and checks a suite, and imports the ``plugins`` that the command line names.
+
+    ``file`` may be the bare name of a shipped suite. ``methods`` are labels such as ``half(ratio=0.25)`` that
+    are measured beside the suite's own.
 
     A file that the suite names as a plugin is imported only if ``plugins`` has it too, or ``trust`` is
     True: to look at somebody's suite must not run their code. Raises InputError with file, line and
     the nearest valid word, also for a plugin that is not allowed.
     """
-    source = read_yaml(file)
+    source = read_yaml(find_suite(file))
     if not isinstance(source.data, dict):
-        raise InputError(f"{file}:1: a suite is a mapping with at least name, backbones and methods")
+        raise InputError(f"{source.file}:1: a suite is a mapping with at least name, backbones and methods")
     try:
         suite = Suite.model_validate(source.data)
     except ValidationError as error:
@@ -186,7 +193,16 @@ def load_suite(file: Path, plugins: Iterable[str] = (), trust: bool = False) -> 
     for at, name in enumerate(suite.runtimes):
         with Located(source, ("runtimes", at)):
             DECLARED_RUNTIMES.get(name)
-    return LoadedSuite(suite, source, targets, read_entries(suite.methods, source), imported)
+    entries = (*read_entries(suite.methods, source), *map(_given, methods))
+    return LoadedSuite(suite, source, targets, entries, imported)
+
+
+def _given(label: str) -> Entry:
+    """The methods that the command line gives. Raises InputError."""
+    try:
+        return Entry(parse_methods(label.replace(" ", "")), ("methods",))
+    except InputError as error:
+        raise InputError(f"--method {quoted(label)}: {error}") from None
 
 
 def is_glob(name: str) -> bool:

@@ -96,20 +96,29 @@ def stored_seconds(plan: Plan, folder: Path) -> float | None:
     runs = stored(folder)
     if not any(case.id in runs.seconds for case in plan.cases):
         return None
-    return estimated_seconds(plan, runs)
+    return _estimated(plan, runs)
 
 
 def estimated_seconds(
     plan: Plan,
-    runs: Stored,
+    folder: Path,
     rounds: Mapping[str, int] | None = None,
     dense: DenseTimes | None = None,
 ) -> float:
     """Seconds that a run of ``plan`` will take, counting and probing included, with ``rounds`` of cases.
 
-    A case takes what it took in stored runs; else what its dense network tells (``dense``); else what the
-    others took, or what a usual case takes (``Plan.seconds_of``).
+    A case takes what it took in the runs stored in ``folder``; else what its dense network tells (``dense``);
+    else what the others took, or what a usual case takes (``Plan.seconds_of``).
     """
+    return _estimated(plan, stored(folder), rounds, dense)
+
+
+def _estimated(
+    plan: Plan,
+    runs: Stored,
+    rounds: Mapping[str, int] | None = None,
+    dense: DenseTimes | None = None,
+) -> float:
     if rounds is None:
         usual_rounds = plan.measure.planned_rounds * (MORE_ROUNDS if plan.measure.rounds is None else 1.0)
     else:
