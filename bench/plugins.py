@@ -31,7 +31,9 @@ def load_plugins(paths: Iterable[str]) -> None:
                 registry.load()
             before = {registry.kind: registry.own() for registry in _registries()}
             _plugins[file] = _import_plugin(path, file)
-            new = {r.kind: tuple(name for name in r.own() if name not in before[r.kind]) for r in _registries()}
+            new = {
+                r.kind: tuple(name for name in r.own() if name not in before[r.kind]) for r in _registries()
+            }
             _added[file] = {kind: names for kind, names in new.items() if names}
         message, cause = _plugins[file]
         if message:

@@ -241,7 +241,9 @@ def _moved(change: CaseChange, base: Side, head: Side) -> CaseChange:
 
 
 def _missing(case: str) -> CaseChange:
-    return CaseChange(case, stats.estimate([]), CANNOT_TELL, {}, "HEAD does not have this case", counted=False)
+    return CaseChange(
+        case, stats.estimate([]), CANNOT_TELL, {}, "HEAD does not have this case", counted=False
+    )
 
 
 def _sides(results: Results, arm: str) -> dict[str, Side]:

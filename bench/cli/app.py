@@ -22,8 +22,7 @@ app = typer.Typer(
     add_completion=True,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
-    help="Measure what compressed convolutions deliver on this hardware.\n\n"
-    "Example: bench run smoke",
+    help="Measure what compressed convolutions deliver on this hardware.\n\nExample: bench run smoke",
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 

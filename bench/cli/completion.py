@@ -72,7 +72,11 @@ def _files(incomplete: str, ending: str) -> list[str]:
     beside = sorted(Path(folder or ("/" if incomplete.startswith("/") else ".")).iterdir())
     named = [(f"{folder}/{path.name}" if "/" in incomplete else path.name, path) for path in beside]
     shown = [(name, path) for name, path in named if not path.name.startswith(".")]
-    return [f"{name}/" if path.is_dir() else name for name, path in shown if path.is_dir() or name.endswith(ending)]
+    return [
+        f"{name}/" if path.is_dir() else name
+        for name, path in shown
+        if path.is_dir() or name.endswith(ending)
+    ]
 
 
 def _cases(suite: object) -> list[str]:

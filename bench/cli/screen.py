@@ -104,7 +104,7 @@ def print_table(
     whole: Sequence[int] = (0,),
     header: bool = False,
 ) -> None:
-    """A table on a terminal, tab-separated lines where the output is piped, with ``header`` their names first.
+    """A table on a terminal; where the output is piped tab-separated lines, with ``header`` names first.
 
     Cells are text, never markup. Those of the columns ``whole`` are names that a person copies: they are
     not folded, however narrow the terminal is.

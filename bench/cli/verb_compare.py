@@ -24,8 +24,14 @@ if TYPE_CHECKING:
     epilog="Example: bench compare results/old.jsonl results/new.jsonl --fail-on bigger",
 )
 def compare(
-    base: Annotated[Path, typer.Argument(help="Results file from before the change.", autocompletion=completion.result_files)],
-    head: Annotated[Path, typer.Argument(help="Results file from after the change.", autocompletion=completion.result_files)],
+    base: Annotated[
+        Path,
+        typer.Argument(help="Results file from before the change.", autocompletion=completion.result_files),
+    ],
+    head: Annotated[
+        Path,
+        typer.Argument(help="Results file from after the change.", autocompletion=completion.result_files),
+    ],
     fail_on: FailOn = "slower,bigger",
     resolution: SameWithin = "3%",
     across_hosts: Annotated[

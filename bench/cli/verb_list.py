@@ -39,14 +39,17 @@ def list_(
     glob: Annotated[
         str,
         typer.Argument(
-            metavar="[GLOB]", help="Only names that fit; of knobs, the method.", autocompletion=completion.methods
+            metavar="[GLOB]",
+            help="Only names that fit; of knobs, the method.",
+            autocompletion=completion.methods,
         ),
     ] = "*",
     header: Header = False,
     as_json: AsJson = False,
 ) -> None:
-    """List the names that suites and commands understand; `knobs METHOD` with what each takes, its usual value
-    and the values that are accepted.
+    """List the names that suites and commands understand.
+
+    `knobs METHOD` lists what each knob takes, its usual value and the values that are accepted.
 
     Exit: 0 listed, 2 the input was wrong.
     """

@@ -25,9 +25,12 @@ _LONGEST = 80
     short_help="Show where a network's time goes.", epilog="Example: bench profile 'resnet56/csr_conv(T=4)'"
 )
 def profile(
-    case: Annotated[str, typer.Argument(
+    case: Annotated[
+        str,
+        typer.Argument(
             help="A case id, or its beginning: BACKBONE/METHOD(KNOB=VALUE).", autocompletion=completion.cases
-        )],
+        ),
+    ],
     results: PeaksFolder = Path("results"),
     no_wait: NoWait = False,
     as_json: AsJson = False,

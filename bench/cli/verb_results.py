@@ -40,7 +40,9 @@ def results(
     if as_json:
         say(json.dumps(rows, indent=1))
     else:
-        print_table(list(COLUMNS), [[str(row[c]) for c in COLUMNS] for row in rows], right=(3, 4, 5), header=header)
+        print_table(
+            list(COLUMNS), [[str(row[c]) for c in COLUMNS] for row in rows], right=(3, 4, 5), header=header
+        )
 
 
 def _check(folder: Path) -> None:

@@ -73,7 +73,7 @@ def run(
     header: Header = False,
     as_json: AsJson = False,
 ) -> None:
-    """Measure every case of a suite, in rounds, one fresh process per trial, print its tables and write a report.
+    """Measure every case of a suite, in rounds of fresh processes; print tables and write a report.
 
     The tables are those of `bench show`.
 
@@ -139,11 +139,8 @@ def _machines(
 
 def _announce(plan: Plan, seconds: float | None) -> None:
     """What will be done, before anything is. ``seconds`` None: told once every network was called."""
-    time = "" if seconds is None else f", about {duration(seconds)}"
-    say(
-        f"{plan.suite}: {len(plan.cases)} cases, {plan.measure.planned_rounds} rounds, {plan.trials} trials{time}",
-        err=True,
-    )
+    trials = f"{len(plan.cases)} cases, {plan.measure.planned_rounds} rounds, {plan.trials} trials"
+    say(f"{plan.suite}: {trials}" + ("" if seconds is None else f", about {duration(seconds)}"), err=True)
     for solved in plan.solved:
         say(f"solved: {solved.in_words()}", err=True)
     for words in plan.not_installed:
@@ -179,7 +176,7 @@ def _conclude(outcome: Outcome, page: Path, cases: int, as_json: bool, header: b
 
 
 def _show_and_write(file: Path, page: Path, outcome: Outcome, header: bool | None) -> bool:
-    """False where there is nothing to show: interrupted before the first trial. ``header`` None: no tables."""
+    """False where there is nothing to show: it ended before the first trial. ``header`` None: no tables."""
     from bench.analysis.store import read_results
     from bench.report import write_report
     from bench.report.terminal import account

@@ -16,14 +16,16 @@ from bench.errors import InputError
 
 
 @app.command(
-    short_help="Print the tables of a run.", epilog="Example: bench show results/20260101-120000-smoke-1a2b.jsonl"
+    short_help="Print the tables of a run.",
+    epilog="Example: bench show results/20260101-120000-smoke-1a2b.jsonl",
 )
 def show(
     file: Annotated[
-        Path | None, typer.Argument(
+        Path | None,
+        typer.Argument(
             help="Results file of `bench run`; the newest in results/ by default.",
             autocompletion=completion.result_files,
-        )
+        ),
     ] = None,
     header: Header = False,
     as_json: AsJson = False,

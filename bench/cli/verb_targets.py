@@ -21,7 +21,10 @@ NOT_REACHED = 3
 
 @app.command(short_help="Show where can be measured.", epilog="Example: bench targets pi --timeout 60")
 def targets(
-    names: Annotated[list[str] | None, typer.Argument(help="Names or globs; all targets by default.", autocompletion=completion.targets)] = None,
+    names: Annotated[
+        list[str] | None,
+        typer.Argument(help="Names or globs; all targets by default.", autocompletion=completion.targets),
+    ] = None,
     timeout: Annotated[float, typer.Option(min=1, help="Seconds that a target has to answer.")] = 60.0,
     header: Header = False,
     as_json: AsJson = False,
@@ -49,7 +52,9 @@ def targets(
         if as_json:
             say(json.dumps([one.as_dict() for one in found], indent=1))
         else:
-            print_table(["target", "fact", "value"], [row for one in found for row in _rows(one)], header=header)
+            print_table(
+                ["target", "fact", "value"], [row for one in found for row in _rows(one)], header=header
+            )
 
 
 def _rows(found: Reached) -> list[list[str]]:

@@ -31,7 +31,7 @@ _MANY = 12
 
 @dataclass(frozen=True)
 class KnobFact:
-    """One knob in words. ``usual`` is "needed" for one without a default; ``values`` is empty for any value."""
+    """One knob in words. ``usual``: "needed" for one without a default; ``values``: empty for any value."""
 
     name: str
     takes: str
@@ -216,9 +216,7 @@ def _bound(accepts: Callable[[Any], bool], inside: float, ends: Sequence[float],
     return ""
 
 
-def _choices(
-    method: str, knob: str, others: Mapping[str, Any], accepts: Callable[[Any], bool]
-) -> str | None:
+def _choices(method: str, knob: str, others: Mapping[str, Any], accepts: Callable[[Any], bool]) -> str | None:
     """The words that are accepted, of those that the method's docstring and its refusal name."""
     if accepts(_FREE):
         return ""

@@ -21,8 +21,8 @@ INSTRUCTIONS = "instructions ×"
 LONGEST_ERROR = 100
 
 _NUMBERS = (
-    "params_ratio", "macs_ratio", "latency", "latency_low", "latency_high", "ratio", "ratio_low", "ratio_high",
-    "instructions_ratio",
+    "params_ratio", "macs_ratio", "latency", "latency_low", "latency_high", "ratio", "ratio_low",
+    "ratio_high", "instructions_ratio",
 )  # fmt: skip
 _AS_THEY_ARE = (
     "case", "arm", "backbone", "label", "knobs", "baseline", "host_name", "trials", "failed_trials", "marks",

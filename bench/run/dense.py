@@ -21,12 +21,12 @@ from bench.run.turns import MOST_SEATS
 from bench.worker.protocol import Job
 
 LEAST_BEFORE, BUILDS_BEFORE, CALLS_BEFORE = 0.7, 2, 10
-"""Counting and probing a case: seconds at least, and how often the dense network could be built and called."""
+"""Counting and probing a case: seconds at least, and how often dense could be built and called meanwhile."""
 
 
 @dataclass(frozen=True)
 class DenseTimes:
-    """What dense networks cost here, by the id of the baseline; ``start``: seconds until a process is ready."""
+    """What dense networks cost here, by their ids; ``start``: seconds until a process is ready."""
 
     costs: Mapping[str, Cost] = field(default_factory=dict)
     start: float = PROCESS_SECONDS
@@ -66,7 +66,9 @@ def call_dense(
 
     Nothing that the suite names is started, and nothing is kept. A network that fails has no time.
     """
-    todo = {called(case).id: called(case) for case in plan.cases if case.id not in known and _here(case, plan)}
+    todo = {
+        called(case).id: called(case) for case in plan.cases if case.id not in known and _here(case, plan)
+    }
     asked = prober or Prober()
     costs: dict[str, Cost] = {}
     start = PROCESS_SECONDS
@@ -78,7 +80,9 @@ def call_dense(
             since = clock()
             answer = asked.ask(ProbeRequest(target, job, plan.measure.timeout))
             took = clock() - since
-            probe = Probe(run="", case=case.id, status="failed" if answer.error else "ok", stages=answer.stages)
+            probe = Probe(
+                run="", case=case.id, status="failed" if answer.error else "ok", stages=answer.stages
+            )
             cost = cost_of(probe, ALONE)
             if cost is not None:
                 if not costs:

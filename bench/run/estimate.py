@@ -69,7 +69,7 @@ def expected_rounds(plan: Plan, folder: Path) -> dict[str, int]:
 
 @dataclass(frozen=True)
 class Stored:
-    """What runs on this machine took: seconds of a trial by case id, and before the first round for each case."""
+    """What runs on this machine took: a trial, by case id, and for each case what is before the first round."""
 
     seconds: Mapping[str, float]
     before: float | None
@@ -133,7 +133,8 @@ def _estimated(
         return plan.seconds_of(usual_rounds)
     usual = statistics.fmean(seen.values())
     sampling = sum(
-        each.get(case.id, _rounds_of(plan, case, usual_rounds)) * seen.get(case.id, usual) for case in plan.cases
+        each.get(case.id, _rounds_of(plan, case, usual_rounds)) * seen.get(case.id, usual)
+        for case in plan.cases
     )
     usually = plan.seconds_before if runs.before is None else runs.before
     return sampling + sum(before.get(case.id, usually) for case in plan.cases)

@@ -73,7 +73,9 @@ def require_targets(targets: Iterable[Target], timeout: float = 60.0) -> None:
     asked = [t for t in wanted if not t.emulates and (t.starts_a_program or t.device != "cpu")]
     lost += [f"target {found.target.name}: {found.why}" for found in reach_all(asked, timeout) if found.why]
     if lost:
-        raise InputError(f"{'; '.join(lost)}: nothing was measured; `bench targets` shows what can be reached")
+        raise InputError(
+            f"{'; '.join(lost)}: nothing was measured; `bench targets` shows what can be reached"
+        )
 
 
 def _not_set_up(target: Target) -> str:
