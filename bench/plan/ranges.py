@@ -103,6 +103,9 @@ def _values(method: str, parameter: inspect.Parameter) -> str:
     kinds = _kinds(parameter.annotation)
     if bool in kinds:
         return "true, false"
+    if str in kinds and not kinds & {int, float}:
+        named = parameter.default != "" and not takes_list(parameter.annotation)
+        return ", ".join(_choices(method, parameter.name)[:_MANY]) if named else ""
     for others in _settings(method, parameter.name):
 
         def accepts(value: Any, others: Mapping[str, Any] = others) -> bool:
@@ -112,8 +115,6 @@ def _values(method: str, parameter: inspect.Parameter) -> str:
             words = _whole_range(accepts)
         elif float in kinds:
             words = _range(accepts)
-        elif str in kinds and parameter.default != "" and not takes_list(parameter.annotation):
-            words = _choices(method, parameter.name, others, accepts)
         else:
             return ""
         if words is not None:
@@ -159,7 +160,8 @@ def _samples(method: str, parameter: inspect.Parameter) -> Sequence[Any]:
         return _WHOLE[:3]
     if float in kinds:
         return _FRACTIONS[:2]
-    return list(dict.fromkeys(_words(DECLARED_METHODS.get(method).doc)))
+    words = dict.fromkeys(_words(DECLARED_METHODS.get(method).doc))
+    return [word for word in words if _accepted(method, {parameter.name: word})]
 
 
 def _whole_range(accepts: Callable[[Any], bool]) -> str | None:
@@ -216,18 +218,27 @@ def _bound(accepts: Callable[[Any], bool], inside: float, ends: Sequence[float],
     return ""
 
 
-def _choices(method: str, knob: str, others: Mapping[str, Any], accepts: Callable[[Any], bool]) -> str | None:
-    """The words that are accepted, of those that the method's docstring and its refusal name."""
-    if accepts(_FREE):
-        return ""
+def _choices(method: str, knob: str) -> list[str]:
+    """The words that are accepted beside some value of the others, of those that the method names.
+
+    It names them in its docstring, or when it refuses a word; none where it takes any.
+    """
+    found: dict[str, None] = {}
+    in_doc = _words(DECLARED_METHODS.get(method).doc)
+    for others in _settings(method, knob):
+        if _accepted(method, {**others, knob: _FREE}):
+            return []
+        named = dict.fromkeys([*_words(_refusal(method, {**others, knob: "?"})), *in_doc])
+        found |= {word: None for word in named if _accepted(method, {**others, knob: word})}
+    return list(found)
+
+
+def _refusal(method: str, knobs: Mapping[str, Any]) -> str:
     try:
-        check_call(method, {**others, knob: "?"})
-        refusal = ""
+        check_call(method, knobs)
     except InputError as error:
-        refusal = str(error)
-    named = [*_words(refusal), *_words(DECLARED_METHODS.get(method).doc)]
-    found = [word for word in dict.fromkeys(named) if accepts(word)]
-    return ", ".join(found[:_MANY]) if found else None
+        return str(error)
+    return ""
 
 
 def _words(text: str) -> list[str]:

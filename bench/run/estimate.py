@@ -69,7 +69,7 @@ def expected_rounds(plan: Plan, folder: Path) -> dict[str, int]:
 
 @dataclass(frozen=True)
 class Stored:
-    """What runs on this machine took: a trial, by case id, and for each case what is before the first round."""
+    """What runs on this machine took: a trial, by case id, and for each case what comes before all rounds."""
 
     seconds: Mapping[str, float]
     before: float | None
