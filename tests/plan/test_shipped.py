@@ -1,4 +1,4 @@
-"""Suites by their bare names: the shipped ones, one's own files first, and the nearest for what is not there."""
+"""Suites by their bare names: one's own files first, and the nearest for what is not there."""
 
 from __future__ import annotations
 
