@@ -25,7 +25,7 @@ def commands(block: str) -> list[tuple[str, list[str]]]:
 
 
 def fits(printed: list[str], written: list[str]) -> bool:
-    """Whether the lines are those that are written; … stands for any text, and for any lines where it is alone."""
+    """Whether the lines are those that are written; … stands for any text, or for the lines that follow."""
     pattern = "\n".join(written).replace("\n…", "…") if written[-1:] == ["…"] else "\n".join(written)
     parts = map(re.escape, pattern.split("…"))
     return re.fullmatch(".*".join(parts), "\n".join(printed), re.S) is not None

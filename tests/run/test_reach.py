@@ -47,7 +47,7 @@ def test_all_that_are_lost_are_named_in_one_line(asked: list[str], monkeypatch: 
     with pytest.raises(InputError) as error:
         require_targets([LOST, BOARD, TARGETS.get("cortex-a72")])
     assert str(error.value) == (
-        "target cortex-a72: not set up, Debian root, torch not there; `bench provision cortex-a72` sets it up; "
-        "target lost: no route to host: nothing was measured; `bench targets` shows what can be reached"
+        "target cortex-a72: not set up, Debian root, torch not there; `bench provision cortex-a72` sets it "
+        "up; target lost: no route to host: nothing was measured; `bench targets` shows what can be reached"
     )
     assert asked == ["lost", "board"]
