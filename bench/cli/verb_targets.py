@@ -11,7 +11,7 @@ from bench.cli import completion
 from bench.cli.app import app
 from bench.cli.options import AsJson, Header
 from bench.cli.screen import leaving, one_line, print_table, say
-from bench.errors import InputError
+from bench.errors import InputError, nearest
 
 if TYPE_CHECKING:
     from bench.run.reach import Reached
@@ -46,7 +46,10 @@ def targets(
     unlisted = [known.get(name) for name in names or [] if name in known]  # cores that qemu emulates
     asked += [target for target in unlisted if target.emulates and target not in asked]
     if not asked:
-        raise InputError(f"no target fits {', '.join(names or [])}; {targets_file()} may have your own")
+        meant = nearest((names or [""])[0], (target.name for target in known.all()))
+        raise InputError(
+            f"no target fits {', '.join(names or [])}{meant}; {targets_file()} may have your own"
+        )
     found = reach_all(asked, timeout)
     with leaving(NOT_REACHED if any(one.why for one in found) else 0):
         if as_json:
