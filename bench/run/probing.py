@@ -116,14 +116,25 @@ def probe_cases(session: Session, folder: Path) -> None:
     elif todo:
         beside = 1 if session.plan.measure.energy else _at_once(_threads(todo))
         processes = [ProbingProcess(session) for _ in range(min(beside, len(todo)))]
-        alone = _ask_alone(session, processes[0], todo[0]) if len(processes) > 1 else {}
         with Pool(processes) as pool:
+            twice = _asked_twice(session, todo) if len(processes) > 1 else None
+            alone = {} if twice is None else _ask_alone(session, processes[0], todo[twice])
+            session.shared = None if len(processes) > 1 else ALONE
             for done, probe in enumerate(pool.ask(todo)):
                 session.listener.probing(written + done, written + len(todo))
-                if not done:
-                    session.shared = slowed(probe, alone) if len(processes) > 1 else ALONE
+                if done == twice:
+                    session.shared = slowed(probe, alone)
                 session.add_probe(probe)
     session.listener.probing(written + len(todo), written + len(todo))
+
+
+def _asked_twice(session: Session, todo: Sequence[Place]) -> int | None:
+    """The number of the place that is asked alone before all are asked together: one on this host itself."""
+    plan = session.plan
+    for at, place in enumerate(todo):
+        if not plan.targets[place.case.target].starts_a_program and not plan.is_emulated(place.case):
+            return at
+    return None
 
 
 def _ask_alone(session: Session, process: ProbingProcess, place: Place) -> dict[str, float]:
@@ -133,7 +144,8 @@ def _ask_alone(session: Session, process: ProbingProcess, place: Place) -> dict[
     """
     since = session.clock()
     stages = process.ask(place).stages
-    session.start_seconds = max(LEAST_START, session.clock() - since - sum(stages.values()))
+    if "call" in stages:
+        session.start_seconds = max(LEAST_START, session.clock() - since - sum(stages.values()))
     return stages
 
 
