@@ -24,7 +24,9 @@ def result_files(incomplete: str) -> list[str]:
 
 def cases_of_suite(ctx: typer.Context, incomplete: str) -> list[str]:
     """Ids of the suite that stands on the command line; those with a knob to be solved for are left out."""
-    return _offered(incomplete, lambda: _cases(ctx.params.get("suite")))
+    # Behind an option without its value nothing was parsed yet: the suite is among the words that are left.
+    suite = ctx.params.get("suite") or next(iter(ctx.args), None)
+    return _offered(incomplete, lambda: _cases(suite))
 
 
 def cases(incomplete: str) -> list[str]:
