@@ -47,7 +47,9 @@ class DenseTimes:
     def before(self, case: Case) -> float | None:
         """Seconds to count and to probe a case; None where nothing is known."""
         cost = self.costs.get(called(case).id)
-        return cost and max(LEAST_BEFORE, BUILDS_BEFORE * cost.building + CALLS_BEFORE * cost.call)
+        if cost is None:
+            return None
+        return max(LEAST_BEFORE, BUILDS_BEFORE * cost.building + CALLS_BEFORE * cost.call)
 
 
 def called(case: Case) -> Case:
