@@ -46,7 +46,7 @@ def _tested(found: Examination) -> list[tuple[str, str]]:
 
 def _around(found: Examination) -> list[tuple[str, str]]:
     around, users = found.neighbours, found.gpu_users
-    memory = f"{_gib(around.memory_available_bytes)} of {_gib(around.memory_bytes)}"
+    memory = f"{_gib(around.memory_available_bytes).removesuffix(' GiB')} of {_gib(around.memory_bytes)}"
     return [
         ("load over 1, 5 and 15 minutes", ", ".join(f"{load:g}" for load in around.load or ()) or UNKNOWN),
         ("memory available", UNKNOWN if around.memory_bytes is None else memory),

@@ -6,6 +6,7 @@ import contextlib
 import io
 import os
 import pty
+import re
 import subprocess
 import sys
 import threading
@@ -180,7 +181,8 @@ def test_groups_on_a_terminal_share_the_widths_of_their_columns(
     text = terminal(60)
     screen.print_groups(["method", "ratio"], GROUPS, (1,))
     assert capsys.readouterr().out == "vgg16\n\nlenet\n"
-    assert [line.rstrip() for line in text.getvalue().splitlines()] == [
+    plain = re.sub(r"\x1b\[\d*m", "", text.getvalue())
+    assert [line.rstrip() for line in plain.splitlines()] == [
         "method         ratio",
         "dense              1",
         "csr_conv(T=4)   0.77",

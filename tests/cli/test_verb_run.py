@@ -80,9 +80,9 @@ def test_a_failing_case_is_code_3_and_the_others_are_measured(
     assert "Traceback" not in said.err
     lines = said.out.splitlines()
     assert (lines[0], lines[-1]) == (f"results: data/{file.name}", "report:  page.html")
-    rows = [line.split("\t") for line in lines[1:-1]]
-    assert [row[0] for row in rows] == ["layer/4-4-k1 (threads 1)"] * 2 + ["layer/4-4-k1 (threads 4096)"] * 2
-    assert [row[6].partition(":")[0] for row in rows] == ["baseline", "failed", "failed", "failed"]
+    cells = [line.split("\t") for line in lines[1:-1]]
+    assert [row[0] for row in cells] == ["layer/4-4-k1 (threads 1)"] * 2 + ["layer/4-4-k1 (threads 4096)"] * 2
+    assert [row[6].partition(":")[0] for row in cells] == ["baseline", "failed", "failed", "failed"]
     assert said.err.splitlines()[-1] == "exit 3: 3 of 4 cases failed"
     assert "complete: 1 round, as asked for" in said.err
     assert (tmp_path / "page.html").is_file()
