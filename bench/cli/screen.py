@@ -128,9 +128,10 @@ def print_groups(
     cells = [[[one_line(cell) for cell in row] for row in group.rows] for group in groups]
     everything = [line for lines in cells for line in lines]
     widths = [_width(columns, everything, at) for at in range(len(columns))]
+    whole = (0, *right)  # names and numbers: words may fold
     for number, (group, lines) in enumerate(zip(groups, cells, strict=True)):
         say(f"\n{one_line(group.title)}" if number else one_line(group.title))
-        _print_aligned(columns, lines, right, (0,), widths)
+        _print_aligned(columns, lines, right, whole, widths)
 
 
 def print_account(found: Account, header: bool = False) -> None:

@@ -102,16 +102,19 @@ def _times(ratio: Any) -> str:
 
 
 def _latency(row: Row, unit: digits.Unit) -> str:
-    values = (row[key] / unit.seconds for key in ("latency", "latency_low", "latency_high"))
-    text, _ = digits.with_interval(*values)
-    return text if text == digits.MISSING else f"{text} {unit.name}"
+    """Three digits in one unit for the group: its interval is that of the ratio, or the report's."""
+    if not digits.known(row["latency"]):
+        return digits.MISSING
+    value = row["latency"] / unit.seconds
+    text = f"{value:,.0f}" if value >= 1000 else f"{value:#.3g}".rstrip(".")
+    return f"{text} {unit.name}"
 
 
 def _ratio(row: Row) -> str:
     if row["is_baseline"]:
         return "1" if row["status"] == "ok" else digits.MISSING
     text, interval = digits.with_interval(row["ratio"], row["ratio_low"], row["ratio_high"], watch=1)
-    return f"{text} ({interval})" if interval else text
+    return f"{text} ({interval.replace(' to ', '–')})" if interval else text
 
 
 def _verdict(row: Row, band: object) -> str:

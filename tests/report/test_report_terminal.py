@@ -49,7 +49,7 @@ def test_a_row_is_method_promise_latency_ratio_and_verdict() -> None:
         "method": "dense",
         "params ×": "1.00",
         "MACs ×": "1.00",
-        "latency": "1.000 ms",
+        "latency": "1.00 ms",
         "latency ÷ dense": "1",
         "verdict": "baseline",
         "marks": "",
@@ -59,7 +59,7 @@ def test_a_row_is_method_promise_latency_ratio_and_verdict() -> None:
     assert row["verdict"] == "slower"
     value, _, interval = row["latency ÷ dense"].partition(" ")
     assert float(value) == pytest.approx(2, abs=0.01)
-    low, high = interval.strip("()").split(" to ")
+    low, high = interval.strip("()").split("–")
     assert float(low) < 2 < float(high)
 
 
@@ -160,3 +160,11 @@ def test_one_case_alone_and_two_arms_are_shown() -> None:
     counts = [made_count(DENSE_CASE, arm) for arm in arms]
     found = account(made_results([DENSE_CASE], trials, counts, arms=arms))
     assert [row[0] for group in found.groups for row in group.rows] == ["dense @base", "dense @head"]
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [(3.7e-3, "3.70 ms"), (0.1, "100 ms"), (0.5e-3, "500 µs"), (2.0, "2.00 s"), (1234.4, "1,234 s")],
+)
+def test_a_latency_has_three_digits_and_a_unit(seconds: float, text: str) -> None:
+    assert cells(made_results([DENSE_CASE], [made_trial(DENSE_CASE, 0, seconds)]), 0)["latency"] == text
