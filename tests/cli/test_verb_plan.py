@@ -29,9 +29,9 @@ def called(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     names: list[str] = []
 
     def call_dense(plan: Plan, known: Collection[str], done: Callable[[int, int], None]) -> DenseTimes:
-        cases = {dense.called(case) for case in plan.cases if case.id not in known}
-        names.extend(sorted(case.id for case in cases))
-        return DenseTimes({case.id: Cost(building=0.1, call=0.1) for case in cases}, 1.0)
+        ids = sorted({dense.called(case).id for case in plan.cases if case.id not in known})
+        names.extend(ids)
+        return DenseTimes({id_: Cost(building=0.1, call=0.1) for id_ in ids}, 1.0)
 
     monkeypatch.setattr(dense, "call_dense", call_dense)
     return names
