@@ -170,7 +170,7 @@ def test_where_energy_is_measured_probes_come_one_after_the_other(
     session.plan.measure.energy = energy
     session.hosts = None
     session.arms = (Arm(),)
-    session.measurable = lambda arm: [place().case]
+    session.measurable = lambda arm: [place().case] * 5
     session.probed = lambda arm, case: False
     monkeypatch.setattr(probing, "PROCESSES", 4)
     monkeypatch.setattr(probing, "Pool", Counting)
