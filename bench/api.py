@@ -54,7 +54,7 @@ class Silent:
 
 
 def load_suite(path: Name, plugins: Iterable[str] = (), trust: bool = False) -> LoadedSuite:
-    """Reads and checks a suite file.
+    """Reads and checks a suite file, or the shipped suite of that bare name: ``load_suite("smoke")``.
 
     ``plugins`` are Python files of your own; code that the suite names (plugins, imports) runs only with
     ``trust``.

@@ -9,9 +9,11 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from bench.cli.app import app
+from bench.cli.locking import host_lock
 from bench.cli.options import (
     AsJson,
     MaxRounds,
+    Methods,
     NoWait,
     Only,
     Plugins,
@@ -20,11 +22,12 @@ from bench.cli.options import (
     SuiteFile,
     Trust,
 )
-from bench.cli.screen import duration, run_progress, say, say_waiting
+from bench.cli.screen import duration, run_progress, say
 from bench.errors import InputError
 
 if TYPE_CHECKING:
     from bench.plan.plan import Plan
+    from bench.run.dense import DenseTimes
 
 
 @app.command(
@@ -45,17 +48,22 @@ def plan(
     probe: Annotated[
         bool, typer.Option("--probe", help="Build each network here and tell the time by that.")
     ] = False,
+    guess: Annotated[
+        bool, typer.Option("--guess", help="Tell a usual host's time at once, and call nothing here.")
+    ] = False,
     no_wait: NoWait = False,
     plugin: Plugins = None,
+    method: Methods = None,
     trust: Trust = False,
     results: ResultsFolder = Path("results"),
     as_json: AsJson = False,
 ) -> None:
     """Show what a run would do: its cases, trials and time. Nothing is measured or written.
 
-    The time is that of earlier runs on this machine, else of a usual one; with --probe every network is
-    counted and called a few times here, which takes about a tenth of the run. With --resolution it is the
-    time until each verdict is known, by the scatter of earlier runs.
+    The time is that of earlier runs on this machine; of cases that it never measured, the dense network is
+    called a few times here (some seconds; with --guess, or beside a run, it is a usual host's time). With
+    --probe every network is counted and called, which takes about a tenth of the run and is nearer.
+    With --resolution it is the time until each verdict is known, by the scatter of earlier runs.
 
     Commands that the suite's own targets would start are shown first, and not started. Code that the suite
     names (plugins, imports) is refused without --trust.
@@ -66,30 +74,31 @@ def plan(
     from bench.run.estimate import estimated_seconds, expected_rounds
 
     band = None if resolution is None else parse_percent(resolution)
-    loaded = load_suite(suite, map(str, plugin or ()), trust)
-    planned = make_plan(loaded, rounds, only, quick, resolution=band, max_rounds=max_rounds)
+    loaded = load_suite(suite, map(str, plugin or ()), trust, method or ())
+    with run_progress() as progress:
+        planned = make_plan(loaded, rounds, only, quick, band, max_rounds, progress.solving)
     for command in planned.untrusted:
         say(f"would run: {command}", err=True)
     for words in planned.imports_in_words():
         say(words, err=True)
+    if by_sweep and not as_json:
+        _by_sweep(planned)
+    elif not as_json:
+        for case in planned.cases:
+            say(case.id)
     each = None if band is None else expected_rounds(planned, results)
     if probe:
-        from bench.run.lock import HostLock
         from bench.run.run import probed_seconds
 
         planned.require_trust(trust)
-        with HostLock(not no_wait, say_waiting), run_progress() as progress:
+        with host_lock(no_wait), run_progress() as progress:
             seconds = probed_seconds(planned, progress)
     else:
-        seconds = estimated_seconds(planned, results, each)
+        dense = None if guess else _dense_times(planned, results)
+        seconds = estimated_seconds(planned, results, each, dense)
     if as_json:
         say(json.dumps({**planned.as_dict(), "estimated_seconds": round(seconds, 1)}, indent=1))
         return
-    if by_sweep:
-        _by_sweep(planned)
-    else:
-        for case in planned.cases:
-            say(case.id)
     for solved in planned.solved:
         say(f"solved: {solved.in_words()}", err=True)
     for words in planned.not_installed:
@@ -134,3 +143,20 @@ def _by_sweep(planned: Plan) -> None:
 
 def _cases(number: int) -> str:
     return f"{number} case" if number == 1 else f"{number} cases"
+
+
+def _dense_times(planned: Plan, results: Path) -> DenseTimes | None:
+    """What dense networks of cases that no stored run has cost here; None while another run measures."""
+    from bench.run.dense import call_dense
+    from bench.run.estimate import stored
+    from bench.run.lock import HostLock
+
+    known = stored(results).seconds
+    if all(case.id in known for case in planned.cases):
+        return None
+    try:
+        with HostLock(wait=False), run_progress() as progress:
+            return call_dense(planned, known, progress.calling)
+    except InputError as busy:
+        say(f"the time is a usual host's: {busy}", err=True)
+        return None

@@ -8,10 +8,12 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from bench.cli import completion
 from bench.cli.app import app
 from bench.cli.ending import interrupt_when_asked_to_end
+from bench.cli.locking import host_lock
 from bench.cli.options import AsJson, NoWait, PeaksFolder
-from bench.cli.screen import one_line, print_table, say, say_waiting
+from bench.cli.screen import one_line, print_table, say
 
 if TYPE_CHECKING:
     from bench.run.profiling import Profile
@@ -24,7 +26,12 @@ _LONGEST = 80
     short_help="Show where a network's time goes.", epilog="Example: bench profile 'resnet56/csr_conv(T=4)'"
 )
 def profile(
-    case: Annotated[str, typer.Argument(help="A case id, or its beginning: BACKBONE/METHOD(KNOB=VALUE).")],
+    case: Annotated[
+        str,
+        typer.Argument(
+            help="A case id, or its beginning: BACKBONE/METHOD(KNOB=VALUE).", autocompletion=completion.cases
+        ),
+    ],
     results: PeaksFolder = Path("results"),
     no_wait: NoWait = False,
     as_json: AsJson = False,
@@ -38,13 +45,12 @@ def profile(
     """
     from bench.analysis.roofline import read_peaks
     from bench.plan.case_id import parse_case_id
-    from bench.run.lock import HostLock
     from bench.run.profiling import CaseFailedError, profile_case
 
     parsed = parse_case_id(case)
     interrupt_when_asked_to_end()
     try:
-        found = profile_case(parsed, read_peaks(results), HostLock(not no_wait, say_waiting))
+        found = profile_case(parsed, read_peaks(results), host_lock(no_wait))
     except CaseFailedError as error:
         say(one_line(f"bench: {parsed.id}: {error}"), err=True)
         raise typer.Exit(3) from None

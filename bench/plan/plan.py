@@ -6,7 +6,7 @@ import hashlib
 import json
 import shlex
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from fnmatch import fnmatchcase
 from typing import Any
@@ -22,6 +22,7 @@ from bench.plan.suite import PASSES, LoadedSuite, LoadedSweep, Measure
 from bench.plan.target_file import known_targets
 from bench.plan.targets import Target
 from bench.plan.trimming import LeftOut
+from bench.plan.unused import refuse_unused
 from bench.plan.wanted import Solved
 
 # Seconds, read off runs of suites/cifar.yaml on a two-core virtual machine. The estimate is for a
@@ -218,9 +219,10 @@ def make_plan(
     quick: bool = False,
     resolution: float | None = None,
     max_rounds: int | None = None,
+    told: Callable[[int, int], None] | None = None,
 ) -> Plan:
     """The plan of a suite: its cases, with wanted budgets solved. ``only`` is a glob on case ids, or a
-    part of one.
+    part of one. ``told`` is called with how many budgets are solved, of how many.
 
     A case's dense baseline stays although ``only`` leaves it out: a ratio needs it. Raises InputError
     when nothing fits, when no knob reaches a wanted budget, and for numbers that a suite could not have.
@@ -231,8 +233,9 @@ def make_plan(
         return _with_options(measure.quickened() if quick else measure, options)
 
     expansion = expand(loaded)
-    settled = settle(loaded, expansion.drafts)
+    settled = settle(loaded, expansion.drafts, told)
     every = list(settled.cases.values())
+    refuse_unused(loaded, every)
     cases = every if only is None else _fitting(every, only)
     counted, ids = {case.count_id for case in cases}, {case.id for case in cases}
     measure = asked(loaded.suite.measure)
@@ -271,8 +274,10 @@ class Settled:
     solved: tuple[Solved, ...]
 
 
-def settle(loaded: LoadedSuite, drafts: Iterable[Draft]) -> Settled:
-    """The cases of a suite, each once, and the knobs that were solved for on the way.
+def settle(
+    loaded: LoadedSuite, drafts: Sequence[Draft], told: Callable[[int, int], None] | None = None
+) -> Settled:
+    """The cases of a suite, each once, and the knobs that were solved for on the way, ``told`` one by one.
 
     Raises InputError, with file and line, when nothing is left, when two different cases have one id, when
     no knob reaches a wanted budget, and when cases that are compared would be measured differently.
@@ -282,9 +287,13 @@ def settle(loaded: LoadedSuite, drafts: Iterable[Draft]) -> Settled:
     asked_by: dict[str, list[LoadedSweep]] = {}
     solved: dict[tuple[str, str, float], Solved] = {}
     solver = None
+    still_open, done = sum(draft.is_open for draft in drafts), 0
     for draft in drafts:
         case = draft.case
         if draft.is_open:
+            if told is not None:
+                told(done, still_open)
+            done += 1
             if solver is None:
                 from bench.plan.solve import Solver  # torch comes with it
 

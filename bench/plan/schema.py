@@ -14,6 +14,7 @@ from pydantic import TypeAdapter
 
 from bench.plan.declared import DECLARED_BACKBONES, DECLARED_METHODS, DECLARED_RUNTIMES, DeclaredMethod
 from bench.plan.knobs import takes_list
+from bench.plan.ranges import described
 from bench.plan.suite import Suite
 from bench.plan.target_file import NAME, TargetSpec
 from bench.plan.targets import TARGETS
@@ -153,7 +154,7 @@ def _knob(method: DeclaredMethod, parameter: inspect.Parameter) -> Json:
         wanted = {"$ref": "#/$defs/Wanted"}
         several = {"type": "array", "items": _any_of(value, wanted), "minItems": 1}
         schema = _any_of(value, several, wanted)
-    if description := _described(method.doc, parameter.name):
+    if description := described(method.doc, parameter.name):
         schema["description"] = description
     if parameter.default is not inspect.Parameter.empty:
         usual = parameter.default
@@ -164,14 +165,6 @@ def _knob(method: DeclaredMethod, parameter: inspect.Parameter) -> Json:
 def _any_of(*schemas: Json) -> Json:
     """Any of these; of one that is a choice itself, the alternatives."""
     return {"anyOf": [one for schema in schemas for one in schema.get("anyOf", [schema])]}
-
-
-def _described(doc: str, knob: str) -> str:
-    """The sentence of a method's docstring that tells of the knob, in Markdown's back-quotes."""
-    sentences = re.split(r"(?<=\.)\s+(?=[A-Z`])", " ".join(doc.split()))
-    named = [sentence for sentence in sentences if f"``{knob}``" in sentence]
-    leading = [sentence for sentence in named if sentence.startswith(f"``{knob}``")]
-    return (leading or named or [""])[0].replace("``", "`")
 
 
 def _chain() -> Json:

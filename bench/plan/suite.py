@@ -26,9 +26,11 @@ from bench.plan.axes import (
     Threads,
 )
 from bench.plan.calls import Entry, read_entries
+from bench.plan.case_id import parse_methods
 from bench.plan.declared import DECLARED_BACKBONES, DECLARED_RUNTIMES
 from bench.plan.imports import ImportedBackbone, ImportSpec, check_import, read_import
 from bench.plan.problems import Located, first_problem
+from bench.plan.shipped import find_suite
 from bench.plan.target_file import described, known_targets
 from bench.plan.targets import Target, Targets, default_targets
 from bench.plan.trimming import Condition
@@ -199,24 +201,35 @@ class LoadedSuite:
         """The targets of all sweeps, by name."""
         return {name: target for sweep in self.sweeps for name, target in sweep.targets.items()}
 
+    @property
+    def entries(self) -> tuple[Entry, ...]:
+        """The methods of all sweeps."""
+        return tuple(entry for sweep in self.sweeps for entry in sweep.entries)
 
-def load_suite(file: Path, plugins: Iterable[str] = (), trust: bool = False) -> LoadedSuite:
+
+def load_suite(
+    file: Path, plugins: Iterable[str] = (), trust: bool = False, methods: Iterable[str] = ()
+) -> LoadedSuite:
     """Reads and checks a suite, and imports the ``plugins`` that the command line names.
+
+    ``file`` may be the bare name of a shipped suite. ``methods`` are labels such as ``half(ratio=0.25)`` that
+    are measured beside the suite's own, in every sweep.
 
     Code that the suite names is run only if ``trust`` is True: plugins (those that ``plugins`` has too are
     allowed all the same) and networks of the user's own, which are then built once. To look at somebody's
     suite must not run their code. Raises InputError with file, line and the nearest valid word, also for
     code that is not allowed.
     """
-    source = read_yaml(file)
+    source = read_yaml(find_suite(file))
     if not isinstance(source.data, dict):
-        raise InputError(f"{file}:1: a suite is a mapping with at least name, backbones and methods")
+        raise InputError(f"{source.file}:1: a suite is a mapping with at least name, backbones and methods")
     try:
         suite = Suite.model_validate(source.data)
     except ValidationError as error:
         raise InputError(first_problem(error, source, Suite)) from None
     imported = _import_plugins(suite, source, tuple(plugins), trust)
-    sweeps = tuple(_loaded(given, source, trust) for given in _given(suite, source))
+    more = tuple(map(_labelled, methods))
+    sweeps = tuple(_loaded(given, source, trust, more) for given in _given(suite, source))
     _refuse_contradictions(sweeps, source)
     return LoadedSuite(suite, source, sweeps, imported)
 
@@ -260,7 +273,8 @@ def _measure(sweep: Sweep, source: YamlSource, at: int) -> Measure:
         raise InputError(first_problem(error, source, Measure, ("sweeps", at, "measure"))) from None
 
 
-def _loaded(given: _Given, source: YamlSource, trust: bool) -> LoadedSweep:
+def _loaded(given: _Given, source: YamlSource, trust: bool, more: tuple[Entry, ...]) -> LoadedSweep:
+    """The sweep, with ``more`` methods behind its own."""
     values, places = given.values, given.places
     targets = _targets(values["targets"], source, places["targets"])
     backbones = tuple(
@@ -275,7 +289,7 @@ def _loaded(given: _Given, source: YamlSource, trust: bool) -> LoadedSweep:
         place=given.place,
         places=places,
         backbones=backbones,
-        entries=read_entries(values["methods"], source, places["methods"]),
+        entries=(*read_entries(values["methods"], source, places["methods"]), *more),
         runtimes=tuple(values["runtimes"]),
         targets=targets,
         batches=tuple(values["batches"]),
@@ -320,6 +334,14 @@ def _refuse_contradictions(sweeps: tuple[LoadedSweep, ...], source: YamlSource) 
             if targets.setdefault(name, target) != target:
                 where = source.where(sweep.places["targets"])
                 raise InputError(f"{where}: two different targets are called {quoted(name)}")
+
+
+def _labelled(label: str) -> Entry:
+    """The methods that the command line gives. Raises InputError."""
+    try:
+        return Entry(parse_methods(label.replace(" ", "")), ("methods",))
+    except InputError as error:
+        raise InputError(f"--method {quoted(label)}: {error}") from None
 
 
 def is_glob(name: str) -> bool:

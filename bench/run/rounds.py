@@ -95,7 +95,8 @@ class _Progress:
         self._session = session
         self._one_at_a_time = threading.Lock()
         self._done = len(session.trials)
-        self._pace = Pace(session.plan, session.probes, len(session.arms))
+        seen = (session.shared, session.start_seconds)
+        self._pace = Pace(session.plan, session.probes, len(session.arms), *seen)
         self._since: tuple[float, int, set[str]] | None = None
         self.total = total
         session.listener.trial(min(self._done, total), total, None)

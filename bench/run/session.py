@@ -106,6 +106,9 @@ class Session:
         self._cases = {case.id: case for case in plan.cases}
         self._exports: dict[tuple[str, str], tuple[str, Exported]] = {}
         self._unexported: set[tuple[str, str]] = set()
+        self.shared: float | None = None
+        self.start_seconds: float | None = None
+        """How much longer probes took beside others, and until a process was ready; None: not seen."""
         self.apart: set[str] = set()
         """Cases that ended a process that they shared: they get one of their own from then on."""
         self.turns = all(knows_turns(arm.checkout) for arm in arms)

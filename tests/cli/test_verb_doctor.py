@@ -47,9 +47,24 @@ def test_the_code_says_whether_the_host_can_gate(
     assert rows["memory available"] == "1.0 of 2.0 GiB"
     assert rows["busiest other processes"] == "comp[/b]iler 0.75 cores"
     assert rows["A/A processes"] == "20, 1 failed"
-    assert said.out.endswith(
-        "this host can gate at 2%, 5%, 10% with 5 rounds; a change of 1.5% is found with 95 %\n"
+    fit = "fit" if code == 0 else "not fit"
+    assert said.out.splitlines()[0] == (
+        f"{fit} to judge changes of {gate.replace('%', ' %')}: this host can gate at 2%, 5%, 10% with 5 "
+        "rounds; a change of 1.5% is found with 95 %"
     )
+
+
+def test_bug_raw_dictionaries_and_bytes_stood_in_the_examination(
+    bench: Callable[..., Any], examined: None
+) -> None:
+    rows = dict(line.split("\t", 1) for line in bench("doctor").out.splitlines() if "\t" in line)
+    assert not [value for value in rows.values() if value[:1] in "{["]
+    assert not {"busy_jiffies", "memory_bytes", "affinity", "cpu_pressure_10s"} & set(rows)
+    assert rows["memory"].endswith(" GiB")
+    assert rows["oneDNN"] in ("yes", "no")
+    assert rows["cores that this process may use"].split(", ")[0].isdecimal()
+    assert rows["A/A difference between processes"] == "0.6 % (standard deviation)"
+    assert bench("doctor", "--header").out.splitlines()[1] == "fact\tvalue"
 
 
 def test_the_examination_for_machines_with_peaks_that_are_kept(
