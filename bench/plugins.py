@@ -14,6 +14,7 @@ from bench.errors import InputError
 from bench.registry import Registry, in_one_line
 
 _plugins: dict[Path, tuple[str, BaseException | None]] = {}
+_added: dict[Path, dict[str, tuple[str, ...]]] = {}
 
 
 def load_plugins(paths: Iterable[str]) -> None:
@@ -28,10 +29,23 @@ def load_plugins(paths: Iterable[str]) -> None:
             # The package's own names come first: a plugin that takes one of them is then the one to be told.
             for registry in _registries():
                 registry.load()
+            before = {registry.kind: registry.own() for registry in _registries()}
             _plugins[file] = _import_plugin(path, file)
+            new = {
+                r.kind: tuple(name for name in r.own() if name not in before[r.kind]) for r in _registries()
+            }
+            _added[file] = {kind: names for kind, names in new.items() if names}
         message, cause = _plugins[file]
         if message:
             raise InputError(message) from cause
+
+
+def added(path: str) -> dict[str, tuple[str, ...]]:
+    """What a plugin that was imported added: kind (``method``, ``backbone``, ``runtime``) -> names.
+
+    The name of a family ends with a slash.
+    """
+    return dict(_added.get(Path(path).resolve(), {}))
 
 
 def loaded() -> bool:
@@ -42,7 +56,7 @@ def loaded() -> bool:
 @contextmanager
 def isolated() -> Iterator[None]:
     """Forgets, at the end, every plugin that was imported within, and its names: for tests."""
-    before = dict(_plugins)
+    before, added_before = dict(_plugins), dict(_added)
     with ExitStack() as stack:
         for registry in _registries():
             stack.enter_context(registry.isolated())
@@ -51,6 +65,8 @@ def isolated() -> Iterator[None]:
         finally:
             _plugins.clear()
             _plugins.update(before)
+            _added.clear()
+            _added.update(added_before)
             for name in [n for n in sys.modules if n.startswith("bench_plugin_")]:
                 if int(name.split("_")[2]) >= len(before):
                     del sys.modules[name]

@@ -84,6 +84,10 @@ class Registry(Generic[Entry]):
                 found += [name for name in full if fnmatchcase(name, pattern)]
         return sorted(found)
 
+    def own(self) -> list[str]:
+        """Every name that was added, in that order, and every family's prefix with its slash."""
+        return [*self._entries, *(f"{prefix}/" for prefix in self._families)]
+
     def families(self) -> list[str]:
         """The prefixes that answer for names of their own."""
         self.load()

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from bench.analysis import stats
-from bench.analysis.judging import judge_cases
+from bench.analysis.judging import judge_run
 from bench.analysis.pairing import round_logs
 from bench.analysis.proof import refuted, standing
 from bench.analysis.quality import medians
@@ -56,13 +56,17 @@ class Side:
 
 @dataclass(frozen=True)
 class CaseChange:
-    """One case on both sides. ``changed``: name of the integer -> (base, head)."""
+    """One case on both sides. ``changed``: name of the integer -> (base, head).
+
+    ``counted``: whether there was any integer on both sides, so that none changed means they are equal.
+    """
 
     case: str
     ratio: Interval
     verdict: str
     changed: Mapping[str, tuple[int, int]]
     note: str = ""
+    counted: bool = True
 
     @property
     def bigger(self) -> list[str]:
@@ -115,6 +119,7 @@ class Comparison:
                     "bigger": c.bigger,
                     "smaller": c.smaller,
                     "changed": {k: list(v) for k, v in c.changed.items()},
+                    "counted": c.counted,
                     "note": c.note,
                 }
                 for c in self.cases
@@ -176,7 +181,7 @@ def compare_arms(
     of_base, of_head = standing(results, base)[0], standing(results, head)[0]
     logs = {case: round_logs(of_base.get(case, []), of_head.get(case, [])) for case in left}
     known = {case: of for case, of in logs.items() if of}
-    decisions = judge_cases(known, results.start.measure, results.complete, resolution)
+    decisions = judge_run(known, results.start.measures(), results.complete, resolution)
     changes = [
         _change(
             case,
@@ -210,14 +215,15 @@ def _change(case: str, base: Side, head: Side, ratio: Interval, word: str) -> Ca
         for name in (*EXACT, *ON_ONE_HOST, INSTRUCTIONS)
         if name in base.exact and name in head.exact and _differ(name, base.exact[name], head.exact[name])
     }
+    counted = bool(base.exact.keys() & head.exact.keys())
     if base.refused and head.refused:
-        return CaseChange(case, ratio, NOT_TIMED, changed)
+        return CaseChange(case, ratio, NOT_TIMED, changed, counted=counted)
     problems = [
         f"{side} has no trial" + (f": {of.failure}" if of.failure else "")
         for side, of in (("BASE", base), ("HEAD", head))
         if not of.medians
     ]
-    return CaseChange(case, ratio, word, changed, "; ".join(problems))
+    return CaseChange(case, ratio, word, changed, "; ".join(problems), counted)
 
 
 def _differ(name: str, base: int, head: int) -> bool:
@@ -235,7 +241,9 @@ def _moved(change: CaseChange, base: Side, head: Side) -> CaseChange:
 
 
 def _missing(case: str) -> CaseChange:
-    return CaseChange(case, stats.estimate([]), CANNOT_TELL, {}, "HEAD does not have this case")
+    return CaseChange(
+        case, stats.estimate([]), CANNOT_TELL, {}, "HEAD does not have this case", counted=False
+    )
 
 
 def _sides(results: Results, arm: str) -> dict[str, Side]:

@@ -19,11 +19,10 @@ from bench.errors import InputError
 app = typer.Typer(
     name="bench",
     no_args_is_help=True,
-    add_completion=False,
+    add_completion=True,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
-    help="Measure what compressed convolutions deliver on this hardware.\n\n"
-    "Example: bench run suites/smoke.yaml",
+    help="Measure what compressed convolutions deliver on this hardware.\n\nExample: bench run smoke",
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 

@@ -7,11 +7,20 @@ from typing import Annotated
 
 import typer
 
+from bench.cli import completion
+
 MOST_ROUNDS = 1000
 """As in a suite's ``measure``."""
 
-SuiteFile = Annotated[Path, typer.Argument(help="Suite file (YAML).")]
+SuiteFile = Annotated[
+    Path,
+    typer.Argument(
+        help="Suite file (YAML), or the name of a shipped one: `bench list suites`.",
+        autocompletion=completion.suites,
+    ),
+]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON, for machines.")]
+Header = Annotated[bool, typer.Option("--header", help="Begin piped tables with their columns' names.")]
 NoWait = Annotated[
     bool, typer.Option("--no-wait", help="Refuse instead of waiting while another run measures here.")
 ]
@@ -22,7 +31,14 @@ PeaksFolder = Annotated[
 Plugins = Annotated[
     list[Path] | None, typer.Option("--plugin", help="Python file with methods of your own; may be repeated.")
 ]
-Trust = Annotated[bool, typer.Option("--trust", help="Allow the plugins and programs that this suite names.")]
+Methods = Annotated[
+    list[str] | None,
+    typer.Option("--method", help="A method beside the suite's own: 'half(ratio=0.25)'; may be repeated."),
+]
+Trust = Annotated[
+    bool,
+    typer.Option("--trust", help="Allow this suite to run code: its plugins, imports and programs."),
+]
 Rounds = Annotated[
     int | None,
     typer.Option("--rounds", min=1, max=MOST_ROUNDS, help="Trials per case, instead of the suite's."),
@@ -34,7 +50,12 @@ MaxRounds = Annotated[
     ),
 ]
 Only = Annotated[
-    str | None, typer.Option("--only", help="Only cases whose id fits this glob or has this part.")
+    str | None,
+    typer.Option(
+        "--only",
+        help="Only cases whose id fits this glob or has this part.",
+        autocompletion=completion.cases_of_suite,
+    ),
 ]
 OrderSeed = Annotated[
     int | None, typer.Option("--seed", min=0, help="Seed of the rounds' order; random by default.")

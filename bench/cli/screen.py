@@ -6,9 +6,10 @@ import contextlib
 import os
 import select
 import sys
+import threading
 import time
 import unicodedata
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import IO, TYPE_CHECKING
 
@@ -30,6 +31,7 @@ from rich.text import Text
 
 if TYPE_CHECKING:
     from bench.analysis.records import Trial
+    from bench.report.terminal import Account, Group
 
 _NARROW = 12
 """A column that may fold gets at least so many characters, or what it needs."""
@@ -96,33 +98,79 @@ def leaving(code: int) -> Iterator[None]:
 
 
 def print_table(
-    columns: list[str], rows: list[list[str]], right: tuple[int, ...] = (), whole: tuple[int, ...] = (0,)
+    columns: Sequence[str],
+    rows: Sequence[Sequence[str]],
+    right: Sequence[int] = (),
+    whole: Sequence[int] = (0,),
+    header: bool = False,
 ) -> None:
-    """A table on a terminal, tab-separated lines where the output is piped.
+    """A table on a terminal; where the output is piped tab-separated lines, with ``header`` names first.
 
     Cells are text, never markup. Those of the columns ``whole`` are names that a person copies: they are
     not folded, however narrow the terminal is.
     """
     lines = [[one_line(cell) for cell in row] for row in rows]
-    if sys.stdout is None or not sys.stdout.isatty():
-        for line in lines:
+    if _is_piped():
+        for line in [list(columns)] * header + lines:
             say("\t".join(line))
         return
+    _print_aligned(columns, lines, right, whole, [_width(columns, lines, at) for at in range(len(columns))])
+
+
+def print_groups(
+    columns: Sequence[str], groups: Sequence[Group], right: Sequence[int] = (), header: bool = False
+) -> None:
+    """Groups of rows, each under its title, with the same columns; in a pipe the title is the first cell."""
+    if _is_piped():
+        rows = [[group.title, *row] for group in groups for row in group.rows]
+        print_table(["network", *columns], rows, header=header)
+        return
+    cells = [[[one_line(cell) for cell in row] for row in group.rows] for group in groups]
+    everything = [line for lines in cells for line in lines]
+    widths = [_width(columns, everything, at) for at in range(len(columns))]
+    whole = (0, *right)  # names and numbers: words may fold
+    for number, (group, lines) in enumerate(zip(groups, cells, strict=True)):
+        say(f"\n{one_line(group.title)}" if number else one_line(group.title))
+        _print_aligned(columns, lines, right, whole, widths)
+
+
+def print_account(found: Account, header: bool = False) -> None:
+    """What a run found: its tables on stdout; in a pipe what stands under them goes to stderr."""
+    print_groups(found.columns, found.groups, found.right, header)
+    for line in (*found.notes, *found.ending):
+        say(one_line(line), err=_is_piped())
+
+
+def _is_piped() -> bool:
+    return sys.stdout is None or not sys.stdout.isatty()
+
+
+def _width(columns: Sequence[str], lines: Sequence[Sequence[str]], at: int) -> int:
+    return max(map(cell_len, (columns[at], *(line[at] for line in lines))))
+
+
+def _print_aligned(
+    columns: Sequence[str],
+    lines: Sequence[Sequence[str]],
+    right: Sequence[int],
+    whole: Sequence[int],
+    widths: Sequence[int],
+) -> None:
     table = Table(box=None, pad_edge=False)
-    needed = 0
+    screen = console()
+    least = [width if at in whole else min(width, _NARROW) for at, width in enumerate(widths)]
+    screen.width = max(screen.width, sum(least) + 2 * len(least))
+    fits = sum(widths) + 2 * len(widths) <= screen.width
     for at, name in enumerate(columns):
-        widest = max(map(cell_len, (name, *(line[at] for line in lines))))
-        needed += 2 + (widest if at in whole else min(widest, _NARROW))
         table.add_column(
             Text(name),
             justify="right" if at in right else "left",
             overflow="fold",
             no_wrap=at in whole,
+            min_width=widths[at] if fits else None,
         )
     for line in lines:
         table.add_row(*map(Text, line))
-    screen = console()
-    screen.width = max(screen.width, needed)
     screen.print(table)
 
 
@@ -149,6 +197,18 @@ class RunProgress:
         self._clock = clock
         self._ends: float | None = None
         self._told = clock()
+        self._now: tuple[str, int, int | None] | None = None
+        self._one_at_a_time = threading.Lock()
+
+    def waiting(self, pid: str) -> None:
+        """Shows whom this process waits for."""
+        if self._progress.disable:
+            say_waiting(pid)
+        self.show(f"waiting: another run (pid {pid}) is measuring on this host", 0, None)
+
+    def solving(self, done: int, total: int) -> None:
+        """Shows how many wanted budgets have their knob."""
+        self.show("solving for knobs", done, total)
 
     def counting(self, done: int, total: int) -> None:
         """Shows how many networks are counted."""
@@ -158,6 +218,10 @@ class RunProgress:
         """Shows how many cases were asked for their memory."""
         self.show("reading memory", done, total)
 
+    def calling(self, done: int, total: int) -> None:
+        """Shows how many dense networks were called to tell the time."""
+        self.show("calling dense networks", done, total)
+
     def trial(self, done: int, total: int, trial: Trial | None) -> None:
         """Shows how many trials are done, and names those that failed."""
         self.show("measuring trials", done, total)
@@ -166,21 +230,32 @@ class RunProgress:
             self._progress.console.print(failed, soft_wrap=True)
 
     def remaining(self, seconds: float) -> None:
-        """Keeps when the run is expected to end."""
+        """Keeps when the run is expected to end; where no bar shows it, it is said the first time."""
+        if self._progress.disable and self._ends is None:
+            say(f"measuring will take about {duration(seconds)}", err=True)
         self._ends = self._clock() + seconds
 
-    def show(self, what: str, done: int, total: int) -> None:
-        """Moves the bar, or begins a new one when ``what`` changed."""
-        if self._progress.disable and self._clock() - self._told >= TOLD_EVERY:
-            self._told = self._clock()
-            rest = "" if self._ends is None else f", about {duration(max(0, self._ends - self._told))} left"
-            say(f"{what}: {done} of {total}{rest}", err=True)
+    def show(self, what: str, done: int, total: int | None) -> None:
+        """Moves the bar, or begins a new one when ``what`` changed. ``total`` None: nobody knows how long."""
+        self._now = (what, done, total)
+        self.tell()
         if self._task is None or self._progress.tasks[-1].description != what:
             if self._task is not None:
                 self._progress.remove_task(self._task)
             self._task = self._progress.add_task(what, total=total)
         left = None if self._ends is None else max(0.0, self._ends - self._clock())
         self._progress.update(self._task, completed=done, total=total, left=left)
+
+    def tell(self) -> None:
+        """Where no bar can move: a line about where the work is, if the last one is long enough ago."""
+        with self._one_at_a_time:
+            now = self._clock()
+            if not self._progress.disable or self._now is None or now - self._told < TOLD_EVERY:
+                return
+            self._told = now
+            what, done, total = self._now
+        rest = "" if self._ends is None else f", about {duration(max(0, self._ends - now))} left"
+        say(f"{what}{rest}" if total is None else f"{what}: {done} of {total}{rest}", err=True)
 
 
 class _TimeLeft(TimeRemainingColumn):
@@ -213,7 +288,27 @@ def run_progress() -> Iterator[RunProgress]:
         _TimeLeft(),
     )
     with Progress(*columns, console=screen, transient=True, disable=not screen.is_terminal) as progress:
-        yield RunProgress(progress)
+        told = RunProgress(progress)
+        with contextlib.nullcontext() if screen.is_terminal else _telling(told):
+            yield told
+
+
+@contextmanager
+def _telling(progress: RunProgress) -> Iterator[None]:
+    """Lets the progress tell of itself although nothing moves: a single step may take minutes."""
+    over = threading.Event()
+
+    def tell() -> None:
+        while not over.wait(TOLD_EVERY / 6):
+            progress.tell()
+
+    thread = threading.Thread(target=tell, daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        over.set()
+        thread.join()
 
 
 _STEERING = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})

@@ -10,9 +10,11 @@ import typer
 
 from bench.cli.app import app
 from bench.cli.ending import INTERRUPTED, interrupt_when_asked_to_end
+from bench.cli.locking import host_lock
 from bench.cli.options import (
     AsJson,
     FailOn,
+    Header,
     MaxRounds,
     NoWait,
     Only,
@@ -23,7 +25,7 @@ from bench.cli.options import (
     SuiteFile,
     Trust,
 )
-from bench.cli.screen import duration, run_progress, say, say_waiting
+from bench.cli.screen import duration, one_line, run_progress, say
 from bench.cli.verb_compare import parse_fail_on, show
 
 
@@ -44,6 +46,7 @@ def ab(
     seed: OrderSeed = None,
     trust: Trust = False,
     no_wait: NoWait = False,
+    header: Header = False,
     as_json: AsJson = False,
 ) -> None:
     """Measure two revisions of this package in one interleaved run and compare them, case by case.
@@ -61,26 +64,29 @@ def ab(
     from bench.plan.suite import load_suite
     from bench.run import arms
     from bench.run import run as runs
-    from bench.run.estimate import estimated_seconds
-    from bench.run.lock import HostLock
+    from bench.run.estimate import stored_seconds
+    from bench.run.reach import require_targets
 
     wanted, band = parse_fail_on(fail_on), parse_percent(resolution)
     repository = arms.repository_of(Path.cwd())
     commits = {arms.BASE: arms.resolve(rev_a, repository), arms.HEAD: arms.resolve(rev_b, repository)}
-    plan = make_plan(load_suite(suite, trust=trust), rounds, only, resolution=band, max_rounds=max_rounds)
+    loaded = load_suite(suite, trust=trust)
+    with run_progress() as progress:
+        plan = make_plan(loaded, rounds, only, False, band, max_rounds, progress.solving)
     plan.require_trust(trust)
+    for words in (*(f"runs: {command}" for command in plan.untrusted), *plan.imports_in_words()):
+        say(one_line(words), err=True)
     file, start = runs.begin(plan, results.resolve(), seed, commits, sys.argv[1:])
     check_writable(file)
-    say(
-        f"{rev_a} against {rev_b}: {len(plan.cases)} cases, {2 * plan.trials} trials, "
-        f"about {duration(2 * estimated_seconds(plan, results))}",
-        err=True,
-    )
     interrupt_when_asked_to_end()
+    require_targets(plan.targets[name] for name in dict.fromkeys(case.target for case in plan.cases))
+    seconds = stored_seconds(plan, results)
+    time = "" if seconds is None else f", about {duration(2 * seconds)}"
+    say(f"{rev_a} against {rev_b}: {len(plan.cases)} cases, {2 * plan.trials} trials{time}", err=True)
     with (
         naming(file, "what was measured before is in it"),
         arms.worktrees(repository, commits) as both,
-        HostLock(not no_wait, say_waiting),
+        host_lock(no_wait),
         run_progress() as progress,
     ):
         outcome = runs.execute(plan, file, start, progress, arms=both)
@@ -88,4 +94,4 @@ def ab(
     if outcome.interrupted:
         say("interrupted: nothing is said about what was measured so far", err=True)
         raise typer.Exit(INTERRUPTED)
-    show(compare_arms(read_results(file), arms.BASE, arms.HEAD, band, wanted), as_json)
+    show(compare_arms(read_results(file), arms.BASE, arms.HEAD, band, wanted), as_json, header)

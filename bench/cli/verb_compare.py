@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from bench.cli import completion
 from bench.cli.app import app
-from bench.cli.options import AsJson, FailOn, SameWithin
+from bench.cli.options import AsJson, FailOn, Header, SameWithin
 from bench.cli.screen import leaving, one_line, print_table, say
 from bench.errors import InputError, nearest
 
 if TYPE_CHECKING:
-    from bench.analysis.compare import Comparison
+    from bench.analysis.compare import CaseChange, Comparison
 
 
 @app.command(
@@ -22,13 +24,20 @@ if TYPE_CHECKING:
     epilog="Example: bench compare results/old.jsonl results/new.jsonl --fail-on bigger",
 )
 def compare(
-    base: Annotated[Path, typer.Argument(help="Results file from before the change.")],
-    head: Annotated[Path, typer.Argument(help="Results file from after the change.")],
+    base: Annotated[
+        Path,
+        typer.Argument(help="Results file from before the change.", autocompletion=completion.result_files),
+    ],
+    head: Annotated[
+        Path,
+        typer.Argument(help="Results file from after the change.", autocompletion=completion.result_files),
+    ],
     fail_on: FailOn = "slower,bigger",
     resolution: SameWithin = "3%",
     across_hosts: Annotated[
         bool, typer.Option("--across-hosts", help="Compare although the hosts' fingerprints differ.")
     ] = False,
+    header: Header = False,
     as_json: AsJson = False,
 ) -> None:
     """Compare two results files, case by case: times by intervals, counts exactly.
@@ -46,7 +55,7 @@ def compare(
     comparison = compare_runs(
         read_results(base), read_results(head), parse_percent(resolution), wanted, across_hosts
     )
-    show(comparison, as_json)
+    show(comparison, as_json, header)
 
 
 def parse_fail_on(text: str) -> tuple[str, ...]:
@@ -60,7 +69,7 @@ def parse_fail_on(text: str) -> tuple[str, ...]:
     return words
 
 
-def show(comparison: Comparison, as_json: bool) -> None:
+def show(comparison: Comparison, as_json: bool, header: bool = False) -> None:
     """Prints a comparison and leaves with its exit code, also when its reader has gone."""
     code = comparison.exit_code
     with leaving(code):
@@ -69,7 +78,7 @@ def show(comparison: Comparison, as_json: bool) -> None:
         elif comparison.refused:
             say(one_line(f"bench: {comparison.refused}"), err=True)
         else:
-            _print(comparison)
+            _print(comparison, header)
             meanings = {
                 0: "nothing got worse",
                 1: "something got worse",
@@ -78,20 +87,44 @@ def show(comparison: Comparison, as_json: bool) -> None:
             say(meanings[code], err=True)
 
 
-def _print(comparison: Comparison) -> None:
+def _print(comparison: Comparison, header: bool) -> None:
     rows = []
     for c in comparison.cases:
         known = c.ratio.known
         rows.append(
             [
                 c.case,
-                f"{c.verdict} within {comparison.resolution:.3g}" if c.verdict == "same" else c.verdict,
+                f"same within {100 * comparison.resolution:.3g} %" if c.verdict == "same" else c.verdict,
                 f"{c.ratio.value:.3f}" if c.ratio.count else "—",
                 f"{c.ratio.low:.3f} … {c.ratio.high:.3f}" if known else "—",
-                ", ".join(f"{k} {a} → {b}" for k, (a, b) in c.changed.items()) or "counts equal",
+                _counts(c),
                 c.note,
             ]
         )
-    print_table(["case", "time", "head/base", "interval", "counts", "note"], rows, right=(2, 3))
+    columns = ["case", "time", "head/base", "interval", "counts", "note"]
+    print_table(columns, rows, right=(2, 3), header=header)
     for note in comparison.notes:
         say(one_line(note), err=True)
+    say(totals(comparison), err=True)
+
+
+def _counts(change: CaseChange) -> str:
+    if not change.counted:
+        return "counts unknown"
+    return ", ".join(f"{k} {a} → {b}" for k, (a, b) in change.changed.items()) or "counts equal"
+
+
+def totals(comparison: Comparison) -> str:
+    """``3 cases: 2 same, 1 cannot tell; counts: 2 equal, 1 unknown``."""
+    cases = comparison.cases
+    times = Counter(c.verdict for c in cases)
+    counts = Counter(
+        "unknown" if not c.counted else "bigger" if c.bigger else "smaller" if c.smaller else "equal"
+        for c in cases
+    )
+    noun = "case" if len(cases) == 1 else "cases"
+    return f"{len(cases)} {noun}: {_listed(times)}; counts: {_listed(counts)}"
+
+
+def _listed(found: Counter[str]) -> str:
+    return ", ".join(f"{number} {word}" for word, number in found.items()) or "none"

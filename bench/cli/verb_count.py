@@ -8,6 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
+from bench.cli import completion
 from bench.cli.app import app
 from bench.cli.options import AsJson, Plugins
 from bench.cli.screen import leaving, one_line, say
@@ -22,8 +23,12 @@ _LONGEST = 40
     "Example: bench count mobilenet_v2_csr csr_conv 'T={expand: 3, project: 4}'",
 )
 def count(
-    backbone: Annotated[str, typer.Argument(help="A name of `bench list backbones`.")],
-    method: Annotated[str, typer.Argument(help="A name of `bench list methods`.")],
+    backbone: Annotated[
+        str, typer.Argument(help="A name of `bench list backbones`.", autocompletion=completion.backbones)
+    ],
+    method: Annotated[
+        str, typer.Argument(help="A name of `bench list methods`.", autocompletion=completion.methods)
+    ],
     knobs: Annotated[
         list[str] | None, typer.Argument(metavar="[KNOB=VALUE…]", help="Knobs, in YAML.")
     ] = None,

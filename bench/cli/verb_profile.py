@@ -8,10 +8,12 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from bench.cli import completion
 from bench.cli.app import app
 from bench.cli.ending import interrupt_when_asked_to_end
+from bench.cli.locking import host_lock
 from bench.cli.options import AsJson, NoWait, PeaksFolder
-from bench.cli.screen import one_line, print_table, say, say_waiting
+from bench.cli.screen import one_line, print_table, say
 from bench.errors import InputError
 
 if TYPE_CHECKING:
@@ -29,7 +31,12 @@ _LONGEST = 80
     short_help="Show where a network's time goes.", epilog="Example: bench profile 'resnet56/csr_conv(T=4)'"
 )
 def profile(
-    case: Annotated[str, typer.Argument(help="A case id, or its beginning: BACKBONE/METHOD(KNOB=VALUE).")],
+    case: Annotated[
+        str,
+        typer.Argument(
+            help="A case id, or its beginning: BACKBONE/METHOD(KNOB=VALUE).", autocompletion=completion.cases
+        ),
+    ],
     results: PeaksFolder = Path("results"),
     store: Annotated[
         bool,
@@ -53,7 +60,6 @@ def profile(
     """
     from bench.analysis.roofline import read_peaks
     from bench.plan.case_id import parse_case_id
-    from bench.run.lock import HostLock
     from bench.run.profiling import CaseFailedError, profile_case, with_baselines
 
     parsed = parse_case_id(case)
@@ -62,7 +68,7 @@ def profile(
     peaks, every = read_peaks(results), []
     for one in with_baselines([parsed]) if run else [parsed]:
         try:
-            every.append(profile_case(one, peaks, HostLock(not no_wait, say_waiting)))
+            every.append(profile_case(one, peaks, host_lock(no_wait)))
         except CaseFailedError as error:
             say(one_line(f"bench: {one.id}: {error}"), err=True)
             raise typer.Exit(3) from None

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from bench.cli.app import app
-from bench.cli.options import AsJson
+from bench.cli.options import AsJson, Header
 from bench.cli.screen import one_line, print_table, say
 from bench.errors import InputError
 
@@ -23,6 +23,7 @@ COLUMNS = ("file", "suite", "started", "cases", "trials", "failed", "state", "re
 @app.command(short_help="List the runs of a folder.", epilog="Example: bench results --json")
 def results(
     folder: Annotated[Path, typer.Argument(help="Folder with results files.")] = Path("results"),
+    header: Header = False,
     as_json: AsJson = False,
 ) -> None:
     """List the runs of a folder, oldest first; a file that holds none is named on stderr and left out."""
@@ -39,7 +40,9 @@ def results(
     if as_json:
         say(json.dumps(rows, indent=1))
     else:
-        print_table(list(COLUMNS), [[str(row[c]) for c in COLUMNS] for row in rows], right=(3, 4, 5))
+        print_table(
+            list(COLUMNS), [[str(row[c]) for c in COLUMNS] for row in rows], right=(3, 4, 5), header=header
+        )
 
 
 def _check(folder: Path) -> None:

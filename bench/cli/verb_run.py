@@ -14,9 +14,12 @@ import typer
 
 from bench.cli.app import app
 from bench.cli.ending import INTERRUPTED, interrupt_when_asked_to_end
+from bench.cli.locking import host_lock
 from bench.cli.options import (
     AsJson,
+    Header,
     MaxRounds,
+    Methods,
     NoWait,
     Only,
     OrderSeed,
@@ -29,7 +32,7 @@ from bench.cli.options import (
     TlsKey,
     Trust,
 )
-from bench.cli.screen import ReaderGone, duration, leaving, one_line, run_progress, say, say_waiting
+from bench.cli.screen import ReaderGone, duration, leaving, one_line, print_account, run_progress, say
 from bench.errors import InputError
 
 if TYPE_CHECKING:
@@ -57,6 +60,7 @@ def run(
     no_wait: NoWait = False,
     seed: OrderSeed = None,
     plugin: Plugins = None,
+    method: Methods = None,
     trust: Trust = False,
     cluster: Annotated[
         str | None,
@@ -75,11 +79,14 @@ def run(
             help="After the rounds, show in the report where the time of these cases goes; may be repeated.",
         ),
     ] = None,
+    header: Header = False,
     as_json: AsJson = False,
 ) -> None:
-    """Measure every case of a suite, in rounds, one fresh process per trial, and write a report.
+    """Measure every case of a suite, in rounds of fresh processes; print tables and write a report.
 
-    Plugins and programs that the suite names run only with --trust; `bench plan` shows the programs.
+    The tables are those of `bench show`.
+
+    Plugins, imports and programs that the suite names run only with --trust; `bench plan` shows the programs.
 
     With --cluster, cases run on the workers of a dask scheduler that offer their targets (`bench worker`),
     e.g. bench run suites/smoke.yaml --cluster tcp://host:8786
@@ -92,25 +99,29 @@ def run(
     from bench.plan.plan import make_plan
     from bench.plan.suite import load_suite
     from bench.run import run as runs
-    from bench.run.estimate import estimated_seconds
-    from bench.run.lock import HostLock
+    from bench.run.estimate import stored_seconds
+    from bench.run.reach import require_targets
 
     wanted = None if resolution is None else parse_percent(resolution)
-    loaded = load_suite(suite, map(str, plugin or ()), trust)
-    plan = make_plan(loaded, rounds, only, quick, wanted, max_rounds)
+    loaded = load_suite(suite, map(str, plugin or ()), trust, method or ())
+    with run_progress() as progress:
+        plan = make_plan(loaded, rounds, only, quick, wanted, max_rounds, progress.solving)
     plan.require_trust(trust)
     profiled = _to_profile(plan, profile or (), cluster)
+    _announce_code(plan, cluster)
     file, start = runs.begin(plan, results, seed, command=sys.argv[1:])
     check_writable(file)
     check_writable(report or Path("reports") / file.name)
     interrupt_when_asked_to_end()
+    if cluster is None:
+        require_targets(plan.targets[name] for name in dict.fromkeys(case.target for case in plan.cases))
     tls = (tls_ca_file, tls_cert, tls_key)
-    with _machines(plan, cluster, jobs, tls) as hosts, HostLock(not no_wait, say_waiting) as lock:
+    with _machines(plan, cluster, jobs, tls) as hosts, host_lock(no_wait) as lock:
         # Only now: a run that is still alive would look unfinished.
         resumed = runs.unfinished(plan, results) if resume else None
         if resumed is not None:
             file, start = resumed.file, resumed.start
-        _announce(plan, estimated_seconds(plan, results))
+        _announce(plan, stored_seconds(plan, results))
         kept = "what was measured before is in it, and `--resume` goes on"
         with naming(file, kept), run_progress() as progress:
             # Where others measure, this host only counts: one of them may be a worker on it.
@@ -118,7 +129,7 @@ def run(
             outcome = runs.execute(
                 plan, file, start, progress, resumed, hosts=hosts, counted=counted, profiled=profiled
             )
-    _conclude(outcome, report or Path("reports") / f"{start.run}.html", len(plan.cases), as_json)
+    _conclude(outcome, report or Path("reports") / f"{start.run}.html", len(plan.cases), as_json, header)
 
 
 def _to_profile(plan: Plan, asked: Iterable[str], cluster: str | None) -> list[Case]:
@@ -152,33 +163,37 @@ def _machines(
         yield hosts
 
 
-def _announce(plan: Plan, seconds: float) -> None:
-    """What will be done, before anything is."""
-    say(
-        f"{plan.suite}: {len(plan.cases)} cases, {plan.measure.planned_rounds} rounds, {plan.trials} trials, "
-        f"about {duration(seconds)}",
-        err=True,
-    )
+def _announce_code(plan: Plan, cluster: str | None) -> None:
+    """The programs that the suite would start and the networks of the user's own, before any of them runs."""
+    for command in plan.untrusted:
+        say(one_line(f"runs: {command}"), err=True)
+    for words in plan.imports_in_words(elsewhere=cluster not in (None, "local")):
+        say(one_line(words), err=True)
+
+
+def _announce(plan: Plan, seconds: float | None) -> None:
+    """What will be done, before anything is. ``seconds`` None: told once every network was called."""
+    trials = f"{len(plan.cases)} cases, {plan.rounds_in_words}, {plan.trials} trials"
+    say(f"{plan.suite}: {trials}" + ("" if seconds is None else f", about {duration(seconds)}"), err=True)
     for solved in plan.solved:
         say(f"solved: {solved.in_words()}", err=True)
     for words in plan.not_installed:
         say(words, err=True)
-    for command in plan.untrusted:
-        say(one_line(f"runs: {command}"), err=True)
 
 
-def _conclude(outcome: Outcome, page: Path, cases: int, as_json: bool) -> None:
-    """Writes the report, says how the run went, and leaves with its exit code."""
+def _conclude(outcome: Outcome, page: Path, cases: int, as_json: bool, header: bool) -> None:
+    """Prints the tables, writes the report, says how the run went, and leaves with its exit code."""
     file = outcome.file
     with contextlib.suppress(ReaderGone):  # nobody may read it, but the report is still to be written
         say(f"results: {file}", err=as_json)
     problem, written = "", False
     try:
-        written = _write_page(file, page, outcome)
+        written = _show_and_write(file, page, outcome, None if as_json else header)
     except InputError as error:
         problem = f"{error}; the measured data are in {file}: `bench report {file} -o PAGE` makes the report"
-    with leaving(_exit_code(outcome, problem)):
-        _tell(outcome, problem)
+    code = _exit_code(outcome, problem)
+    with leaving(code):
+        _tell(outcome, code, cases, problem)
         if as_json:
             answer = {
                 "results": str(file),
@@ -192,14 +207,18 @@ def _conclude(outcome: Outcome, page: Path, cases: int, as_json: bool) -> None:
             say(f"report:  {page}")
 
 
-def _write_page(file: Path, page: Path, outcome: Outcome) -> bool:
-    """False where there is nothing to show: interrupted before the first trial."""
+def _show_and_write(file: Path, page: Path, outcome: Outcome, header: bool | None) -> bool:
+    """False where there is nothing to show: it ended before the first trial. ``header`` None: no tables."""
     from bench.analysis.store import read_results
     from bench.report import write_report
+    from bench.report.terminal import account
 
     measured = read_results(file)
     if outcome.interrupted and not measured.trials:
         return False
+    if header is not None:
+        with contextlib.suppress(ReaderGone):
+            print_account(account(measured), header)
     write_report([measured], page)
     return True
 
@@ -212,10 +231,16 @@ def _exit_code(outcome: Outcome, problem: str) -> int:
     return 3 if outcome.failed else 0
 
 
-def _tell(outcome: Outcome, problem: str) -> None:
+def _tell(outcome: Outcome, code: int, cases: int, problem: str) -> None:
+    """What failed, and why the run leaves with that code."""
     for case_id, why in outcome.failed.items():
         say(one_line(f"failed: {case_id}: {why}"), err=True)
-    if outcome.interrupted:
-        say("interrupted; `--resume` goes on where it stopped", err=True)
+    reasons = {
+        0: f"all {cases} cases were measured" if cases > 1 else "the case was measured",
+        3: f"{len(outcome.failed)} of {cases} cases failed",
+        INTERRUPTED: "interrupted; `--resume` goes on where it stopped",
+    }
+    if code in reasons:
+        say(f"exit {code}: {reasons[code]}", err=True)
     if problem:
         say(one_line(f"bench: {problem}"), err=True)

@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from bench.cli import completion
 from bench.cli.app import app
-from bench.cli.options import AsJson
+from bench.cli.options import AsJson, Header
 from bench.cli.screen import leaving, one_line, print_table, say
-from bench.errors import InputError
+from bench.errors import InputError, nearest
 
 if TYPE_CHECKING:
     from bench.run.reach import Reached
@@ -20,8 +21,12 @@ NOT_REACHED = 3
 
 @app.command(short_help="Show where can be measured.", epilog="Example: bench targets pi --timeout 60")
 def targets(
-    names: Annotated[list[str] | None, typer.Argument(help="Names or globs; all targets by default.")] = None,
+    names: Annotated[
+        list[str] | None,
+        typer.Argument(help="Names or globs; all targets by default.", autocompletion=completion.targets),
+    ] = None,
     timeout: Annotated[float, typer.Option(min=1, help="Seconds that a target has to answer.")] = 60.0,
+    header: Header = False,
     as_json: AsJson = False,
 ) -> None:
     """Show each target: whether it answers and why not, what it is, and what can be measured there.
@@ -41,13 +46,18 @@ def targets(
     unlisted = [known.get(name) for name in names or [] if name in known]  # cores that qemu emulates
     asked += [target for target in unlisted if target.emulates and target not in asked]
     if not asked:
-        raise InputError(f"no target fits {', '.join(names or [])}; {targets_file()} may have your own")
+        meant = nearest((names or [""])[0], (target.name for target in known.all()))
+        raise InputError(
+            f"no target fits {', '.join(names or [])}{meant}; {targets_file()} may have your own"
+        )
     found = reach_all(asked, timeout)
     with leaving(NOT_REACHED if any(one.why for one in found) else 0):
         if as_json:
             say(json.dumps([one.as_dict() for one in found], indent=1))
         else:
-            print_table(["target", "fact", "value"], [row for one in found for row in _rows(one)])
+            print_table(
+                ["target", "fact", "value"], [row for one in found for row in _rows(one)], header=header
+            )
 
 
 def _rows(found: Reached) -> list[list[str]]:

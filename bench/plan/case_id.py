@@ -38,7 +38,7 @@ def parse_case_id(text: str) -> Case:
             f"{quoted(text)} is no case; one reads BACKBONE/METHOD, for example resnet56/csr_conv(T=4)"
         )
     backbone = DECLARED_BACKBONES.get("/".join(parts[:at]))
-    calls = tuple(_call(step) for step in _steps(parts[at]))
+    calls = parse_methods(parts[at])
     fields: dict[str, Any] = {"input": backbone.input}
     for part in parts[at + 1 :]:
         for name, value in _field(part, text).items():
@@ -46,6 +46,14 @@ def parse_case_id(text: str) -> Case:
                 raise InputError(f"{quoted(text)} gives {name} twice")
             fields[name] = value
     return Case(backbone.name, calls, **fields)
+
+
+def parse_methods(text: str) -> tuple[MethodCall, ...]:
+    """The methods of a label as ids show it: ``csr_conv(T=4)``, or a chain of them joined by ``+``.
+
+    Raises InputError for a method that does not exist and for knobs that it does not take.
+    """
+    return tuple(_call(step) for step in _steps(text))
 
 
 def _first_name(part: str) -> str:

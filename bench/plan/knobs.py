@@ -152,11 +152,12 @@ def _typed(name: str, parameter: inspect.Parameter, value: Any) -> Any:
     for form in [tuple(value), value] if isinstance(value, list) else [value]:
         with contextlib.suppress(ValidationError):
             return adapter.validate_python(form)
-    wanted = _type_words(parameter.annotation)
+    wanted = type_words(parameter.annotation)
     raise InputError(f"method {name}: knob {parameter.name} takes {wanted}, not {quoted(value)}")
 
 
-def _type_words(annotation: Any) -> str:
+def type_words(annotation: Any) -> str:
+    """What a knob of this type takes, in words: ``a whole number``."""
     words = {int: "a whole number", float: "a number", str: "a word", bool: "true or false"}
     if annotation in words:
         return words[annotation]
@@ -166,4 +167,4 @@ def _type_words(annotation: Any) -> str:
     if typing.get_origin(annotation) is dict:
         return "a mapping like {expand: 3, project: 4}"
     parts = [part for part in typing.get_args(annotation) if part is not type(None)]
-    return " or ".join(_type_words(part) for part in parts) or str(annotation)
+    return " or ".join(type_words(part) for part in parts) or str(annotation)

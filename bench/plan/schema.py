@@ -14,6 +14,7 @@ from pydantic import TypeAdapter
 
 from bench.plan.declared import DECLARED_BACKBONES, DECLARED_METHODS, DECLARED_RUNTIMES, DeclaredMethod
 from bench.plan.knobs import takes_list
+from bench.plan.ranges import described
 from bench.plan.suite import Suite
 from bench.plan.target_file import NAME, TargetSpec
 from bench.plan.targets import TARGETS
@@ -36,18 +37,41 @@ def suite_schema() -> Json:
         "Method": {"anyOf": [{"$ref": "#/$defs/Step"}, _chain()]},
         "Wanted": _wanted(),
     }
+    schema["$defs"]["Targets"] = _targets(schema["properties"]["targets"]["description"])
     known: Json = {}
+    sweep = schema["$defs"]["Sweep"]["properties"]
     for key in OF_YOUR_OWN:
-        written = schema["properties"][key]
         known[key] = {"items": {"$ref": f"#/$defs/{key.removesuffix('s').capitalize()}"}}
-        written["items"] = {"type": ["string", "object"]} if key == "methods" else {"type": "string"}
-    schema["properties"]["targets"] = _targets(schema["properties"]["targets"])
+        for where in (schema["properties"], sweep):
+            where[key] = {**_of_any_kind(key), **_described_in(where[key])}
+    for where in (schema["properties"], sweep):
+        where["targets"] = {"$ref": "#/$defs/Targets"}
+    own = {"description": sweep["measure"]["description"], "default": None}
+    sweep["measure"] = {"anyOf": [{"$ref": "#/$defs/Measure"}, {"type": "null"}], **own}
+    for key in ("backbones", "methods"):
+        del schema["properties"][key]["default"]
+    schema["anyOf"] = [{"required": ["backbones", "methods"]}, {"required": ["sweeps"]}]
     schema["if"] = {"required": ["plugins"]}
-    schema["else"] = {"properties": known}
+    schema["else"] = {"properties": {**known, "sweeps": {"items": {"properties": known}}}}
     return schema
 
 
-def _targets(written: Json) -> Json:
+def _of_any_kind(key: str) -> Json:
+    """A list of names that nobody knows here, or of what stands in a name's place."""
+    kinds: dict[str, Json] = {
+        "backbones": {"anyOf": [{"type": "string"}, {"$ref": "#/$defs/ImportSpec"}]},
+        "methods": {"type": ["string", "object"]},
+        "runtimes": {"type": "string"},
+    }
+    return {"type": "array", "items": kinds[key], "minItems": 1}
+
+
+def _described_in(written: Json) -> Json:
+    """Description and default of a key as pydantic has them."""
+    return {key: written[key] for key in ("description", "default", "title") if key in written}
+
+
+def _targets(description: str) -> Json:
     """Names, or names with what they stand for, in a list or as a mapping."""
     spec: Json = {"anyOf": [{"type": "null"}, TargetSpec.model_json_schema()]}
     named = {"type": "string", "pattern": f"^{NAME}$"}
@@ -63,7 +87,7 @@ def _targets(written: Json) -> Json:
     earlier["required"] = ["name"]
     item = {"anyOf": [*names, named, earlier, several]}
     return {
-        "description": written["description"],
+        "description": description,
         "default": None,
         "anyOf": [{"type": "array", "items": item, "minItems": 1}, several, {"type": "null"}],
     }
@@ -80,6 +104,7 @@ def _backbone() -> Json:
                 "description": "one of a family, by its full name",
             },
             {"type": "string", "pattern": r"[*?\[]", "description": "a glob: every backbone that fits"},
+            {"$ref": "#/$defs/ImportSpec"},
         ]
     }
 
@@ -129,7 +154,7 @@ def _knob(method: DeclaredMethod, parameter: inspect.Parameter) -> Json:
         wanted = {"$ref": "#/$defs/Wanted"}
         several = {"type": "array", "items": _any_of(value, wanted), "minItems": 1}
         schema = _any_of(value, several, wanted)
-    if description := _described(method.doc, parameter.name):
+    if description := described(method.doc, parameter.name):
         schema["description"] = description
     if parameter.default is not inspect.Parameter.empty:
         usual = parameter.default
@@ -140,14 +165,6 @@ def _knob(method: DeclaredMethod, parameter: inspect.Parameter) -> Json:
 def _any_of(*schemas: Json) -> Json:
     """Any of these; of one that is a choice itself, the alternatives."""
     return {"anyOf": [one for schema in schemas for one in schema.get("anyOf", [schema])]}
-
-
-def _described(doc: str, knob: str) -> str:
-    """The sentence of a method's docstring that tells of the knob, in Markdown's back-quotes."""
-    sentences = re.split(r"(?<=\.)\s+(?=[A-Z`])", " ".join(doc.split()))
-    named = [sentence for sentence in sentences if f"``{knob}``" in sentence]
-    leading = [sentence for sentence in named if sentence.startswith(f"``{knob}``")]
-    return (leading or named or [""])[0].replace("``", "`")
 
 
 def _chain() -> Json:

@@ -25,7 +25,14 @@ WARM_UP_SECONDS, WARM_UP_CALLS = 0.04, 7
 """A warm-up at least: two windows of 20 ms, or of three calls, after the first call."""
 
 SHARED = 1.15
-"""A probe runs beside others, and its stages take longer than a trial's for it."""
+"""A probe runs beside others, and its stages take longer than a trial's for it: by so much, where that was
+not seen (``slowed``)."""
+
+ALONE = 1.05
+"""The fourth call of a process is that much slower than those of a trial's turns."""
+
+MOST_SHARED = 3.0
+"""Two threads of one core halve each other's speed; what looks like more than this is another disturbance."""
 
 
 @dataclass(frozen=True)
@@ -40,13 +47,23 @@ class Cost:
     in_round: int = 1
 
 
-def cost_of(probe: Probe) -> Cost | None:
-    """What a probe tells about time; None where it failed or comes from before probes told it."""
+def slowed(beside: Probe, alone: Mapping[str, float]) -> float:
+    """How much longer a probe took beside others than the same one ``alone`` (its stages)."""
+    if "call" not in beside.stages or not alone.get("call"):
+        return SHARED
+    return min(max(beside.stages["call"] / alone["call"] * ALONE, ALONE), MOST_SHARED)
+
+
+def cost_of(probe: Probe, shared: float = SHARED) -> Cost | None:
+    """What a probe tells about time; None where it failed or comes from before probes told it.
+
+    ``shared``: how much longer its stages took than those of a trial.
+    """
     if probe.status != "ok" or "call" not in probe.stages:
         return None
-    building = sum(probe.stages.get(stage, 0.0) for stage in BUILDING) / SHARED
+    building = sum(probe.stages.get(stage, 0.0) for stage in BUILDING) / shared
     in_round = probe.inputs.in_round if probe.inputs else 1
-    call = probe.stages["call"] / SHARED / in_round
+    call = probe.stages["call"] / shared / in_round
     alone = VISITS * len(probe.inputs.left_at) if probe.inputs else 0
     return Cost(building + alone * call, call, in_round)
 
@@ -63,18 +80,35 @@ def trial_seconds(cost: Cost, far: bool, measure: Measure) -> float:
 
 
 class Pace:
-    """Expected seconds of a run's rounds. ``probes``: by case id, of as many cases as have one."""
+    """Expected seconds of a run's rounds. ``probes``: by case id, of as many cases as have one.
 
-    def __init__(self, plan: Plan, probes: Mapping[str, Probe], arms: int = 1) -> None:
-        costs = {id_: cost for id_, probe in probes.items() if (cost := cost_of(probe)) is not None}
+    ``shared`` as in ``cost_of``; ``start``: seconds until a process is ready. None: not seen here.
+    """
+
+    def __init__(
+        self,
+        plan: Plan,
+        probes: Mapping[str, Probe],
+        arms: int = 1,
+        shared: float | None = None,
+        start: float | None = None,
+    ) -> None:
+        shared = SHARED if shared is None else shared
+        costs = {id_: cost for id_, probe in probes.items() if (cost := cost_of(probe, shared)) is not None}
+        self._start = PROCESS_SECONDS if start is None else start
         self._baseline = {case.id: case.baseline().id for case in plan.cases}
         self._arms = arms
         far = _far(costs, self._baseline)
-        known = {id_: trial_seconds(cost, far[id_], plan.measure) for id_, cost in costs.items()}
+        measures = {case.id: plan.measure_of(case) for case in plan.cases}
+        known = {id_: trial_seconds(cost, far[id_], measures[id_]) for id_, cost in costs.items()}
         usual = sum(known.values()) / len(known) if known else CASE_SECONDS
         self._seconds = {id_: known.get(id_, usual) for id_ in self._baseline}
         once = {case.id: 1 for case in plan.cases if plan.is_emulated(case)}
-        self._rounds = {**_rounds(plan.measure, far, self._baseline), **once}
+        self._rounds: dict[str, int] = {}
+        for measure, alike in plan.alike(plan.cases):
+            of_them = {case.id: self._baseline[case.id] for case in alike}
+            self._rounds |= _rounds(measure, {id_: far[id_] for id_ in of_them}, of_them)
+        self._rounds |= once
         self._expected = self._took = 0.0
 
     def seconds(self, ids: AbstractSet[str]) -> float:
@@ -84,7 +118,7 @@ class Pace:
             base = self._baseline[id_]
             others[base] = others.get(base, 0) + (id_ != base)
         sittings = sum(max(1, math.ceil(n / (MOST_SEATS - 1))) for n in others.values())
-        return self._arms * (sum(self._seconds[id_] for id_ in ids) + sittings * PROCESS_SECONDS)
+        return self._arms * (sum(self._seconds[id_] for id_ in ids) + sittings * self._start)
 
     def measured(self, ids: AbstractSet[str], took: float) -> None:
         """A part of a round took that many seconds: what is left is corrected by it."""

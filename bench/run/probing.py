@@ -27,6 +27,7 @@ from bench.run.launch import (
     run_worker,
     start_worker,
 )
+from bench.run.pace import ALONE, slowed
 from bench.run.pool import Pool
 from bench.run.requests import ProbeRequest
 from bench.run.session import Hosts, Session
@@ -35,6 +36,9 @@ from bench.worker.protocol import Measured
 
 ZYGOTE = "bench.worker.zygote"
 
+
+LEAST_START = 0.1
+"""Seconds that a process takes at least until it is ready."""
 
 PROBES_AT_ONCE = 16
 """Probes that another machine is asked for in one go: they share its processes, and a lost machine costs no
@@ -110,12 +114,40 @@ def probe_cases(session: Session, folder: Path) -> None:
     if todo and session.hosts is not None:
         _probe_elsewhere(session, session.hosts, todo)
     elif todo:
-        beside = 1 if session.plan.measure.energy else _at_once(_threads(todo))
-        with Pool([ProbingProcess(session) for _ in range(beside)]) as pool:
+        energy = any(session.plan.measure_of(place.case).energy for place in todo)
+        beside = 1 if energy else _at_once(_threads(todo))
+        processes = [ProbingProcess(session) for _ in range(min(beside, len(todo)))]
+        with Pool(processes) as pool:
+            twice = _asked_twice(session, todo) if len(processes) > 1 else None
+            alone = {} if twice is None else _ask_alone(session, processes[0], todo[twice])
+            session.shared = None if len(processes) > 1 else ALONE
             for done, probe in enumerate(pool.ask(todo)):
                 session.listener.probing(written + done, written + len(todo))
+                if done == twice:
+                    session.shared = slowed(probe, alone)
                 session.add_probe(probe)
     session.listener.probing(written + len(todo), written + len(todo))
+
+
+def _asked_twice(session: Session, todo: Sequence[Place]) -> int | None:
+    """The number of the place that is asked alone before all are asked together: one on this host itself."""
+    plan = session.plan
+    for at, place in enumerate(todo):
+        if not plan.targets[place.case.target].starts_a_program and not plan.is_emulated(place.case):
+            return at
+    return None
+
+
+def _ask_alone(session: Session, process: ProbingProcess, place: Place) -> dict[str, float]:
+    """The stages of a probe with nothing beside it, by which is seen how much probes slow each other.
+
+    How long the process took to be ready is kept.
+    """
+    since = session.clock()
+    stages = process.ask(place).stages
+    if "call" in stages:
+        session.start_seconds = max(LEAST_START, session.clock() - since - sum(stages.values()))
+    return stages
 
 
 def _unprobed(session: Session) -> list[Place]:
@@ -170,7 +202,7 @@ def _threads(places: Sequence[Place]) -> int:
 
 def _request(session: Session, place: Place) -> ProbeRequest:
     job, plan = job_of(session, place, timed=False), session.plan
-    timeout = plan.measure.timeout + (ENERGY_SECONDS if job.energy else 0.0)
+    timeout = plan.measure_of(place.case).timeout + (ENERGY_SECONDS if job.energy else 0.0)
     return ProbeRequest(plan.targets[place.case.target], job, timeout, place.arm.checkout)
 
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
 from bench.case import DENSE, Case
+from bench.errors import InputError
+from bench.plan.emulator import emulator
 from bench.plan.targets import Target
 from bench.run.launch import run_worker
 from bench.worker.protocol import Facts, Job
@@ -58,6 +60,27 @@ def reach(target: Target, timeout: float, clock: Callable[[], float] = time.mono
     job = Job(Case("resnet20", DENSE, threads=target.threads or 1), target.device)
     facts = run_worker(target, job, timeout, Facts, module=MODULE)
     return Reached(target, facts, clock() - since)
+
+
+def require_targets(targets: Iterable[Target], timeout: float = 60.0) -> None:
+    """Raises InputError, in one line, for targets on which nothing could be measured: none is begun then.
+
+    Asked are those that start something or have a GPU; this host's processor is there. Of an emulated core it
+    is only seen whether its files are there: starting it takes a minute.
+    """
+    wanted = list(targets)
+    lost = [f"target {target.name}: {why}" for target in wanted if (why := _not_set_up(target))]
+    asked = [t for t in wanted if not t.emulates and (t.starts_a_program or t.device != "cpu")]
+    lost += [f"target {found.target.name}: {found.why}" for found in reach_all(asked, timeout) if found.why]
+    if lost:
+        raise InputError(
+            f"{'; '.join(lost)}: nothing was measured; `bench targets` shows what can be reached"
+        )
+
+
+def _not_set_up(target: Target) -> str:
+    lacking = emulator().lacks() if target.emulates else ""
+    return lacking and f"not set up, {lacking} not there; `bench provision {target.name}` sets it up"
 
 
 def reach_all(targets: list[Target], timeout: float) -> list[Reached]:

@@ -66,6 +66,7 @@ def begin(
         suite_file=shown_path(plan.file),
         suite_text=plan.text,
         packages=packages(),
+        sweeps=[sweep.as_dict() for sweep in plan.sweeps],
     )
     return folder / f"{run_id}.jsonl", start
 
@@ -138,7 +139,8 @@ def probed_seconds(plan: Plan, listener: Listener, clock: Callable[[], float] = 
             session = Session(plan, start, store, listener, clock=clock)
             count_networks(session)
             probe_cases(session, Path(folder))
-    return clock() - since + Pace(plan, session.probes).total()
+    pace = Pace(plan, session.probes, shared=session.shared, start=session.start_seconds)
+    return clock() - since + pace.total()
 
 
 @contextmanager

@@ -246,6 +246,7 @@ def test_a_comparison_as_plain_data() -> None:
                 "bigger": ["params"],
                 "smaller": ["macs"],
                 "changed": {"params": [1, 2], "macs": [4, 3]},
+                "counted": True,
                 "note": "a note",
             }
         ],

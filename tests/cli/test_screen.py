@@ -6,8 +6,11 @@ import contextlib
 import io
 import os
 import pty
+import re
 import subprocess
 import sys
+import threading
+import time
 from collections.abc import Callable
 
 import pytest
@@ -17,6 +20,7 @@ from rich.console import Console
 from rich.progress import Progress
 
 from bench.cli import screen
+from bench.report.terminal import Group
 
 
 @pytest.mark.parametrize(
@@ -70,8 +74,56 @@ def test_a_long_run_in_a_pipe_says_every_half_minute_where_it_is(
     assert told.out == ""
     assert told.err.splitlines() == [
         "counting networks: 2 of 4",
+        "measuring will take about 3 min 20 s",
         "measuring trials: 2 of 8, about 2 min 45 s left",
     ]
+
+
+def test_bug_a_long_step_in_a_pipe_was_silence(capsys: pytest.CaptureFixture[str]) -> None:
+    now = 0.0
+    with Progress(console=Console(file=io.StringIO()), disable=True) as bar:
+        progress = screen.RunProgress(bar, lambda: now)
+        progress.tell()
+        progress.solving(3, 40)
+        for _ in range(25):  # as the thread that looks every five seconds
+            now += 5
+            progress.tell()
+    assert capsys.readouterr().err.splitlines() == ["solving for knobs: 3 of 40"] * 4
+
+
+def test_the_thread_that_tells_ends_with_the_work(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(screen, "TOLD_EVERY", 0.01)
+    before = threading.active_count()
+    with screen.run_progress() as progress:
+        progress.counting(1, 4)
+        assert threading.active_count() == before + 1
+        for _ in range(1000):
+            if told := capsys.readouterr().err:
+                break
+            time.sleep(0.01)
+    assert told.splitlines()[0] == "counting networks: 1 of 4"
+    assert threading.active_count() == before
+
+
+def test_waiting_for_the_lock_is_said_in_the_bar(capsys: pytest.CaptureFixture[str]) -> None:
+    text = io.StringIO()
+    with Progress("{task.description}", console=Console(file=text, force_terminal=True, width=90)) as bar:
+        screen.RunProgress(bar).waiting("4711")
+    assert "waiting: another run (pid 4711) is measuring on this host" in text.getvalue()
+    assert capsys.readouterr().err == ""
+
+
+def test_waiting_for_the_lock_in_a_pipe_is_said_at_once_and_again(capsys: pytest.CaptureFixture[str]) -> None:
+    now = 0.0
+    with Progress(console=Console(file=io.StringIO()), disable=True) as bar:
+        progress = screen.RunProgress(bar, lambda: now)
+        progress.waiting("4711")
+        now += 31
+        progress.tell()
+    line = "waiting: another run (pid 4711) is measuring on this host"
+    assert capsys.readouterr().err.splitlines() == [line, line]
 
 
 def test_the_bar_shows_the_time_that_the_run_expects() -> None:
@@ -103,6 +155,40 @@ def test_a_table_on_a_terminal_prints_text_not_markup(terminal: Callable[[int], 
     screen.print_table(["[name]", "summary"], [["x[/b]", "[ratio] :smile: [bold]b[/bold]"]])
     assert "[name]" in text.getvalue()
     assert "x[/b]   [ratio] :smile: [bold]b[/bold]" in text.getvalue()
+
+
+def test_names_of_columns_in_a_pipe_on_request(capsys: pytest.CaptureFixture[str]) -> None:
+    screen.print_table(["a", "b"], [["1", "x"]], header=True)
+    assert capsys.readouterr().out == "a\tb\n1\tx\n"
+
+
+GROUPS = (Group("vgg16", (("dense", "1"), ("csr_conv(T=4)", "0.77"))), Group("lenet", (("dense", "1"),)))
+
+
+def test_groups_in_a_pipe_have_their_title_in_every_line(capsys: pytest.CaptureFixture[str]) -> None:
+    screen.print_groups(["method", "ratio"], GROUPS, (1,), header=True)
+    assert capsys.readouterr().out.splitlines() == [
+        "network\tmethod\tratio",
+        "vgg16\tdense\t1",
+        "vgg16\tcsr_conv(T=4)\t0.77",
+        "lenet\tdense\t1",
+    ]
+
+
+def test_groups_on_a_terminal_share_the_widths_of_their_columns(
+    terminal: Callable[[int], io.StringIO], capsys: pytest.CaptureFixture[str]
+) -> None:
+    text = terminal(60)
+    screen.print_groups(["method", "ratio"], GROUPS, (1,))
+    assert capsys.readouterr().out == "vgg16\n\nlenet\n"
+    plain = re.sub(r"\x1b\[\d*m", "", text.getvalue())
+    assert [line.rstrip() for line in plain.splitlines()] == [
+        "method         ratio",
+        "dense              1",
+        "csr_conv(T=4)   0.77",
+        "method         ratio",
+        "dense              1",
+    ]
 
 
 def test_a_name_is_never_folded_however_narrow_the_terminal(terminal: Callable[[int], io.StringIO]) -> None:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from command import command
 
 from bench.run import arms, lock
 from bench.run import run as runs
@@ -60,6 +61,38 @@ def test_a_request_to_end_removes_the_worktrees_and_is_code_130(
     assert (said.code, said.out) == (130, "")
     assert said.err.splitlines()[-1] == "bench: interrupted"
     assert len(repository("worktree", "list").splitlines()) == 1
+
+
+def test_bug_sigterm_to_a_real_comparison_left_its_worktrees(
+    repository: Callable[..., str], tmp_path: Path
+) -> None:
+    package = tmp_path / "bench"
+    package.mkdir()
+    (package / "__init__.py").touch()
+    (package / "counter.py").write_text("import time\ntime.sleep(600)\n")
+    repository("add", "bench")
+    repository("commit", "--quiet", "-m", "a revision that never finishes counting")
+    inside = tmp_path / "inside"
+    inside.mkdir()
+    words = command(tmp_path / "lock", "ab", "HEAD~", "HEAD", "../s.yaml")
+    process = subprocess.Popen(words, cwd=inside, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    try:
+        for _ in range(1200):
+            if len(repository("worktree", "list").splitlines()) == 3 or process.poll() is not None:
+                break
+            time.sleep(0.1)
+        assert process.poll() is None, process.communicate()
+        process.terminate()
+        out, err = process.communicate(timeout=120)
+    finally:
+        process.kill()
+    assert (process.returncode, out) == (130, "")
+    assert err.splitlines()[-1] in (
+        "bench: interrupted",
+        "interrupted: nothing is said about what was measured so far",
+    )
+    assert len(repository("worktree", "list").splitlines()) == 1
+    assert not list((tmp_path / ".git" / "worktrees").glob("*"))
 
 
 def test_waiting_for_another_run_tells_its_pid(

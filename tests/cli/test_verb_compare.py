@@ -78,3 +78,21 @@ def test_a_stdout_in_latin_1_gets_spelled_out_what_it_has_no_letter_for(tmp_path
     assert done.returncode == 1
     assert b"Traceback" not in done.stderr
     assert b"\\u2026" in done.stdout  # the dots between an interval's ends
+
+
+def test_bug_counts_of_an_absent_case_were_called_equal(bench: Callable[..., Any], tmp_path: Path) -> None:
+    base, head = write(tmp_path / "a.jsonl", BASE), write(tmp_path / "b.jsonl", HEADS[4])
+    said = bench("compare", base, head)
+    rows = [line.split("\t") for line in said.out.splitlines()]
+    assert [row[4] for row in rows] == ["counts equal", "counts unknown"]
+    assert [row[1] for row in rows] == ["same within 3 %", "cannot tell"]
+    assert said.err.splitlines()[-2:] == [
+        "2 cases: 1 same, 1 cannot tell; counts: 1 equal, 1 unknown",
+        "cannot tell for at least one case",
+    ]
+
+
+def test_a_comparison_has_names_of_columns_on_request(bench: Callable[..., Any], tmp_path: Path) -> None:
+    base, head = write(tmp_path / "a.jsonl", BASE), write(tmp_path / "b.jsonl", HEADS[0])
+    said = bench("compare", base, head, "--header")
+    assert said.out.splitlines()[0].split("\t") == ["case", "time", "head/base", "interval", "counts", "note"]

@@ -13,6 +13,7 @@ EXPECTED = {
     "methods": {"dense", "csr_conv", "psconv", "filter_l1"},
     "runtimes": {"eager", "compile"},
     "targets": {"cpu", "gpu"},
+    "suites": {"smoke", "cifar", "imagenet"},
 }
 
 
@@ -51,3 +52,29 @@ def test_a_family_is_listed_behind_its_prefix(bench: Callable[..., Any]) -> None
 
 def test_methods_show_their_knobs(bench: Callable[..., Any]) -> None:
     assert "[T, skip, blocks, order, depthwise]" in bench("list", "methods", "csr_conv").out
+
+
+def test_names_of_columns_on_request(bench: Callable[..., Any]) -> None:
+    assert bench("list", "targets", "--header").out.splitlines()[0] == "name\tsummary"
+
+
+def test_suites_with_their_descriptions(bench: Callable[..., Any]) -> None:
+    (line,) = bench("list", "suites", "smoke").out.splitlines()
+    assert line == "smoke\tA first look that fits in half a minute, one network and its compressed forms."
+
+
+def test_knobs_with_ranges_and_usual_values(bench: Callable[..., Any]) -> None:
+    said = bench("list", "knobs", "ghost", "--header")
+    rows = [line.split("\t") for line in said.out.splitlines()]
+    assert rows[0] == ["name", "takes", "usual", "values", "about"]
+    assert rows[1][:4] == ["ratio", "a whole number", "2", "2 or more"]
+    assert said.err == "in a suite: ghost\n"
+    assert json.loads(bench("list", "knobs", "csr_conv", "--json").out)[0]["usual"] == "needed"
+
+
+def test_knobs_of_nothing_or_of_an_unknown_method_are_code_2(bench: Callable[..., Any]) -> None:
+    said = bench("list", "knobs")
+    assert (said.code, said.out) == (2, "")
+    assert "bench list knobs csr_conv" in said.err
+    assert "did you mean 'csr_conv'" in bench("list", "knobs", "csr_cnv").err
+    assert bench("list", "knobs", "dense").err == "dense has no knobs\n"

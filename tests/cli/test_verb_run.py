@@ -3,24 +3,31 @@
 from __future__ import annotations
 
 import errno
+import hashlib
 import json
 import re
 import shlex
+import sys
 import tempfile
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
+from own_network import write_module
 
 from bench.analysis.frame import make_frame
 from bench.analysis.records import RunEnd
 from bench.analysis.store import Store, read_results
+from bench.case import Imported
 from bench.errors import InputError
+from bench.models.imported import imported_backbone
 from bench.plan.plan import make_plan
 from bench.plan.suite import load_suite
 from bench.report.command import repeat
-from bench.run import lock
+from bench.run import estimate, lock
 from bench.run import run as runs
 from bench.run.session import Outcome
 
@@ -80,7 +87,13 @@ def test_a_failing_case_is_code_3_and_the_others_are_measured(
     told = [line for line in said.err.splitlines() if line.startswith("failed: ") and " in " in line]
     assert len(told) == 3
     assert "Traceback" not in said.err
-    assert said.out.splitlines() == [f"results: data/{file.name}", "report:  page.html"]
+    lines = said.out.splitlines()
+    assert (lines[0], lines[-1]) == (f"results: data/{file.name}", "report:  page.html")
+    cells = [line.split("\t") for line in lines[1:-1]]
+    assert [row[0] for row in cells] == ["layer/4-4-k1 (threads 1)"] * 2 + ["layer/4-4-k1 (threads 4096)"] * 2
+    assert [row[6].partition(":")[0] for row in cells] == ["baseline", "failed", "failed", "failed"]
+    assert said.err.splitlines()[-1] == "exit 3: 3 of 4 cases failed"
+    assert "complete: 1 round, as asked for" in said.err
     assert (tmp_path / "page.html").is_file()
 
 
@@ -134,6 +147,87 @@ def test_a_wrong_resolution_is_code_2(bench: Callable[..., Any], tmp_path: Path,
     assert said.code == 2
     assert said.err == f"bench: '{wrong}' is no resolution; 2% or 0.02 is one\n"
     assert [file.name for file in tmp_path.iterdir()] == ["s.yaml"]
+
+
+@pytest.mark.parametrize(
+    ("targets", "words"),
+    [
+        ("{lost: {launch: 'false'}}", "target lost: "),
+        ("{nowhere: {launch: no-such-launcher}}", "target nowhere: "),
+        ("{a: {launch: 'false'}, cpu: , b: {launch: 'false'}}", "target b: "),
+        ("[cortex-a72]", "target cortex-a72: not set up, "),
+    ],
+)
+def test_bug_a_target_that_cannot_be_reached_was_found_out_by_failing_trials(
+    bench: Callable[..., Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, targets: str, words: str
+) -> None:
+    monkeypatch.setattr(runs, "execute", lambda *_, **__: pytest.fail("measured"))
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "s.yaml"))
+    (tmp_path / "s.yaml").write_text(f"{GOOD}targets: {targets}\n")
+    said = bench("run", "s.yaml", "--trust")
+    assert (said.code, said.out) == (2, "")
+    *started, problem = said.err.splitlines()
+    assert problem.startswith("bench: target ")
+    assert [line.startswith("runs: ") for line in started] == [True] * targets.count("launch:")
+    assert words in said.err
+    assert [file.name for file in tmp_path.iterdir()] == ["s.yaml"]
+
+
+def test_a_gpu_that_is_not_there_is_code_2_and_nothing_is_written(
+    bench: Callable[..., Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
+    (tmp_path / "s.yaml").write_text(f"{GOOD}targets: [cpu, gpu]\n")
+    said = bench("run", "s.yaml")
+    assert (said.code, said.out) == (2, "")
+    assert said.err == (
+        "bench: target gpu: no CUDA device is available to torch: nothing was measured; `bench targets` "
+        "shows what can be reached\n"
+    )
+    assert [file.name for file in tmp_path.iterdir()] == ["s.yaml"]
+
+
+def test_targets_that_no_case_has_are_not_asked(
+    bench: Callable[..., Any], tmp_path: Path, quick_run: None
+) -> None:
+    (tmp_path / "s.yaml").write_text(f"{GOOD}targets: {{cpu: , lost: {{launch: 'false'}}}}\n")
+    assert bench("run", "s.yaml", "--only", "*/cpu/*").code == 0
+
+
+def test_a_shipped_suite_by_its_bare_name_and_a_method_beside_its_own(
+    bench: Callable[..., Any], tmp_path: Path, quick_run: None
+) -> None:
+    said = bench("run", "smoke", "--method", "lean_conv", "--method", "csr_conv(T=8, skip=fc)")
+    assert said.code == 0, said.err
+    (file,) = (tmp_path / "results").glob("*-smoke-*.jsonl")
+    methods = [planned.case.method for planned in read_results(file).start.planned()]
+    assert methods[-2:] == ["lean_conv", "csr_conv(T=8,skip=fc)"]
+    assert methods[0] == "dense"
+    assert said.err.startswith("smoke: 7 cases, 3 rounds, 21 trials\n")
+
+
+def test_the_time_is_announced_where_runs_are_stored(
+    bench: Callable[..., Any], tmp_path: Path, quick_run: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(estimate, "stored_seconds", lambda *_: 75.0)
+    said = bench("run", "smoke")
+    assert said.err.startswith("smoke: 5 cases, 3 rounds, 15 trials, about 1 min 15 s\n")
+
+
+def test_tables_end_with_why_the_run_ended(
+    bench: Callable[..., Any], tmp_path: Path, quick_run: None
+) -> None:
+    (tmp_path / "s.yaml").write_text(GOOD)
+    said = bench("run", "s.yaml", "--header")
+    lines = said.out.splitlines()
+    assert lines[1].split("\t")[:3] == ["network", "method", "params ×"]
+    assert lines[2].split("\t")[:2] == ["layer/4-4-k3", "dense"]
+    assert lines[-1].startswith("report:  reports/")
+    assert said.err.splitlines()[-2:] == [
+        "complete: 1 round, as asked for",
+        "exit 0: all 2 cases were measured",
+    ]
+    assert bench("show").out.splitlines() == lines[2:-1]
 
 
 @pytest.fixture
@@ -212,7 +306,8 @@ def test_a_report_that_cannot_be_written_after_the_run_tells_where_the_data_are(
         assert json.loads(said.out)["results"] == name
         assert json.loads(said.out)["report"] is None
     else:
-        assert said.out == f"results: {name}\n"
+        assert said.out.splitlines()[0] == f"results: {name}"
+        assert "report:" not in said.out
 
 
 def test_the_results_are_named_before_the_report_is_made(
@@ -252,7 +347,6 @@ def test_a_name_that_is_too_long_for_a_file_is_told_first(bench: Callable[..., A
     (tmp_path / "s.yaml").write_text(GOOD.replace("name: good", f"name: {'n' * 300}"))
     said = bench("run", "s.yaml")
     assert (said.code, said.out) == (2, "")
-    assert len(said.err.splitlines()) == 1
     assert [file.name for file in tmp_path.iterdir()] == ["s.yaml"]
 
 
@@ -307,3 +401,57 @@ def test_the_command_of_the_page_measures_that_case_again(bench: Callable[..., A
     assert again.code == 0, again.err
     cases = read_results(tmp_path / json.loads(again.out)["results"]).start.planned()
     assert [planned.case.id for planned in cases] == [case.replace("csr_conv(T=2)", "dense"), case]
+
+
+def test_a_network_of_ones_own_is_measured_with_its_weights(
+    bench: Callable[..., Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "path", list(sys.path))
+    folder = tmp_path / "elsewhere"  # than where the command is given
+    folder.mkdir()
+    nets = write_module(folder)
+    network = imported_backbone("x", Imported(f"{nets}:build", folder=str(folder)), (3, 8, 8)).network()
+    torch.save(network.state_dict(), folder / "best.pt")
+    own = f"{{import: '{nets}:build', args: {{width: 8}}, input: 3x8x8, weights: best.pt, name: mine}}"
+    (folder / "s.yaml").write_text(
+        f"name: own\nbackbones: [{own}]\nmethods: [dense, csr_conv: {{T: 2}}, tucker2: {{ratio: 0.5}}]\n"
+        + MEASURE
+    )
+    refused = bench("run", "elsewhere/s.yaml", "--json")
+    assert (refused.code, refused.out) == (2, "")
+    assert not (tmp_path / "results").exists()
+    said = bench("run", "elsewhere/s.yaml", "--json", "--trust")
+    assert said.code == 0, said.err
+    assert f"imports: mine: {nets}:build, weights {folder / 'best.pt'} (SHA-256 " in said.err
+    answer = json.loads(said.out)
+    found = read_results(tmp_path / answer["results"])
+    digest = hashlib.sha256((folder / "best.pt").read_bytes()).hexdigest()
+    assert {case["imported"]["sha256"] for case in found.start.cases} == {digest}
+    rows = make_frame([found]).set_index("label")
+    assert rows["weights"].to_list() == [f"best.pt, SHA-256 {digest}"] * 3
+    assert rows["discarded"].to_dict() == {"dense": [], "csr_conv(T=2)": ["second"], "tucker2(ratio=0.5)": []}
+    page = (tmp_path / answer["report"]).read_text()
+    assert "Loaded weights were discarded in 1 case: " in page
+
+
+@pytest.mark.slow
+def test_each_sweep_is_measured_by_its_own_rules(bench: Callable[..., Any], tmp_path: Path) -> None:
+    (tmp_path / "s.yaml").write_text(
+        "name: two\nmethods: [dense, csr_conv: {T: 2}]\ninputs: [8x8]\n"
+        + MEASURE
+        + "sweeps:\n  - {for: a, backbones: [layer/4-4-k3]}\n"
+        "  - {for: b, backbones: [layer/8-8-k3], measure: {rounds: 2, passes: 4, seating: apart}}\n"
+    )
+    said = bench("run", "s.yaml", "--json")
+    assert said.code == 0, said.err
+    found = read_results(tmp_path / json.loads(said.out)["results"])
+    rounds = Counter((trial.case.split("/")[1], trial.seating) for trial in found.trials)
+    assert rounds == {("4-4-k3", "together"): 2, ("8-8-k3", "apart"): 4}
+    assert [sweep["for"] for sweep in found.start.sweeps] == ["a", "b"]
+    by_case = found.start.measures()
+    assert {id_.split("/")[1]: measure["rounds"] for id_, measure in by_case.items()} == {
+        "4-4-k3": 1,
+        "8-8-k3": 2,
+    }
+    assert list(make_frame([found])["ratio_rounds"]) == [1, 1, 2, 2]
+    assert "cases of sweep b" in (tmp_path / json.loads(said.out)["report"]).read_text()

@@ -173,9 +173,9 @@ def test_what_was_found_is_shown_and_recorded(tmp_path: Path) -> None:
     assert record["knob"] == "T"
     assert record["value"] == 4
     assert record["count_id"] in {case.count_id for case in plan.cases}
-    answer = CliRunner().invoke(app, ["plan", str(tmp_path / "budget.yaml"), "--json"])
+    answer = CliRunner().invoke(app, ["plan", str(tmp_path / "budget.yaml"), "--guess", "--json"])
     assert json.loads(answer.stdout)["solved"] == [record]
-    answer = CliRunner().invoke(app, ["plan", str(tmp_path / "budget.yaml"), "--only", "*dense*"])
+    answer = CliRunner().invoke(app, ["plan", str(tmp_path / "budget.yaml"), "--guess", "--only", "*dense*"])
     assert "solved" not in answer.output
 
 

@@ -10,7 +10,18 @@ import pytest
 from bench.analysis.records import Probe
 from bench.plan.plan import PROCESS_SECONDS, Plan, make_plan
 from bench.plan.suite import load_suite
-from bench.run.pace import SHARED, WARM_UP_CALLS, WARM_UP_SECONDS, Cost, Pace, cost_of, trial_seconds
+from bench.run.pace import (
+    ALONE,
+    MOST_SHARED,
+    SHARED,
+    WARM_UP_CALLS,
+    WARM_UP_SECONDS,
+    Cost,
+    Pace,
+    cost_of,
+    slowed,
+    trial_seconds,
+)
 from bench.run.turns import COUNTED, FAR_PASSES, UNCOUNTED
 from bench.worker.protocol import Inputs
 
@@ -115,3 +126,26 @@ def test_a_backbone_alone_takes_the_planned_rounds(suite_file: Callable[[str], P
     only = {plan.cases[0].id}
     pace = Pace(plan, probes(plan, 0.01))
     assert len(pace.after(-1, only)) == plan.measure.planned_rounds
+
+
+def test_bug_probes_on_two_threads_of_one_core_told_twice_the_time(plan: Plan) -> None:
+    """One probe is asked alone too: so much slower were all that ran beside others."""
+    beside = probes(plan, 0.02, 0.02, 0.02)
+    shared = slowed(beside[plan.cases[0].id], {"call": 0.01})
+    assert shared == pytest.approx(2 * ALONE)
+    costs = [cost_of(one, shared) for one in beside.values()]
+    assert [cost.call for cost in costs if cost] == pytest.approx([0.01 / ALONE] * 3)
+    assert Pace(plan, beside, shared=shared).total() < Pace(plan, beside).total()
+
+
+def test_how_much_probes_slow_each_other_has_limits() -> None:
+    assert slowed(probe("c", 0.01), {}) == SHARED
+    assert slowed(probe("c", 0.01), {"call": 0.05}) == ALONE
+    assert slowed(probe("c", 1.0), {"call": 0.01}) == MOST_SHARED
+    assert slowed(Probe(run="r", case="c", status="failed"), {"call": 0.01}) == SHARED
+
+
+def test_a_process_takes_as_long_to_start_as_was_seen(plan: Plan) -> None:
+    of = probes(plan, 0.01, 0.01, 0.01)
+    slow, quick = Pace(plan, of, start=2.0).total(), Pace(plan, of, start=0.5).total()
+    assert slow - quick == pytest.approx(4 * 1.5)

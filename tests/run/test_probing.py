@@ -14,10 +14,12 @@ from typing import Any
 
 import pytest
 
+from bench.analysis.records import Probe
 from bench.case import Case, MethodCall
 from bench.plan.targets import TARGETS
 from bench.run import probing
 from bench.run.launch import knows_zygotes, run_worker
+from bench.run.pace import ALONE
 from bench.run.pool import Asked, Pool
 from bench.run.probing import ProbingProcess
 from bench.run.session import Arm
@@ -53,7 +55,12 @@ def session(tmp_path: Path) -> Any:
     file = tmp_path / "odd.py"
     file.write_text(PLUGIN)
     measure = SimpleNamespace(timeout=60.0, heap="kept", cool_below=None, protocol=dict, energy=False)
-    plan = SimpleNamespace(targets={"cpu": TARGETS.get("cpu")}, measure=measure, plugins=[str(file)])
+    plan = SimpleNamespace(
+        targets={"cpu": TARGETS.get("cpu")},
+        measure=measure,
+        measure_of=lambda _: measure,
+        plugins=[str(file)],
+    )
     start = SimpleNamespace(run="r")
     counted = SimpleNamespace(recipes=(None,))
     return SimpleNamespace(
@@ -170,7 +177,7 @@ def test_where_energy_is_measured_probes_come_one_after_the_other(
     session.plan.measure.energy = energy
     session.hosts = None
     session.arms = (Arm(),)
-    session.measurable = lambda arm: [place().case]
+    session.measurable = lambda arm: [place().case] * 5
     session.probed = lambda arm, case: False
     monkeypatch.setattr(probing, "PROCESSES", 4)
     monkeypatch.setattr(probing, "Pool", Counting)
@@ -185,3 +192,42 @@ def test_an_older_revision_knows_no_zygotes(tmp_path: Path) -> None:
     there.mkdir(parents=True)
     (there / "zygote.py").touch()
     assert knows_zygotes(tmp_path) == (sys.platform == "linux")
+
+
+def test_one_probe_is_asked_alone_first_to_see_how_much_they_slow_each_other(
+    session: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    now = 0.0
+    asked: list[str] = []
+
+    class Fake:
+        """Answers alone in 10 ms, and in 20 ms beside others; the first answer takes two seconds."""
+
+        def __init__(self, _session: Any) -> None: ...
+
+        def ask(self, place: Place) -> Probe:
+            nonlocal now
+            now += 2.0
+            asked.append(place.case.id)
+            call = 0.01 if len(asked) == 1 else 0.02
+            return Probe(run="r", case=place.case.id, status="ok", stages={"build": 0.5, "call": call})
+
+        def close(self) -> None: ...
+
+    kept: list[Probe] = []
+    session.hosts, session.arms = None, (Arm(),)
+    session.plan.is_emulated = lambda case: False
+    session.measurable = lambda arm: [place(threads=1).case, place("leaves").case]
+    session.probed = lambda arm, case: False
+    session.listener = SimpleNamespace(probing=lambda *_: None)
+    session.add_probe = kept.append
+    session.clock = lambda: now
+    monkeypatch.setattr(probing, "PROCESSES", 2)
+    monkeypatch.setattr(probing, "ProbingProcess", Fake)
+    monkeypatch.setattr(probing, "export_cases", lambda *_: iter(()))
+    probing.probe_cases(session, tmp_path)
+    assert asked[0] == place().case.id
+    assert len(asked) == 3
+    assert [probe.case for probe in kept] == [place().case.id, place("leaves").case.id]
+    assert session.shared == pytest.approx(2 * ALONE)
+    assert session.start_seconds == pytest.approx(2.0 - 0.51)

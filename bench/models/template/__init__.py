@@ -1,0 +1,1 @@
+"""A first version of a person's own backbone: the scaffold."""
