@@ -19,15 +19,19 @@ from bench.report.rows import Row, method_label
 TITLE = "Where the time goes"
 
 INTRODUCTION = paragraph("""
-    Each bar is a layer of one forward call, in the order of execution and cut by kind of work; the last bar
-    is everything outside these layers (normalisation, activations, additions). Profiles are taken after all
+    The long bar is one forward call, cut by kind of work; outside the layers are normalisation, activations
+    and additions. Below it each bar is a layer, in the order of execution. Both have one scale for a case and
+    its dense baseline. Profiles are taken after all
     rounds, in eager mode, and are no part of any latency: watching a call costs time of its own.
 """)
 
 REST = "outside the layers"
 
 _KINDS = {"Conv2d": "convolution", "Linear": "linear"}
-_LEFT, _RIGHT, _PLOT = 44.0, 372.0, 92.0
+_LEFT, _RIGHT, _PLOT = 44.0, 372.0, 84.0
+_TOTAL, _EACH = 12.0, 158.0
+"""Height of the bar of a whole call, and of all that is drawn of one case."""
+
 _LEGEND_STEP = 15.0
 
 
@@ -56,7 +60,11 @@ def profiles(rows: Sequence[Row], results: Sequence[Results], palette: Palette) 
                 continue
             base = one.profiles.get(row["baseline"]) if not row["is_baseline"] else None
             pair = [(row, record)]
-            if base is not None and (base_row := by_name.get((one.start.run, row["baseline"]))):
+            if (
+                base is not None
+                and base.layers
+                and (base_row := by_name.get((one.start.run, row["baseline"])))
+            ):
                 pair.insert(0, (base_row, base))
             panels.append(_bars(pair))
             roof = _roofline(pair, palette)
@@ -102,19 +110,22 @@ def _parts(layer: LayerTime) -> Mapping[str, float]:
 
 
 def _bars(pair: Sequence[tuple[Row, ProfileRecord]]) -> svg.Panel:
-    every = [(row, record, bars_of(record)) for row, record in pair]
-    kinds = list(dict.fromkeys(kind for _, _, bars in every for bar in bars for kind in bar.parts))
-    kinds = [*(kind for kind in kinds if kind != REST), REST]
-    css = {kind: f"c{(at + 1) % COLOURS}" for at, kind in enumerate(kinds)}
-    longest = max(bar.seconds for _, _, bars in every for bar in bars) or 1.0
-    unit = digits.unit_for([longest])
+    every = [(row, bars_of(record)) for row, record in pair]
+    kinds = list(
+        dict.fromkeys(kind for _, bars in every for bar in bars for kind in bar.parts if kind != REST)
+    )
+    css = {kind: f"c{(at + 1) % COLOURS}" for at, kind in enumerate(kinds)} | {REST: "outside"}
+    whole = max(sum(bar.seconds for bar in bars) for _, bars in every) or 1.0
+    longest = max(bar.seconds for _, bars in every for bar in bars if bar.name != REST) or 1.0
     parts = []
-    for at, (row, _, bars) in enumerate(every):
-        top = 24.0 + at * (_PLOT + 40)
-        parts.append(_plot(row, bars, css, unit, longest, top))
-    bottom = 24.0 + len(every) * (_PLOT + 40)
-    parts.append(_legend(kinds, css, bottom))
-    height = bottom + _LEGEND_STEP * math.ceil(len(kinds) / 2)
+    for at, (row, bars) in enumerate(every):
+        top = 18.0 + at * _EACH
+        parts.append(_whole_call(row, bars, css, svg.Scale(0.0, whole, _LEFT, _RIGHT), top))
+        up = svg.Scale(0.0, longest, top + _TOTAL + 26 + _PLOT, top + _TOTAL + 26)
+        parts.append(_layers(row, bars[:-1], css, up))
+    bottom = 18.0 + len(every) * _EACH
+    parts.append(_legend([*kinds, REST], css, bottom))
+    height = bottom + _LEGEND_STEP * math.ceil((len(kinds) + 1) / 2)
     row = pair[-1][0]
     title = f"{row['backbone']}: {method_label(row)}" + (" beside dense" if len(pair) > 1 else "")
     summary = " ".join(_in_words(record, row) for row, record in pair)
@@ -122,25 +133,42 @@ def _bars(pair: Sequence[tuple[Row, ProfileRecord]]) -> svg.Panel:
     return svg.Panel(title, drawing, summary, key=f"profile {row['anchor']}")
 
 
-def _plot(
-    row: Row, bars: Sequence[Bar], css: Mapping[str, str], unit: digits.Unit, longest: float, top: float
+def _whole_call(
+    row: Row, bars: Sequence[Bar], css: Mapping[str, str], across: svg.Scale, top: float
 ) -> Markup:
-    up = svg.Scale(0.0, longest / unit.seconds, top + _PLOT, top)
-    step = (_RIGHT - _LEFT - 6) / len(bars)
-    parts = [svg.beside(svg.Axis(up, "", svg.linear_ticks(0.0, up.high, 4)), _LEFT, _RIGHT)]
-    parts.append(svg.text(_LEFT, top - 8, svg.cut(f"{method_label(row)}, {unit.name} a layer", 320), "label"))
+    """One bar of a forward call, its kinds of work one after the other."""
+    totals = _totals(bars)
+    boxes, start = [], 0.0
+    for kind in css:
+        if seconds := totals.get(kind, 0.0):
+            width = across(start + seconds) - across(start)
+            boxes.append(svg.group(css[kind], svg.box(across(start), top, width, _TOTAL, "own")))
+            start += seconds
+    words = ", ".join(f"{kind} {digits.time(seconds)}" for kind, seconds in totals.items())
+    name = svg.cut(f"{method_label(row)}: {digits.time(start)} a forward", 320)
+    return svg.group(
+        "",
+        svg.text(_LEFT, top - 5, name, "label"),
+        svg.marked(row, f"a forward: {digits.time(start)}\n{words}", *boxes),
+    )
+
+
+def _layers(row: Row, bars: Sequence[Bar], css: Mapping[str, str], up: svg.Scale) -> Markup:
+    """A bar for each layer, its kinds of work one above the other."""
+    unit = digits.unit_for([up.high])
+    shown = svg.Scale(0.0, up.high / unit.seconds, up.start, up.end)
+    step = (_RIGHT - _LEFT) / len(bars)
+    width = max(0.6, step - min(1.0, 0.2 * step))
+    parts = [svg.beside(svg.Axis(shown, "", svg.linear_ticks(0.0, shown.high, 4)), _LEFT, _RIGHT)]
     for at, bar in enumerate(bars):
-        x = _LEFT + at * step + (6 if bar.name == REST else 0)
-        width = max(0.6, step - min(1.0, 0.2 * step))
         boxes, below = [], 0.0
         for kind, seconds in bar.parts.items():
-            start, end = up(below), up(below + seconds / unit.seconds)
-            boxes.append(svg.group(css[kind], svg.box(x, end, width, start - end, "own")))
-            below += seconds / unit.seconds
+            start, end = up(below), up(below + seconds)
+            boxes.append(svg.group(css[kind], svg.box(_LEFT + at * step, end, width, start - end, "own")))
+            below += seconds
         words = ", ".join(f"{kind} {digits.time(seconds)}" for kind, seconds in bar.parts.items())
         parts.append(svg.marked(row, f"{bar.name}: {digits.time(bar.seconds)}\n{words}", *boxes))
-    parts.append(svg.text(_LEFT, top + _PLOT + 13, "first layer", "tick"))
-    parts.append(svg.text(_RIGHT, top + _PLOT + 13, REST, "tick", "end"))
+    parts.append(svg.text(_LEFT, up.start + 13, f"{unit.name} a layer, from the first to the last", "tick"))
     return svg.group("", *parts)
 
 
@@ -153,11 +181,17 @@ def _legend(kinds: Sequence[str], css: Mapping[str, str], top: float) -> Markup:
     return svg.group("", *found)
 
 
-def _in_words(record: ProfileRecord, row: Row) -> str:
+def _totals(bars: Sequence[Bar]) -> dict[str, float]:
+    """Seconds by kind of work."""
     totals: dict[str, float] = {}
-    for bar in bars_of(record):
+    for bar in bars:
         for kind, seconds in bar.parts.items():
             totals[kind] = totals.get(kind, 0.0) + seconds
+    return totals
+
+
+def _in_words(record: ProfileRecord, row: Row) -> str:
+    totals = _totals(bars_of(record))
     whole = math.fsum(totals.values()) or 1.0
     largest = sorted(totals.items(), key=lambda item: -item[1])[:4]
     shares = ", ".join(f"{kind} {digits.percent(seconds / whole)}" for kind, seconds in largest)

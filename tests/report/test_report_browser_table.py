@@ -93,13 +93,16 @@ def test_item_7_bars_by_layer_in_order_of_execution_and_a_roofline(lab: Lab) -> 
     assert titles == ["resnet20: csr_conv(T=4) beside dense", "resnet20: csr_conv(T=4) under the roof"]
     bars = view.ask(f"[...{section}.querySelector('svg').querySelectorAll('[data-case] title')]"
                     ".map((one) => one.textContent.split(':')[0])")  # fmt: skip
-    assert bars == ["conv1", "layer1.conv1", "outside the layers"] * 2
+    assert bars == ["a forward", "conv1", "layer1.conv1"] * 2
     words = view.ask(f"{section}.querySelector('.summary').textContent")
     assert "dense 1.00" in words
     assert "U convolutions 24" in words
-    places = view.ask(f"[...{section}.querySelector('svg').querySelectorAll('[data-case]')].slice(0, 3)"
+    places = view.ask(f"[...{section}.querySelector('svg').querySelectorAll('[data-case]')].slice(1, 3)"
                       ".map((one) => one.getBoundingClientRect().left)")  # fmt: skip
     assert places == sorted(places)
+    lengths = view.ask(f"[0, 3].map((at) => {section}.querySelector('svg')"
+                       ".querySelectorAll('[data-case]')[at].getBoundingClientRect().width)")  # fmt: skip
+    assert lengths[1] / lengths[0] == pytest.approx(2.5, rel=0.02)  # one scale for both
 
 
 def test_item_7_what_was_not_measured_names_its_command(lab: Lab) -> None:
