@@ -12,7 +12,7 @@ from bench.cli import completion
 from bench.cli.app import app
 from bench.cli.ending import interrupt_when_asked_to_end
 from bench.cli.locking import host_lock
-from bench.cli.options import AsJson, NoWait, PeaksFolder
+from bench.cli.options import AsJson, Header, NoWait, PeaksFolder
 from bench.cli.screen import one_line, print_table, say
 
 if TYPE_CHECKING:
@@ -34,6 +34,7 @@ def profile(
     ],
     results: PeaksFolder = Path("results"),
     no_wait: NoWait = False,
+    header: Header = False,
     as_json: AsJson = False,
 ) -> None:
     """Show where a network's time goes, layer by layer, in eager mode on this processor.
@@ -57,10 +58,10 @@ def profile(
     if as_json:
         say(json.dumps(found.as_dict(), indent=1))
     else:
-        _print(found)
+        _print(found, header)
 
 
-def _print(found: Profile) -> None:
+def _print(found: Profile, header: bool) -> None:
     names = list(found.totals())
     columns = ["layer", "kind", "MACs", "bytes", "µs", "of attainable", *names]
     lines = []
@@ -71,7 +72,7 @@ def _print(found: Profile) -> None:
         fraction = "—" if layer.fraction is None else f"{layer.fraction:.0%}"
         numbers = [f"{layer.macs:,}", f"{layer.bytes:,}", f"{layer.seconds * 1e6:.1f}", fraction]
         lines.append([layer.layer, layer.kind, *numbers, *shares])
-    print_table(columns, lines, right=tuple(range(2, len(columns))))
+    print_table(columns, lines, right=tuple(range(2, len(columns))), header=header)
     say(f"{found.case}: {found.seconds * 1e3:.3f} ms a forward, {found.inside:.0%} in the layers above")
     totals = found.totals()
     if sum(totals.values()):
