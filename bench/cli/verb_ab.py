@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -73,7 +74,7 @@ def ab(
     with run_progress() as progress:
         plan = make_plan(loaded, rounds, only, False, band, max_rounds, progress.solving)
     plan.require_trust(trust)
-    file, start = runs.begin(plan, results.resolve(), seed, commits)
+    file, start = runs.begin(plan, results.resolve(), seed, commits, sys.argv[1:])
     check_writable(file)
     interrupt_when_asked_to_end()
     require_targets(plan.targets[name] for name in dict.fromkeys(case.target for case in plan.cases))

@@ -7,11 +7,21 @@ from pathlib import Path
 
 from bench.analysis.disk import write_whole
 from bench.analysis.frame import make_frame
-from bench.analysis.store import Results
+from bench.analysis.store import Results, without_collector
 
 
-def write_report(results: Sequence[Results], output: Path) -> None:
-    """Writes the page; the file appears whole or not at all. Raises InputError when it cannot be written."""
+def write_report(results: Sequence[Results], output: Path, past: Sequence[Results] = ()) -> None:
+    """Writes the page, and the index of the folder where that is ``reports``.
+
+    ``past``: earlier runs, for the history alone. The file appears whole or not at all. Raises InputError
+    when it cannot be written.
+    """
+    from bench.report.index import has_index, write_index
     from bench.report.page import render
 
-    write_whole(output, render(make_frame(results), results))
+    with without_collector():
+        past_frame = make_frame(past) if past else None
+        page = render(make_frame(results), results, past, past_frame)
+    write_whole(output, page)
+    if has_index(output.parent):
+        write_index(output.parent)

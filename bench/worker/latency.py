@@ -38,6 +38,16 @@ class Stopwatch(Protocol):
         ...
 
 
+def _passed(start: float, end: float) -> float:
+    """Seconds between two readings. Raises RuntimeError where the clock stepped back: that is no sample."""
+    if end < start:
+        raise RuntimeError(
+            f"the clock of this host went back by {start - end:.3g} s during a call: nothing can be timed; "
+            "measure again with another clock source (/sys/devices/system/clocksource)"
+        )
+    return end - start
+
+
 class CpuStopwatch:
     """Wall time around synchronous calls."""
 
@@ -48,7 +58,7 @@ class CpuStopwatch:
         start = self.now()
         for _ in range(calls):
             call()
-        return self.now() - start
+        return _passed(start, self.now())
 
 
 class CudaStopwatch:
@@ -73,7 +83,7 @@ class CudaStopwatch:
             call()
         stop.record()
         self._cuda.synchronize()
-        self.host = self.now() - since
+        self.host = _passed(since, self.now())
         return float(start.elapsed_time(stop)) / 1e3
 
     def queued(self, call: Call, calls: int) -> float | None:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import os
+import platform
 import selectors
+import struct
 import subprocess
 import sys
 import threading
@@ -15,6 +17,7 @@ from typing import Any
 
 import pytest
 
+import bench
 from bench.case import DENSE, Case, MethodCall
 from bench.plan.targets import Target
 from bench.run import counting as counting_processes
@@ -200,6 +203,34 @@ def test_an_interpreter_without_the_package_is_a_crash_with_its_reason(
     answer = run_worker(Target("x", "cpu", ("env", "-i"), sys._base_executable), JOB, 60)  # type: ignore[attr-defined]
     assert failure(answer).type == "Crash"
     assert "bench" in failure(answer).message
+
+
+def test_an_interpreter_without_torch_says_so(tmp_path: Path) -> None:
+    """The package is there and torch is not: what fails is the import, in the stage of that name."""
+    here = str(Path(bench.__file__).parents[1])
+    bare = Target("x", "cpu", ("env", "-i", f"PYTHONPATH={here}"), sys._base_executable)  # type: ignore[attr-defined]
+    error = failure(run_worker(bare, JOB, 60))
+    assert (error.stage, error.type) == ("import torch", "ModuleNotFoundError")
+    assert "No module named 'torch'" in error.message
+
+
+def test_a_torch_of_another_architecture_says_so(tmp_path: Path) -> None:
+    """A wheel of another machine's is found and cannot be loaded."""
+    other = 62 if platform.machine() == "aarch64" else 183  # ELF's numbers of x86-64 and of AArch64
+    header = (
+        b"\x7fELF"
+        + bytes([2, 1, 1])
+        + bytes(9)
+        + struct.pack("<HHIQQQIHHHHHH", 3, other, 1, *[0] * 4, 64, *[0] * 5)
+    )
+    (tmp_path / "torch").mkdir()
+    (tmp_path / "torch" / "__init__.py").write_text("from torch._C import *\n")
+    (tmp_path / "torch" / "_C.abi3.so").write_bytes(header)
+    here = str(Path(bench.__file__).parents[1])
+    foreign = Target("x", "cpu", ("env", "-i", f"PYTHONPATH={tmp_path}:{here}"), sys._base_executable)  # type: ignore[attr-defined]
+    error = failure(run_worker(foreign, JOB, 60))
+    assert (error.stage, error.type) == ("import torch", "ImportError")
+    assert "_C.abi3.so" in error.message
 
 
 def test_only_the_end_of_a_long_complaint_is_kept() -> None:

@@ -218,3 +218,9 @@ def test_the_cuda_stopwatch_turns_milliseconds_between_its_events_into_seconds(
     assert CudaStopwatch(lambda: 7.0).time(lambda: log.append("call"), 2) == 0.25
     assert log == ["synchronize", "event", "call", "call", "event", "synchronize"]
     assert CudaStopwatch(lambda: 7.0).now() == 7.0
+
+
+def test_a_clock_that_steps_back_gives_no_sample() -> None:
+    readings = iter([5.0, 4.75])
+    with pytest.raises(RuntimeError, match=r"went back by 0\.25 s"):
+        CpuStopwatch(lambda: next(readings)).time(forward, 1)
