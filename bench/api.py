@@ -56,7 +56,8 @@ class Silent:
 def load_suite(path: Name, plugins: Iterable[str] = (), trust: bool = False) -> LoadedSuite:
     """Reads and checks a suite file, or the shipped suite of that bare name: ``load_suite("smoke")``.
 
-    ``plugins`` are Python files of your own; those that the suite names are imported only with ``trust``.
+    ``plugins`` are Python files of your own; code that the suite names (plugins, imports) runs only with
+    ``trust``.
     Raises InputError with file, line and the nearest valid word.
     """
     from bench.plan.suite import load_suite as load

@@ -21,6 +21,28 @@ DTYPES = (FLOAT32, "bfloat16", "float16")
 """What weights, input and activations may be stored in, by torch's names."""
 
 
+def argument_words(arguments: Mapping[str, Any]) -> str:
+    """Keyword arguments as ids show them: ``(width=16,depth=2)``, empty where there are none."""
+    inner = ",".join(f"{name}={_word(value)}" for name, value in arguments.items())
+    return f"({inner})" if inner else ""
+
+
+def _tuples(value: Any) -> Any:
+    """The value with tuples in place of lists."""
+    if isinstance(value, Mapping):
+        return {key: _tuples(inner) for key, inner in value.items()}
+    return tuple(_tuples(inner) for inner in value) if isinstance(value, list | tuple) else value
+
+
+def _word(value: Any) -> str:
+    """A knob's value without blanks, quotes or slashes: ``expand:3+project:4``."""
+    if isinstance(value, Mapping):
+        return "+".join(f"{key}:{_word(inner)}" for key, inner in value.items())
+    if isinstance(value, list | tuple):
+        return "+".join(_word(inner) for inner in value)
+    return str(value).replace("/", ":").replace(" ", "")
+
+
 @dataclass(frozen=True)
 class MethodCall:
     """A method with its knobs; ``label`` is how it reads: ``csr_conv(T=4)``."""
@@ -32,11 +54,26 @@ class MethodCall:
     def __post_init__(self) -> None:
         # JSON knows no tuples: a case read back from its record must equal the one that was written.
         object.__setattr__(self, "knobs", {knob: _tuples(value) for knob, value in self.knobs.items()})
-        inner = ",".join(f"{knob}={_word(value)}" for knob, value in self.knobs.items())
-        object.__setattr__(self, "label", f"{self.name}({inner})" if inner else self.name)
+        object.__setattr__(self, "label", self.name + argument_words(self.knobs))
 
 
 DENSE = (MethodCall("dense"),)
+
+
+@dataclass(frozen=True)
+class Imported:
+    """Where a network of the user's own comes from.
+
+    ``build``: ``module:function``, called with ``args`` as keyword arguments; the module is looked for among
+    the installed ones and in ``folder``. ``weights``: the path of a state_dict, "" for random ones;
+    ``sha256`` is that file's.
+    """
+
+    build: str
+    args: Mapping[str, Any] = field(default_factory=dict)
+    folder: str = ""
+    weights: str = ""
+    sha256: str = ""
 
 
 @dataclass(frozen=True)
@@ -45,7 +82,7 @@ class Case:
 
     ``methods`` are applied one after the other. ``input`` is (C, H, W) of one image. ``classes`` None
     means the backbone's own number. ``dtype`` is what the finished network and its input are cast to: one of
-    DTYPES, else ValueError.
+    DTYPES, else ValueError. ``imported``: where a backbone comes from that is nobody's but the user's.
     """
 
     backbone: str
@@ -59,6 +96,7 @@ class Case:
     memory_format: str = CONTIGUOUS
     classes: int | None = None
     dtype: str = FLOAT32
+    imported: Imported | None = None
     id: str = field(init=False, compare=False)
 
     def __post_init__(self) -> None:
@@ -99,12 +137,14 @@ class Case:
     def as_dict(self) -> dict[str, Any]:
         """Plain data for JSON; ``Case.from_dict`` reads it back.
 
-        The usual dtype is left out: revisions from before dtypes refuse a key that they do not know, as they
-        would measure another case than was asked for.
+        The usual dtype is left out, and where nothing is imported that: revisions from before them refuse a
+        key that they do not know, as they would measure another case than was asked for.
         """
         data = asdict(self)
         if self.dtype == FLOAT32:
             del data["dtype"]
+        if self.imported is None:
+            del data["imported"]
         data["methods"] = [{"name": call.name, "knobs": dict(call.knobs)} for call in self.methods]
         data["input"] = list(self.input)
         return data
@@ -119,6 +159,8 @@ class Case:
         fields["methods"] = tuple(MethodCall(m["name"], m["knobs"]) for m in data["methods"])
         channels, height, width = data["input"]
         fields["input"] = (channels, height, width)
+        if fields.get("imported") is not None:
+            fields["imported"] = Imported(**fields["imported"])
         return cls(**fields)
 
 
@@ -128,19 +170,3 @@ def parse_shape(text: str, channels: int = 3) -> Shape:
     if match is None:
         raise InputError(f"input {quoted(text)} is no shape; 3x32x32 is one")
     return int(match[1] or channels), int(match[2]), int(match[3])
-
-
-def _tuples(value: Any) -> Any:
-    """The value with tuples in place of lists."""
-    if isinstance(value, Mapping):
-        return {key: _tuples(inner) for key, inner in value.items()}
-    return tuple(_tuples(inner) for inner in value) if isinstance(value, list | tuple) else value
-
-
-def _word(value: Any) -> str:
-    """A knob's value without blanks, quotes or slashes: ``expand:3+project:4``."""
-    if isinstance(value, Mapping):
-        return "+".join(f"{key}:{_word(inner)}" for key, inner in value.items())
-    if isinstance(value, list | tuple):
-        return "+".join(_word(inner) for inner in value)
-    return str(value).replace("/", ":").replace(" ", "")

@@ -12,12 +12,20 @@ from torch import Tensor, nn
 from bench.case import FLOAT32, Case
 from bench.counting.protocols import HasExits
 from bench.methods import METHODS, Context, Rewritten, SecondsOf
-from bench.models import BACKBONES
+from bench.models import BACKBONES, Backbone
+from bench.models.imported import imported_backbone
+
+
+def backbone_of(case: Case) -> Backbone:
+    """The case's backbone: a registered one, or one of the user's own."""
+    if case.imported is not None:
+        return imported_backbone(case.backbone, case.imported, case.input)
+    return BACKBONES.get(case.backbone)
 
 
 def context_of(case: Case, recipe: Any = None) -> Context:
     """What the case's methods may know."""
-    backbone = BACKBONES.get(case.backbone)
+    backbone = backbone_of(case)
     return Context(
         case.seed,
         case.input,
@@ -30,14 +38,14 @@ def context_of(case: Case, recipe: Any = None) -> Context:
 
 def backbone_network(case: Case) -> nn.Module:
     """The network before compression, in eval mode."""
-    return BACKBONES.get(case.backbone).network(case.classes, case.seed)
+    return backbone_of(case).network(case.classes, case.seed)
 
 
 def check_answer(network: nn.Module, case: Case) -> None:
     """Runs the network once; raises ValueError unless its answer is what its backbone promises."""
     with torch.no_grad():
         answer = network(context_of(case).example_input())
-    BACKBONES.get(case.backbone).check_answer(answer, case.classes)
+    backbone_of(case).check_answer(answer, case.classes)
 
 
 def compress(network: nn.Module, case: Case, recipes: Sequence[Any]) -> Rewritten:

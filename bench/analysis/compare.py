@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from bench.analysis import stats
-from bench.analysis.judging import judge_cases
+from bench.analysis.judging import judge_run
 from bench.analysis.pairing import round_logs
 from bench.analysis.proof import refuted, standing
 from bench.analysis.quality import medians
@@ -181,7 +181,7 @@ def compare_arms(
     of_base, of_head = standing(results, base)[0], standing(results, head)[0]
     logs = {case: round_logs(of_base.get(case, []), of_head.get(case, [])) for case in left}
     known = {case: of for case, of in logs.items() if of}
-    decisions = judge_cases(known, results.start.measure, results.complete, resolution)
+    decisions = judge_run(known, results.start.measures(), results.complete, resolution)
     changes = [
         _change(
             case,

@@ -13,7 +13,8 @@ import pandas as pd
 
 from bench.analysis import stats
 from bench.analysis.exits import exit_rows, quantiles
-from bench.analysis.judging import judge_cases, schedule_of, smallest_found
+from bench.analysis.judging import judge_run, schedule_of, smallest_found
+from bench.analysis.loaded_weights import weights_words
 from bench.analysis.pairing import kept_logs
 from bench.analysis.proof import refuted, standing
 from bench.analysis.quality import CaseTrials
@@ -38,7 +39,8 @@ class CaseRow:
     may be told (see ``stats.delivered_interval``). ``exits`` (``ExitRow`` as plain data) and
     ``input_quantiles`` (per cent -> seconds) are those of a network that inputs leave early; its MACs and
     latency are expectations. ``instructions`` of one forward, in total and by kind, are those of the core
-    that the target ``emulates``.
+    that the target ``emulates``. ``weights``: name and SHA-256 of the file that was loaded into a network of
+    the user's own, "" for random ones; ``discarded``: replaced layers in which nothing of them is left.
     """
 
     run: str
@@ -69,6 +71,8 @@ class CaseRow:
     disagreements: list[str] = field(default_factory=list)
     replaced: list[dict[str, str]] = field(default_factory=list)
     left: list[dict[str, str]] = field(default_factory=list)
+    weights: str = ""
+    discarded: list[str] = field(default_factory=list)
     latency: float = math.nan
     latency_low: float = math.nan
     latency_high: float = math.nan
@@ -244,6 +248,7 @@ def _identity(run: str, arm: str, planned: PlannedCase) -> CaseRow:
         seed=case.seed,
         is_baseline=case.id == planned.baseline,
         baseline=planned.baseline,
+        weights=weights_words(case.imported),
     )
 
 
@@ -257,6 +262,7 @@ def _counted(count: CountRecord | None) -> dict[str, Any]:
         "disagreements": list(counts.disagreements),
         "replaced": [asdict(layer) for layer in count.replaced],
         "left": [asdict(layer) for layer in count.left],
+        "discarded": list(count.discarded),
     }
 
 
@@ -398,7 +404,8 @@ def _judged(
     rows: Mapping[Key, CaseRow], by_key: Mapping[Key, Sequence[Trial]], results: Results
 ) -> list[CaseRow]:
     """The rows with their ratios and verdicts; the cases of one run (and arm) are judged together."""
-    measure = results.start.measure
+    of_case = results.start.measures()
+    measures = {"\n".join(key): of_case[key[0]] for key in rows}
     logs: dict[str, dict[int, float]] = {}
     names = {key: "\n".join(key) for key in rows}
     for key, row in rows.items():
@@ -407,10 +414,11 @@ def _judged(
             logs[names[key]] = kept_logs(by_key[base], by_key[key])
     compared = {names[key] for key, row in rows.items() if not row.is_baseline}
     family = {name: of for name, of in logs.items() if of and name in compared}
-    decisions = judge_cases(family, measure, results.complete)
+    decisions = judge_run(family, measures, results.complete)
     found: list[CaseRow] = []
     for key, row in rows.items():
         name = names[key]
+        measure = measures[name]
         if row.is_baseline and logs.get(name):
             count = len(logs[name])
             row = replace(row, ratio=1.0, ratio_low=1.0, ratio_high=1.0, ratio_rounds=count, p_value=1.0)

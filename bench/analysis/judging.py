@@ -60,6 +60,26 @@ def resolution_asked(measure: Mapping[str, Any]) -> float:
     return float(measure.get("resolution") or usual)
 
 
+def judge_run(
+    logs: Logs, measures: Mapping[str, Mapping[str, Any]], over: bool, resolution: float | None = None
+) -> dict[str, Decision]:
+    """The same where cases are measured under different rules; ``measures``: case id -> its ``measure``.
+
+    The cases of each rule are judged as if the others had shown nothing: Holm's procedure then never
+    rejects more than it would for all of them together, so the level holds for the whole family.
+    """
+    rules: dict[tuple[Schedule | None, float | None], list[str]] = {}
+    for case in logs:
+        measure = measures[case]
+        rules.setdefault((schedule_of(measure), resolution or measure.get("resolution")), []).append(case)
+    found: dict[str, Decision] = {}
+    for cases in rules.values():
+        seen = {case: logs[case] if case in cases else {} for case in logs}
+        judged = judge_cases(seen, measures[cases[0]], over, resolution)
+        found |= {case: judged[case] for case in cases}
+    return {case: found[case] for case in logs}
+
+
 def smallest_found(logs: Mapping[int, float], measure: Mapping[str, Any], cases: int) -> float:
     """The smallest slow-down that this comparison would have called different with a chance of 95 %.
 

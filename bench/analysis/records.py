@@ -37,6 +37,8 @@ class RunStart:
     ``solved``: knobs found for a wanted budget; ``arms``: name -> revision where two are compared.
     ``command``: the command line without what belongs to the machine; ``suite_file`` and ``suite_text``: the
     file that was measured; ``packages``: all that was installed, ``name==version``. Empty where not recorded.
+    ``sweeps``: where the suite has some, each with its name (``for``), the ids of its cases and how they are
+    measured; ``measure`` is then the suite's own, which those of another sweep may differ from.
     """
 
     run: str
@@ -58,11 +60,20 @@ class RunStart:
     suite_file: str = ""
     suite_text: str = ""
     packages: list[str] = field(default_factory=list)
+    sweeps: list[Json] = field(default_factory=list)
     kind: str = field(default="run", init=False)
 
     def planned(self) -> list[PlannedCase]:
         """The cases with their baselines. Raises KeyError, TypeError or ValueError for what is no case."""
         return [PlannedCase.of(data) for data in self.cases]
+
+    def measures(self) -> dict[str, Json]:
+        """How each case is measured, by id: as the first of its sweeps says, all of which say the same."""
+        found: dict[str, Json] = {}
+        for sweep in reversed(self.sweeps):
+            measure = {**self.measure, **sweep["measure"]}
+            found |= dict.fromkeys(sweep["cases"], measure)
+        return {PlannedCase.of(data).case.id: self.measure for data in self.cases} | found
 
 
 @dataclass(frozen=True)
@@ -84,7 +95,8 @@ class CountRecord:
     """Exact counts of one network, shared by all cases with this ``count_id``; or why there are none.
 
     ``arm``: the revision that counted, where one run measures two. ``answers``: what its trials must answer
-    (see bench.analysis.proof); None from a revision that does not tell it.
+    (see bench.analysis.proof); None from a revision that does not tell it. ``discarded``: replaced layers in
+    which nothing is left of the weights that were loaded.
     """
 
     run: str
@@ -97,6 +109,7 @@ class CountRecord:
     recipes: tuple[Any, ...] = ()
     arm: str = ""
     answers: Answers | None = None
+    discarded: tuple[str, ...] = ()
     kind: str = field(default="count", init=False)
 
     @property
@@ -230,7 +243,7 @@ def from_line(line: Mapping[str, Any]) -> Record:
     record: Record = typed(kind, {k: v for k, v in line.items() if k not in ("schema", "kind")})
     if isinstance(record, RunStart):
         try:
-            record.planned()
+            record.measures()
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise ValueError(f"cases: {type(error).__name__}: {error}") from None
     if isinstance(record, Trial | Probe):

@@ -87,7 +87,8 @@ def _cases(suite: object) -> list[str]:
 
     if suite is None:
         return []
-    return [draft.case.id for draft in expand(load_suite(Path(str(suite)))) if not draft.is_open]
+    drafts = expand(load_suite(Path(str(suite)))).drafts
+    return [draft.case.id for draft in drafts if not draft.is_open]
 
 
 def _beginnings(incomplete: str) -> list[str]:

@@ -35,7 +35,10 @@ Methods = Annotated[
     list[str] | None,
     typer.Option("--method", help="A method beside the suite's own: 'half(ratio=0.25)'; may be repeated."),
 ]
-Trust = Annotated[bool, typer.Option("--trust", help="Allow the plugins and programs that this suite names.")]
+Trust = Annotated[
+    bool,
+    typer.Option("--trust", help="Allow this suite to run code: its plugins, imports and programs."),
+]
 Rounds = Annotated[
     int | None,
     typer.Option("--rounds", min=1, max=MOST_ROUNDS, help="Trials per case, instead of the suite's."),

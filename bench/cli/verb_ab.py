@@ -25,7 +25,7 @@ from bench.cli.options import (
     SuiteFile,
     Trust,
 )
-from bench.cli.screen import duration, run_progress, say
+from bench.cli.screen import duration, one_line, run_progress, say
 from bench.cli.verb_compare import parse_fail_on, show
 
 
@@ -74,6 +74,8 @@ def ab(
     with run_progress() as progress:
         plan = make_plan(loaded, rounds, only, False, band, max_rounds, progress.solving)
     plan.require_trust(trust)
+    for words in (*(f"runs: {command}" for command in plan.untrusted), *plan.imports_in_words()):
+        say(one_line(words), err=True)
     file, start = runs.begin(plan, results.resolve(), seed, commits, sys.argv[1:])
     check_writable(file)
     interrupt_when_asked_to_end()

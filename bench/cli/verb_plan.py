@@ -42,6 +42,9 @@ def plan(
         str | None, typer.Option(help="Time it for ratios that are known that well: 1%.")
     ] = None,
     max_rounds: MaxRounds = None,
+    by_sweep: Annotated[
+        bool, typer.Option("--by-sweep", help="Sort the cases by the suite's sweeps; say what is left out.")
+    ] = False,
     probe: Annotated[
         bool, typer.Option("--probe", help="Build each network here and tell the time by that.")
     ] = False,
@@ -62,7 +65,8 @@ def plan(
     --probe every network is counted and called, which takes about a tenth of the run and is nearer.
     With --resolution it is the time until each verdict is known, by the scatter of earlier runs.
 
-    Commands that the suite's own targets would start are shown first, and not started.
+    Commands that the suite's own targets would start are shown first, and not started. Code that the suite
+    names (plugins, imports) is refused without --trust.
     """
     from bench.analysis.resolution import parse_percent
     from bench.plan.plan import make_plan
@@ -75,7 +79,11 @@ def plan(
         planned = make_plan(loaded, rounds, only, quick, band, max_rounds, progress.solving)
     for command in planned.untrusted:
         say(f"would run: {command}", err=True)
-    if not as_json:
+    for words in planned.imports_in_words():
+        say(words, err=True)
+    if by_sweep and not as_json:
+        _by_sweep(planned)
+    elif not as_json:
         for case in planned.cases:
             say(case.id)
     each = None if band is None else expected_rounds(planned, results)
@@ -95,7 +103,8 @@ def plan(
         say(f"solved: {solved.in_words()}", err=True)
     for words in planned.not_installed:
         say(words, err=True)
-    measure = planned.measure
+    measures = [measure for measure, _ in planned.alike(planned.cases)]
+    measure = next((one for one in measures if one.rounds is None), planned.measure)
     if each is not None and measure.rounds is None:
         words = (
             f"{measure.planned_rounds} to {measure.max_rounds} rounds, until each verdict at "
@@ -103,8 +112,37 @@ def plan(
         )
     else:
         least = "" if measure.rounds is not None else " at least"
-        words = f"{measure.planned_rounds} rounds, {planned.trials} trials{least}"
+        words = f"{planned.rounds_in_words}, {planned.trials} trials{least}"
     say(f"{len(planned.cases)} cases, {words}, about {duration(seconds)}", err=True)
+
+
+def _by_sweep(planned: Plan) -> None:
+    """The ids under the sweep that asks for them first, and how many cases were left out, and why."""
+    if not planned.sweeps:
+        raise InputError(f"--by-sweep: suite {planned.suite} has no sweeps")
+    shown: set[str] = set()
+    for sweep in planned.sweeps:
+        new = [id_ for id_ in sweep.cases if id_ not in shown]
+        shown |= set(new)
+        again = len(sweep.cases) - len(new)
+        own = {
+            key: value
+            for key, value in sweep.measure.model_dump().items()
+            if value != getattr(planned.measure, key)
+        }
+        say(
+            f"{sweep.name}: {_cases(len(new))}"
+            + (f", and {again} from above" if again else "")
+            + (f"; measure: {', '.join(f'{key} {value}' for key, value in own.items())}" if own else "")
+        )
+        for id_ in new:
+            say(f"  {id_}")
+    for left_out in planned.left_out:
+        say(f"left out: {_cases(left_out.cases)}: {left_out.because}")
+
+
+def _cases(number: int) -> str:
+    return f"{number} case" if number == 1 else f"{number} cases"
 
 
 def _dense_times(planned: Plan, results: Path) -> DenseTimes | None:

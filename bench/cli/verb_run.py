@@ -86,7 +86,7 @@ def run(
 
     The tables are those of `bench show`.
 
-    Plugins and programs that the suite names run only with --trust; `bench plan` shows the programs.
+    Plugins, imports and programs that the suite names run only with --trust; `bench plan` shows the programs.
 
     With --cluster, cases run on the workers of a dask scheduler that offer their targets (`bench worker`),
     e.g. bench run suites/smoke.yaml --cluster tcp://host:8786
@@ -108,6 +108,7 @@ def run(
         plan = make_plan(loaded, rounds, only, quick, wanted, max_rounds, progress.solving)
     plan.require_trust(trust)
     profiled = _to_profile(plan, profile or (), cluster)
+    _announce_code(plan, cluster)
     file, start = runs.begin(plan, results, seed, command=sys.argv[1:])
     check_writable(file)
     check_writable(report or Path("reports") / file.name)
@@ -162,16 +163,22 @@ def _machines(
         yield hosts
 
 
+def _announce_code(plan: Plan, cluster: str | None) -> None:
+    """The programs that the suite would start and the networks of the user's own, before any of them runs."""
+    for command in plan.untrusted:
+        say(one_line(f"runs: {command}"), err=True)
+    for words in plan.imports_in_words(elsewhere=cluster not in (None, "local")):
+        say(one_line(words), err=True)
+
+
 def _announce(plan: Plan, seconds: float | None) -> None:
     """What will be done, before anything is. ``seconds`` None: told once every network was called."""
-    trials = f"{len(plan.cases)} cases, {plan.measure.planned_rounds} rounds, {plan.trials} trials"
+    trials = f"{len(plan.cases)} cases, {plan.rounds_in_words}, {plan.trials} trials"
     say(f"{plan.suite}: {trials}" + ("" if seconds is None else f", about {duration(seconds)}"), err=True)
     for solved in plan.solved:
         say(f"solved: {solved.in_words()}", err=True)
     for words in plan.not_installed:
         say(words, err=True)
-    for command in plan.untrusted:
-        say(one_line(f"runs: {command}"), err=True)
 
 
 def _conclude(outcome: Outcome, page: Path, cases: int, as_json: bool, header: bool) -> None:

@@ -24,16 +24,17 @@ class Entry:
     place: Place
 
 
-def read_entries(methods: list[Any], source: YamlSource) -> tuple[Entry, ...]:
-    """What a suite's list of methods asks for, every knob checked.
+def read_entries(methods: list[Any], source: YamlSource, place: Place = ("methods",)) -> tuple[Entry, ...]:
+    """What a suite's list of methods asks for, every knob checked; ``place`` is where the list stands.
 
     Raises InputError with file and line.
     """
-    return tuple(entry for at, written in enumerate(methods) for entry in _entries(written, source, at))
+    return tuple(
+        entry for at, written in enumerate(methods) for entry in _entries(written, source, (*place, at))
+    )
 
 
-def _entries(written: Any, source: YamlSource, at: int) -> Iterator[Entry]:
-    place: Place = ("methods", at)
+def _entries(written: Any, source: YamlSource, place: Place) -> Iterator[Entry]:
     with Located(source, place):
         if isinstance(written, dict) and "chain" in written:
             for calls in _chain(written, source, place):

@@ -7,7 +7,7 @@ import json
 import shlex
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from fnmatch import fnmatchcase
 from typing import Any
 
@@ -16,11 +16,12 @@ from pydantic import ValidationError
 from bench.case import Case
 from bench.errors import InputError, nearest, printable, quoted
 from bench.plan.declared import DECLARED_METHODS, DECLARED_RUNTIMES
-from bench.plan.expand import Draft, expand, globs_of
+from bench.plan.expand import Draft, expand, trim_of
 from bench.plan.problems import Located, message_of
-from bench.plan.suite import PASSES, LoadedSuite, Measure
+from bench.plan.suite import PASSES, LoadedSuite, LoadedSweep, Measure
 from bench.plan.target_file import known_targets
 from bench.plan.targets import Target
+from bench.plan.trimming import LeftOut
 from bench.plan.unused import refuse_unused
 from bench.plan.wanted import Solved
 
@@ -35,6 +36,19 @@ ENERGY_SECONDS = 5.0
 
 
 @dataclass(frozen=True)
+class PlannedSweep:
+    """A sweep of the suite: the ids of its cases, some of which others may have too, and their measure."""
+
+    name: str
+    cases: tuple[str, ...]
+    measure: Measure
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain data for JSON, and for the run's first record."""
+        return {"for": self.name, "cases": list(self.cases), "measure": self.measure.model_dump()}
+
+
+@dataclass(frozen=True)
 class Plan:
     """The cases of a run with all that is needed to measure them.
 
@@ -42,6 +56,8 @@ class Plan:
     case whose recipe comes from timings of its own: nothing else may run while that is counted.
     ``untrusted`` are the commands that the suite would start instead of the harness's own interpreter.
     ``file`` and ``text`` are the suite's.
+    ``measure`` is the suite's, ``measures`` has those of cases whose sweep says otherwise, by id. ``sweeps``
+    is empty for a suite without any; ``left_out``: what ``exclude`` says why it leaves out.
     """
 
     suite: str
@@ -56,6 +72,25 @@ class Plan:
     untrusted: tuple[str, ...] = ()
     file: str = ""
     text: str = ""
+    measures: Mapping[str, Measure] = field(default_factory=dict)
+    sweeps: tuple[PlannedSweep, ...] = ()
+    left_out: tuple[LeftOut, ...] = ()
+
+    def measure_of(self, case: Case) -> Measure:
+        """How a case is measured: those that are compared are measured alike."""
+        return self.measures.get(case.id, self.measure)
+
+    def alike(self, cases: Iterable[Case]) -> list[tuple[Measure, list[Case]]]:
+        """The cases sorted by how they are measured."""
+        found: list[tuple[Measure, list[Case]]] = []
+        for case in cases:
+            measure = self.measure_of(case)
+            same = next((of_it for known, of_it in found if known == measure), None)
+            if same is None:
+                found.append((measure, [case]))
+            else:
+                same.append(case)
+        return found
 
     @property
     def trials(self) -> int:
@@ -64,7 +99,7 @@ class Plan:
 
     def rounds_of(self, case: Case) -> int:
         """Rounds of a case: the planned ones; one on an emulated core, where nothing is timed."""
-        return 1 if self.is_emulated(case) else self.measure.planned_rounds
+        return 1 if self.is_emulated(case) else self.measure_of(case).planned_rounds
 
     def is_emulated(self, case: Case) -> bool:
         """Whether its target is an emulated core."""
@@ -85,24 +120,40 @@ class Plan:
         return tuple(f"{words} (cases that will fail: {count})" for words, count in found if words)
 
     @property
+    def rounds_in_words(self) -> str:
+        """``5 rounds``; ``3 to 5 rounds`` where sweeps plan different numbers."""
+        planned = sorted({measure.planned_rounds for measure, _ in self.alike(self.cases)})
+        return f"{planned[0]} rounds" if len(planned) == 1 else f"{planned[0]} to {planned[-1]} rounds"
+
+    @property
     def seconds_before(self) -> float:
         """Seconds for each case before the first round: its counts and its probe."""
-        return BEFORE_EACH + (ENERGY_SECONDS if self.measure.energy else 0.0)
+        probed = sum(self.measure_of(case).energy for case in self.cases)
+        return BEFORE_EACH + ENERGY_SECONDS * probed / max(1, len(self.cases))
 
     @property
     def estimated_seconds(self) -> float:
         """A first guess of the run's time, on a usual host, when every case takes the planned rounds."""
-        return self.seconds_of(self.measure.planned_rounds)
+        return self._before() + sum(
+            self._each_round(measure, cases, measure.planned_rounds)
+            for measure, cases in self.alike(self.cases)
+        )
 
     def seconds_of(self, rounds: float) -> float:
         """The same for that many rounds a case, on average."""
-        sampling = self.measure.passes / PASSES * CASE_SECONDS
-        timed = [case for case in self.cases if not self.is_emulated(case)]
+        return self._before() + sum(
+            self._each_round(measure, cases, rounds) for measure, cases in self.alike(self.cases)
+        )
+
+    def _before(self) -> float:
+        emulated = sum(map(self.is_emulated, self.cases))
+        return BEFORE_START + len(self.cases) * self.seconds_before + emulated * EMULATED_CASE_SECONDS
+
+    def _each_round(self, measure: Measure, cases: Iterable[Case], rounds: float) -> float:
+        timed = [case for case in cases if not self.is_emulated(case)]
         groups = len({case.baseline().id for case in timed})
-        each_round = len(timed) * sampling + groups * PROCESS_SECONDS
-        before = BEFORE_START + len(self.cases) * self.seconds_before
-        emulated = (len(self.cases) - len(timed)) * EMULATED_CASE_SECONDS
-        return rounds * each_round + before + emulated
+        sampling = measure.passes / PASSES * CASE_SECONDS
+        return rounds * (len(timed) * sampling + groups * PROCESS_SECONDS)
 
     def digest(self) -> str:
         """Changes when anything changes that a resumed run must have in common with its beginning."""
@@ -110,7 +161,32 @@ class Plan:
         data = [[case.id for case in self.cases], self.measure.protocol(), targets]
         if self.measure.energy:
             data.append("energy")
+        if self.measures:
+            data.append({id_: measure.model_dump() for id_, measure in self.measures.items()})
+        if weights := {case.backbone: case.imported.sha256 for case in self.cases if case.imported}:
+            data.append(weights)
         return hashlib.sha256(json.dumps(data, sort_keys=True).encode()).hexdigest()[:16]
+
+    def imports_in_words(self, elsewhere: bool = False) -> tuple[str, ...]:
+        """The networks of the user's own, what is loaded into them, and what other hosts need for them.
+
+        ``elsewhere``: other machines measure.
+        """
+        found: dict[str, str] = {}
+        for case in self.cases:
+            source = case.imported
+            if source is None:
+                continue
+            weights = f", weights {source.weights} (SHA-256 {source.sha256[:12]})" if source.weights else ""
+            found[case.backbone] = f"imports: {case.backbone}: {source.build}{weights}"
+            if elsewhere or self.targets[case.target].is_remote:
+                files = f", and {source.weights} has to lie there at the same path" if source.weights else ""
+                module = source.build.partition(":")[0]
+                found[f"{case.backbone} {case.target}"] = (
+                    f"target {case.target}: {module} has to be installed there, or to lie where workers "
+                    f"start{files}"
+                )
+        return tuple(found.values())
 
     def require_trust(self, trust: bool) -> None:
         """Raises InputError when the suite would start programs of its own and ``trust`` is False."""
@@ -132,7 +208,10 @@ class Plan:
             "solved": [solved.as_dict() for solved in self.solved],
             "targets": [asdict(target) for target in self.targets.values()],
             "would_run": list(self.untrusted),
+            "imports": list(self.imports_in_words()),
             "not_installed": list(self.not_installed),
+            "sweeps": [sweep.as_dict() for sweep in self.sweeps],
+            "left_out": [asdict(left_out) for left_out in self.left_out],
         }
 
 
@@ -152,12 +231,20 @@ def make_plan(
     A case's dense baseline stays although ``only`` leaves it out: a ratio needs it. Raises InputError
     when nothing fits, when no knob reaches a wanted budget, and for numbers that a suite could not have.
     """
-    measure = loaded.suite.measure.quickened() if quick else loaded.suite.measure
-    measure = _with_options(measure, {"rounds": rounds, "resolution": resolution, "max_rounds": max_rounds})
-    every, solved = settle(loaded, expand(loaded), told)
+    options = {"rounds": rounds, "resolution": resolution, "max_rounds": max_rounds}
+
+    def asked(measure: Measure) -> Measure:
+        return _with_options(measure.quickened() if quick else measure, options)
+
+    expansion = expand(loaded)
+    settled = settle(loaded, expansion.drafts, told)
+    every = list(settled.cases.values())
     refuse_unused(loaded, every)
     cases = every if only is None else _fitting(every, only)
-    counted = {case.count_id for case in cases}
+    counted, ids = {case.count_id for case in cases}, {case.id for case in cases}
+    measure = asked(loaded.suite.measure)
+    of_sweep = {sweep.name: asked(sweep.measure) for sweep in loaded.sweeps}
+    measures = {case.id: of_sweep[settled.asked_by[case.id][0].name] for case in cases}
     return Plan(
         suite=loaded.suite.name,
         description=loaded.suite.description,
@@ -166,24 +253,44 @@ def make_plan(
         measure=measure,
         plugins=loaded.plugins,
         quick=quick,
-        solved=tuple(s for s in solved if s.count_id in counted),
+        solved=tuple(s for s in settled.solved if s.count_id in counted),
         times=frozenset(case.count_id for case in cases if _times(case)),
         untrusted=_commands(loaded.targets[name] for name in dict.fromkeys(c.target for c in cases)),
         file=loaded.source.file,
         text=loaded.source.text,
+        measures={id_: own for id_, own in measures.items() if own != measure},
+        sweeps=tuple(
+            PlannedSweep(
+                sweep.name,
+                tuple(id_ for id_, by in settled.asked_by.items() if id_ in ids and _has(by, sweep)),
+                of_sweep[sweep.name],
+            )
+            for sweep in (loaded.sweeps if loaded.suite.sweeps else ())
+        ),
+        left_out=expansion.left_out,
     )
+
+
+@dataclass(frozen=True)
+class Settled:
+    """The cases of a suite by id, each once; the sweeps that ask for each; the knobs that were solved for."""
+
+    cases: dict[str, Case]
+    asked_by: dict[str, list[LoadedSweep]]
+    solved: tuple[Solved, ...]
 
 
 def settle(
     loaded: LoadedSuite, drafts: Sequence[Draft], told: Callable[[int, int], None] | None = None
-) -> tuple[list[Case], list[Solved]]:
+) -> Settled:
     """The cases of a suite, each once, and the knobs that were solved for on the way, ``told`` one by one.
 
-    Raises InputError, with file and line, when nothing is left, when two different cases have one id,
-    and when no knob reaches a wanted budget.
+    Raises InputError, with file and line, when nothing is left, when two different cases have one id, when
+    no knob reaches a wanted budget, and when cases that are compared would be measured differently.
     """
-    globs = globs_of(loaded)
+    trim = trim_of(loaded)
     cases: dict[str, Case] = {}
+    asked_by: dict[str, list[LoadedSweep]] = {}
     solved: dict[tuple[str, str, float], Solved] = {}
     solver = None
     still_open, done = sum(draft.is_open for draft in drafts), 0
@@ -199,15 +306,48 @@ def settle(
                 solver = Solver()
             with Located(loaded.source, draft.place):
                 case, found = solver.solve(case)
-            if not globs.keep(case.id):
+            if not trim.keep(case):
                 continue
             solved[found.count_id, found.of, found.asked] = found
         if cases.setdefault(case.id, case) != case:
-            raise InputError(f"{loaded.source.where(('methods',))}: two cases share the id {case.id}")
+            axis, mend = (
+                ("backbones", "; give one of the networks a `name`") if case.imported else ("methods", "")
+            )
+            where = loaded.source.where(draft.sweep.places[axis])
+            raise InputError(f"{where}: two cases share the id {case.id}{mend}")
+        sweeps = asked_by.setdefault(case.id, [])
+        if not _has(sweeps, draft.sweep):
+            sweeps.append(draft.sweep)
     if not cases:
         trimmed = "exclude" if loaded.suite.exclude else "include"
         raise InputError(f"{loaded.source.where((trimmed,))}: include and exclude leave no case")
-    return list(cases.values()), list(solved.values())
+    _refuse_unlike(loaded, cases, asked_by)
+    return Settled(cases, asked_by, tuple(solved.values()))
+
+
+def _has(sweeps: Iterable[LoadedSweep], sweep: LoadedSweep) -> bool:
+    """By identity: to compare all that sweeps hold takes time."""
+    return any(one is sweep for one in sweeps)
+
+
+def _refuse_unlike(
+    loaded: LoadedSuite, cases: Mapping[str, Case], asked_by: Mapping[str, list[LoadedSweep]]
+) -> None:
+    """Raises InputError where sweeps would measure a case, or cases that are compared, differently."""
+    first: dict[str, tuple[str, LoadedSweep]] = {}
+    for id_, sweeps in asked_by.items():
+        for sweep in sweeps:
+            other, by = first.setdefault(cases[id_].baseline().id, (id_, sweep))
+            if sweep.measure == by.measure:
+                continue
+            where = loaded.source.where((*sweep.place, "measure"))
+            if _has(sweeps, by):
+                what = f"ask for {id_} with different `measure`"
+            else:
+                what = f"measure {other} and {id_} differently, which are compared"
+            raise InputError(
+                f"{where}: sweeps {quoted(by.name)} and {quoted(sweep.name)} {what}: give both the same"
+            )
 
 
 def _with_options(measure: Measure, options: Mapping[str, float | None]) -> Measure:

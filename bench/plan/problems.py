@@ -60,6 +60,8 @@ def message_of(problem: Any) -> str:
         return "the list is empty; it needs at least one item"
     if problem["type"] == "value_error":
         return str(problem["ctx"]["error"])
+    if problem["type"] == "model_type":
+        return "must be a word or a mapping"
     message = str(problem["msg"])
     return re.sub(r"^(input|string) should", "must", message[0].lower() + message[1:])
 
@@ -81,7 +83,7 @@ def _keys_at(model: type[BaseModel], place: Place) -> list[str]:
             if inner is None:
                 return []
             model = inner
-    return list(model.model_fields)
+    return [field.alias or name for name, field in model.model_fields.items()]
 
 
 def _model_in(annotation: Any) -> type[BaseModel] | None:

@@ -37,18 +37,41 @@ def suite_schema() -> Json:
         "Method": {"anyOf": [{"$ref": "#/$defs/Step"}, _chain()]},
         "Wanted": _wanted(),
     }
+    schema["$defs"]["Targets"] = _targets(schema["properties"]["targets"]["description"])
     known: Json = {}
+    sweep = schema["$defs"]["Sweep"]["properties"]
     for key in OF_YOUR_OWN:
-        written = schema["properties"][key]
         known[key] = {"items": {"$ref": f"#/$defs/{key.removesuffix('s').capitalize()}"}}
-        written["items"] = {"type": ["string", "object"]} if key == "methods" else {"type": "string"}
-    schema["properties"]["targets"] = _targets(schema["properties"]["targets"])
+        for where in (schema["properties"], sweep):
+            where[key] = {**_of_any_kind(key), **_described_in(where[key])}
+    for where in (schema["properties"], sweep):
+        where["targets"] = {"$ref": "#/$defs/Targets"}
+    own = {"description": sweep["measure"]["description"], "default": None}
+    sweep["measure"] = {"anyOf": [{"$ref": "#/$defs/Measure"}, {"type": "null"}], **own}
+    for key in ("backbones", "methods"):
+        del schema["properties"][key]["default"]
+    schema["anyOf"] = [{"required": ["backbones", "methods"]}, {"required": ["sweeps"]}]
     schema["if"] = {"required": ["plugins"]}
-    schema["else"] = {"properties": known}
+    schema["else"] = {"properties": {**known, "sweeps": {"items": {"properties": known}}}}
     return schema
 
 
-def _targets(written: Json) -> Json:
+def _of_any_kind(key: str) -> Json:
+    """A list of names that nobody knows here, or of what stands in a name's place."""
+    kinds: dict[str, Json] = {
+        "backbones": {"anyOf": [{"type": "string"}, {"$ref": "#/$defs/ImportSpec"}]},
+        "methods": {"type": ["string", "object"]},
+        "runtimes": {"type": "string"},
+    }
+    return {"type": "array", "items": kinds[key], "minItems": 1}
+
+
+def _described_in(written: Json) -> Json:
+    """Description and default of a key as pydantic has them."""
+    return {key: written[key] for key in ("description", "default", "title") if key in written}
+
+
+def _targets(description: str) -> Json:
     """Names, or names with what they stand for, in a list or as a mapping."""
     spec: Json = {"anyOf": [{"type": "null"}, TargetSpec.model_json_schema()]}
     named = {"type": "string", "pattern": f"^{NAME}$"}
@@ -64,7 +87,7 @@ def _targets(written: Json) -> Json:
     earlier["required"] = ["name"]
     item = {"anyOf": [*names, named, earlier, several]}
     return {
-        "description": written["description"],
+        "description": description,
         "default": None,
         "anyOf": [{"type": "array", "items": item, "minItems": 1}, several, {"type": "null"}],
     }
@@ -81,6 +104,7 @@ def _backbone() -> Json:
                 "description": "one of a family, by its full name",
             },
             {"type": "string", "pattern": r"[*?\[]", "description": "a glob: every backbone that fits"},
+            {"$ref": "#/$defs/ImportSpec"},
         ]
     }
 

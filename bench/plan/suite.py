@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -10,17 +10,33 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from bench.errors import InputError, quoted
+from bench.plan.axes import (
+    AXES,
+    Backbones,
+    Batches,
+    Classes,
+    Dtypes,
+    Inputs,
+    MemoryFormats,
+    Methods,
+    Runtimes,
+    Seeds,
+    Sweep,
+    TargetList,
+    Threads,
+)
 from bench.plan.calls import Entry, read_entries
 from bench.plan.case_id import parse_methods
 from bench.plan.declared import DECLARED_BACKBONES, DECLARED_RUNTIMES
+from bench.plan.imports import ImportedBackbone, ImportSpec, check_import, read_import
 from bench.plan.problems import Located, first_problem
 from bench.plan.shipped import find_suite
 from bench.plan.target_file import described, known_targets
 from bench.plan.targets import Target, Targets, default_targets
+from bench.plan.trimming import Condition
 from bench.plan.yaml_source import Place, YamlSource, read_yaml
 from bench.plugins import load_plugins
 
-Positive = Annotated[int, Field(ge=1)]
 Seconds = Annotated[float, Field(gt=0, le=3600)]
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9_.-]+$", max_length=100)]
 """Becomes part of a file's name, which has at most 255 bytes."""
@@ -107,42 +123,34 @@ class Measure(BaseModel):
 
 
 class Suite(BaseModel):
-    """One suite file. Lists multiply; ``include`` and ``exclude`` trim the product."""
+    """One suite file. Lists multiply, at the top or in each sweep; ``include`` and ``exclude`` trim."""
 
     model_config = ConfigDict(extra="forbid", strict=True)
 
     name: Annotated[Name, Field(description="names results and report")]
     description: str = ""
-    backbones: Annotated[list[str], Field(min_length=1, description="names or globs: `bench list backbones`")]
-    methods: Annotated[
-        list[str | dict[str, Any]],
-        Field(min_length=1, description="names, or {name: {knob: value or list of values}}, or {chain: […]}"),
-    ]
-    runtimes: Annotated[list[str], Field(min_length=1)] = ["eager"]
-    targets: Annotated[
-        list[str | dict[str, Any]] | dict[str, Any] | None,
-        Field(min_length=1, description="names, or {name: {launch: …, device: …}}: `bench targets`"),
-    ] = None
-    batches: Annotated[list[Positive], Field(min_length=1)] = [1]
-    inputs: Annotated[
-        list[str] | None,
-        Field(min_length=1, description="CxHxW, or HxW; the backbone's own where it is left out"),
-    ] = None
-    seeds: Annotated[list[Annotated[int, Field(ge=0)]], Field(min_length=1)] = [0]
-    threads: Annotated[list[Positive], Field(min_length=1)] = [1]
-    memory_formats: Annotated[list[Literal["contiguous", "channels_last"]], Field(min_length=1)] = [
-        "contiguous"
-    ]
-    dtypes: Annotated[
-        list[Literal["float32", "bfloat16", "float16"]],
-        Field(min_length=1, description="what the network and its input are cast to; ratios are within one"),
-    ] = ["float32"]
-    classes: Annotated[Positive | None, Field(description="logits of a classifier, channels of a map")] = None
+    backbones: Backbones = []
+    methods: Methods = []
+    runtimes: Runtimes = ["eager"]
+    targets: TargetList = None
+    batches: Batches = [1]
+    inputs: Inputs = None
+    seeds: Seeds = [0]
+    threads: Threads = [1]
+    memory_formats: MemoryFormats = ["contiguous"]
+    dtypes: Dtypes = ["float32"]
+    classes: Classes = None
+    sweeps: Annotated[
+        list[Sweep],
+        Field(min_length=1, description="parts with lists of their own; the cases are those of all of them"),
+    ] = []
     include: Annotated[
-        list[str], Field(description="globs on case ids; a case stays when one fits (none given: all stay)")
+        list[str | Condition],
+        Field(description="globs on case ids, or conditions; a case stays when one fits (none given: all)"),
     ] = []
     exclude: Annotated[
-        list[str], Field(description="globs on case ids, in order; a later `!glob` takes a case back in")
+        list[str | Condition],
+        Field(description="globs on case ids, or conditions, in order; a later `!glob` takes a case back in"),
     ] = []
     measure: Measure = Measure()
     plugins: Annotated[
@@ -151,18 +159,52 @@ class Suite(BaseModel):
 
 
 @dataclass(frozen=True)
+class LoadedSweep:
+    """One sweep with every name known and every knob checked: all that multiplies.
+
+    ``name``: its ``for``, or ``sweep 2``; a suite without sweeps has one, whose name is empty. ``entries``
+    are the methods of its list, with lists of knob values written out. ``place``: where it stands in the
+    file; ``places``: where each of its axes does.
+    """
+
+    name: str
+    place: Place
+    places: Mapping[str, Place]
+    backbones: tuple[str | ImportedBackbone, ...]
+    entries: tuple[Entry, ...]
+    runtimes: tuple[str, ...]
+    targets: Mapping[str, Target]
+    batches: tuple[int, ...]
+    inputs: tuple[str, ...] | None
+    seeds: tuple[int, ...]
+    threads: tuple[int, ...]
+    memory_formats: tuple[str, ...]
+    dtypes: tuple[str, ...]
+    classes: int | None
+    measure: Measure
+
+
+@dataclass(frozen=True)
 class LoadedSuite:
     """A valid suite with its source: every name known, every knob checked, its plugins imported.
 
-    ``entries`` are the methods of its list, with lists of knob values written out. ``plugins`` are the
-    files that the suite and the command line name.
+    ``plugins`` are the files that the suite and the command line name.
     """
 
     suite: Suite
     source: YamlSource
-    targets: Mapping[str, Target]
-    entries: tuple[Entry, ...]
+    sweeps: tuple[LoadedSweep, ...]
     plugins: tuple[str, ...] = ()
+
+    @property
+    def targets(self) -> dict[str, Target]:
+        """The targets of all sweeps, by name."""
+        return {name: target for sweep in self.sweeps for name, target in sweep.targets.items()}
+
+    @property
+    def entries(self) -> tuple[Entry, ...]:
+        """The methods of all sweeps."""
+        return tuple(entry for sweep in self.sweeps for entry in sweep.entries)
 
 
 def load_suite(
@@ -171,11 +213,12 @@ def load_suite(
     """Reads and checks a suite, and imports the ``plugins`` that the command line names.
 
     ``file`` may be the bare name of a shipped suite. ``methods`` are labels such as ``half(ratio=0.25)`` that
-    are measured beside the suite's own.
+    are measured beside the suite's own, in every sweep.
 
-    A file that the suite names as a plugin is imported only if ``plugins`` has it too, or ``trust`` is
-    True: to look at somebody's suite must not run their code. Raises InputError with file, line and
-    the nearest valid word, also for a plugin that is not allowed.
+    Code that the suite names is run only if ``trust`` is True: plugins (those that ``plugins`` has too are
+    allowed all the same) and networks of the user's own, which are then built once. To look at somebody's
+    suite must not run their code. Raises InputError with file, line and the nearest valid word, also for
+    code that is not allowed.
     """
     source = read_yaml(find_suite(file))
     if not isinstance(source.data, dict):
@@ -185,19 +228,115 @@ def load_suite(
     except ValidationError as error:
         raise InputError(first_problem(error, source, Suite)) from None
     imported = _import_plugins(suite, source, tuple(plugins), trust)
-    targets = _targets(suite, source)
-    for at, name in enumerate(suite.backbones):
-        with Located(source, ("backbones", at)):
-            if not is_glob(name):
-                DECLARED_BACKBONES.get(name)
-    for at, name in enumerate(suite.runtimes):
-        with Located(source, ("runtimes", at)):
+    more = tuple(map(_labelled, methods))
+    sweeps = tuple(_loaded(given, source, trust, more) for given in _given(suite, source))
+    _refuse_contradictions(sweeps, source)
+    return LoadedSuite(suite, source, sweeps, imported)
+
+
+@dataclass(frozen=True)
+class _Given:
+    """What a sweep asks for: values of axes, its own or the file's, and where each stands."""
+
+    name: str
+    place: Place
+    values: Mapping[str, Any]
+    places: Mapping[str, Place]
+    measure: Measure
+
+
+def _given(suite: Suite, source: YamlSource) -> Iterator[_Given]:
+    """The sweeps of a suite; a suite without any is one."""
+    shared = {axis: getattr(suite, axis) for axis in AXES}
+    if not suite.sweeps:
+        for axis in ("backbones", "methods"):
+            if not shared[axis]:
+                raise InputError(f"{source.where(())}: the key '{axis}' is missing")
+        yield _Given("", (), shared, {axis: (axis,) for axis in AXES}, suite.measure)
+    for at, sweep in enumerate(suite.sweeps):
+        own = {axis: value for axis in AXES if (value := getattr(sweep, axis)) is not None}
+        for axis in ("backbones", "methods"):
+            if axis not in own and not shared[axis]:
+                where = source.where(("sweeps", at))
+                raise InputError(f"{where}: the key '{axis}' is missing, here and at the file's top")
+        places: dict[str, Place] = {axis: ("sweeps", at, axis) if axis in own else (axis,) for axis in AXES}
+        measure = _measure(sweep, source, at)
+        yield _Given(sweep.for_ or f"sweep {at + 1}", ("sweeps", at), {**shared, **own}, places, measure)
+
+
+def _measure(sweep: Sweep, source: YamlSource, at: int) -> Measure:
+    """The file's ``measure`` with the sweep's own keys put in."""
+    shared = source.data.get("measure") or {}
+    try:
+        return Measure.model_validate({**shared, **(sweep.measure or {})})
+    except ValidationError as error:
+        raise InputError(first_problem(error, source, Measure, ("sweeps", at, "measure"))) from None
+
+
+def _loaded(given: _Given, source: YamlSource, trust: bool, more: tuple[Entry, ...]) -> LoadedSweep:
+    """The sweep, with ``more`` methods behind its own."""
+    values, places = given.values, given.places
+    targets = _targets(values["targets"], source, places["targets"])
+    backbones = tuple(
+        _backbone(written, source, (*places["backbones"], at), trust)
+        for at, written in enumerate(values["backbones"])
+    )
+    for at, name in enumerate(values["runtimes"]):
+        with Located(source, (*places["runtimes"], at)):
             DECLARED_RUNTIMES.get(name)
-    entries = (*read_entries(suite.methods, source), *map(_given, methods))
-    return LoadedSuite(suite, source, targets, entries, imported)
+    return LoadedSweep(
+        name=given.name,
+        place=given.place,
+        places=places,
+        backbones=backbones,
+        entries=(*read_entries(values["methods"], source, places["methods"]), *more),
+        runtimes=tuple(values["runtimes"]),
+        targets=targets,
+        batches=tuple(values["batches"]),
+        inputs=None if values["inputs"] is None else tuple(values["inputs"]),
+        seeds=tuple(values["seeds"]),
+        threads=tuple(values["threads"]),
+        memory_formats=tuple(values["memory_formats"]),
+        dtypes=tuple(values["dtypes"]),
+        classes=values["classes"],
+        measure=given.measure,
+    )
 
 
-def _given(label: str) -> Entry:
+def _backbone(
+    written: str | ImportSpec, source: YamlSource, place: Place, trust: bool
+) -> str | ImportedBackbone:
+    with Located(source, place):
+        if isinstance(written, str):
+            if not is_glob(written):
+                DECLARED_BACKBONES.get(written)
+            return written
+        if not trust:
+            raise InputError(
+                f"the suite imports {written.import_}, a program that would run here: `--trust` allows all "
+                "that the suite names"
+            )
+        found = read_import(written, Path(source.file).parent)
+        check_import(found)
+        return found
+
+
+def _refuse_contradictions(sweeps: tuple[LoadedSweep, ...], source: YamlSource) -> None:
+    """Raises InputError for two sweeps of one name, and for two different targets of one name."""
+    seen: set[str] = set()
+    targets: dict[str, Target] = {}
+    for at, sweep in enumerate(sweeps):
+        if sweep.name in seen:
+            where = source.where(("sweeps", at, "for"))
+            raise InputError(f"{where}: two sweeps are called {quoted(sweep.name)}")
+        seen.add(sweep.name)
+        for name, target in sweep.targets.items():
+            if targets.setdefault(name, target) != target:
+                where = source.where(sweep.places["targets"])
+                raise InputError(f"{where}: two different targets are called {quoted(name)}")
+
+
+def _labelled(label: str) -> Entry:
     """The methods that the command line gives. Raises InputError."""
     try:
         return Entry(parse_methods(label.replace(" ", "")), ("methods",))
@@ -229,16 +368,16 @@ def _import_plugins(suite: Suite, source: YamlSource, given: tuple[str, ...], tr
     return (*beside, *(plugin for plugin in given if Path(plugin).resolve() not in named))
 
 
-def _targets(suite: Suite, source: YamlSource) -> dict[str, Target]:
+def _targets(written: Any, source: YamlSource, at: Place) -> dict[str, Target]:
     """The targets by name: those that the suite describes, the user's own, and those of every host."""
     known = known_targets()
-    if suite.targets is None:
+    if written is None:
         return {name: known.get(name) for name in default_targets()}
-    if isinstance(suite.targets, dict):
-        return described(suite.targets, known, source, ("targets",))
+    if isinstance(written, dict):
+        return described(written, known, source, at)
     targets: dict[str, Target] = {}
-    for at, entry in enumerate(suite.targets):
-        place = ("targets", at)
+    for number, entry in enumerate(written):
+        place = (*at, number)
         with Located(source, place):
             for name, target in _entry(entry, known, source, place).items():
                 if targets.setdefault(name, target) != target:

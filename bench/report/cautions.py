@@ -45,7 +45,7 @@ def cautions(rows: Sequence[Row], results: Sequence[Results]) -> tuple[Caution, 
     trials = [trial for one in results for trial in one.trials]
     found = [
         *_runs(results), *_repeated(results), *_hosts(results), *_versions(results), *_trials(trials),
-        *_outputs(rows), *_exits(rows), *_partial(rows), *_marked(rows), *_unresolved(rows),
+        *_outputs(rows), *_weights(rows), *_exits(rows), *_partial(rows), *_marked(rows), *_unresolved(rows),
     ]  # fmt: skip
     return tuple(sorted(found, key=lambda caution: not caution.grave))
 
@@ -71,7 +71,7 @@ def _runs(results: Sequence[Results]) -> Iterable[Caution]:
             "Cases may be missing or have fewer trials than planned.",
             True,
         )
-    if few := [one for one in results if _few(_planned(one.start.measure))]:
+    if few := [one for one in results if any(_few(_planned(m)) for m in one.start.measures().values())]:
         which = _which(few, results)
         yield Caution(
             f"Fewer than {FEW_ROUNDS} rounds were planned in {which}: intervals are wide and rest on little."
@@ -154,6 +154,16 @@ def _outputs(rows: Sequence[Row]) -> Iterable[Caution]:
             "infinite or undefined numbers can be slower or faster to compute with. "
             f"Cases: {_names(broken)}.",
             True,
+        )
+
+
+def _weights(rows: Sequence[Row]) -> Iterable[Caution]:
+    if lost := [row for row in rows if row["discarded"]]:
+        layers = sum(len(row["discarded"]) for row in lost)
+        yield Caution(
+            f"Loaded weights were discarded in {plural(len(lost), 'case')}: the methods put fresh, untrained "
+            f"layers in the place of {layers}. Parameters, MACs, memory and latency are those of the form; "
+            "what such a network answers says nothing about accuracy before it is trained. " + _where(lost)
         )
 
 

@@ -10,7 +10,7 @@ from pathlib import PurePath
 from typing import Any
 
 from bench.analysis.quality import gpu_reasons
-from bench.analysis.records import Json, Trial
+from bench.analysis.records import Json, RunStart, Trial
 from bench.analysis.store import Results
 from bench.report import digits
 from bench.report.cautions import loaded
@@ -125,6 +125,7 @@ def _run(results: Results) -> Iterable[Fact]:
     )
     yield Fact("order", f"every round visits each case once in a fresh random order; seed {start.seed}")
     yield Fact("sampling", protocol(start.measure))
+    yield from _sweeps(start)
     yield Fact("threads", _values(trial.threads for trial in trials))
     yield Fact("pinned to cores", _values(_cores(trial.cores) for trial in trials))
     yield Fact("denormal numbers", _values(trial.denormals for trial in trials))
@@ -136,6 +137,15 @@ def _run(results: Results) -> Iterable[Fact]:
     yield Fact("targets", "; ".join(_target(target) for target in start.targets) or UNKNOWN)
     if start.plugins:
         yield Fact("plugins", ", ".join(PurePath(plugin).name for plugin in start.plugins))
+
+
+def _sweeps(start: RunStart) -> Iterable[Fact]:
+    """Sweeps whose cases were measured otherwise than the suite's others."""
+    for sweep in start.sweeps:
+        own = {key: value for key, value in sweep["measure"].items() if value != start.measure.get(key)}
+        if own:
+            words = ", ".join(f"{key} {value}" for key, value in own.items())
+            yield Fact(f"cases of sweep {sweep['for']}", words)
 
 
 def _gpu(trials: Sequence[Trial]) -> Iterable[Fact]:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 
 from markupsafe import Markup
 
+from bench.analysis.loaded_weights import discarded_words
 from bench.analysis.store import Results
 from bench.analysis.story import Name, Story, TrialFact, stories
 from bench.report import digits, outcome
@@ -166,6 +167,11 @@ def _facts(row: Row) -> list[tuple[str, str]]:
     if row["activation_macs"] > 0:
         words = "MACs between activations, as in attention (not in MACs)"
         facts.append((words, digits.exact(row["activation_macs"])))
+    if row["weights"]:
+        facts.append(("weights loaded", row["weights"]))
+    if row["discarded"]:
+        words = discarded_words(row["discarded"], len(row["replaced"]))
+        facts.append(("loaded weights discarded", words))
     if digits.known(row["intensity"]):
         facts.append(("arithmetic intensity, FLOPs per compulsory byte", f"{row['intensity']:.1f}"))
     if digits.known(row["attainable"]):

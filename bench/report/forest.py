@@ -41,7 +41,11 @@ def forest(rows: Sequence[Row], results: Sequence[Results], palette: Palette) ->
     """One panel per backbone and setting that has a compressed case."""
     columns = varying(rows)
     index = baselines(rows)
-    bands = {one.start.run: resolution_asked(one.start.measure) for one in results}
+    bands = {
+        (one.start.run, case): resolution_asked(measure)
+        for one in results
+        for case, measure in one.start.measures().items()
+    }
     panels = []
     for group in grouped(rows, ("backbone", *columns)):
         cases = sorted((row for row in group if not row["is_baseline"]), key=order)
@@ -61,14 +65,14 @@ def _panel(
     cases: Sequence[Row],
     words: str,
     promised: Mapping[str, float],
-    bands: Mapping[str, float],
+    bands: Mapping[tuple[str, str], float],
     palette: Palette,
 ) -> Panel:
     scale = Scale(LOW, HIGH, _LEFT, _RIGHT, log=True)
     summary = _summary(cases)
     cases, note = svg.first_marks(cases)
     bottom = _TOP + _ROW * len(cases)
-    band = 1 + bands.get(str(cases[0]["run"]), 0.0)
+    band = 1 + bands.get((cases[0]["run"], cases[0]["case"]), 0.0)
     low, high = scale(1 / band), scale(band)
     half = max(0.75, (high - low) / 2)  # never thinner than what can be seen
     parts = [

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -26,7 +26,7 @@ _NUMBERS = (
 )  # fmt: skip
 _AS_THEY_ARE = (
     "case", "arm", "backbone", "label", "knobs", "baseline", "host_name", "trials", "failed_trials", "marks",
-    "left_out_trials", "error",
+    "left_out_trials", "error", "weights", "discarded",
 )  # fmt: skip
 
 
@@ -60,26 +60,26 @@ def account(results: Results) -> Account:
     Ratios of parameters and MACs are logical ones: zeros count nothing, as in the report's frontier.
     """
     rows = records(make_frame([results]))
-    band = results.start.measure.get("resolution")
+    bands = {case: measure.get("resolution") for case, measure in results.start.measures().items()}
     emulated = any(digits.known(row["instructions_ratio"]) for row in rows)
     columns = (*COLUMNS[:5], INSTRUCTIONS, *COLUMNS[5:]) if emulated else COLUMNS
     return Account(
         columns=columns,
         right=tuple(range(1, columns.index("verdict"))),
-        groups=tuple(_groups(rows, band, emulated)),
+        groups=tuple(_groups(rows, bands, emulated)),
         notes=tuple(_notes(rows)),
         ending=(_totals(rows), _reason(results, rows)),
         data=tuple(map(_data, rows)),
     )
 
 
-def _groups(rows: Sequence[Row], band: object, emulated: bool) -> Iterable[Group]:
+def _groups(rows: Sequence[Row], bands: Mapping[str, object], emulated: bool) -> Iterable[Group]:
     columns = varying(rows)
     for group in grouped(rows, ("backbone", *columns)):
         unit = digits.unit_for(row["latency"] for row in group)
         words = setting(group[0], columns)
         title = f"{group[0]['backbone']}" + (f" ({words})" if words else "")
-        yield Group(title, tuple(_cells(row, unit, band, emulated) for row in group))
+        yield Group(title, tuple(_cells(row, unit, bands[row["case"]], emulated) for row in group))
 
 
 def _cells(row: Row, unit: digits.Unit, band: object, emulated: bool) -> tuple[str, ...]:
@@ -157,6 +157,9 @@ def _notes(rows: Sequence[Row]) -> Iterable[str]:
         words = ", ".join(f"{mark} {number}" for mark, number in sorted(marks.items()))
         out = sum(row["left_out_trials"] for row in rows)
         yield f"marks on {plural(trials, 'trial')}: {words}; left out of the estimates: {out}"
+    if lost := [row for row in rows if row["discarded"]]:
+        methods = ", ".join(dict.fromkeys(method_label(row) for row in lost))
+        yield f"loaded weights discarded in {plural(len(lost), 'case')}, whose layers are fresh: {methods}"
     hosts = sorted({row["machine"] for row in rows} - {""})
     if hosts:
         yield f"measured on {', '.join(hosts)}"

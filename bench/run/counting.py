@@ -9,7 +9,14 @@ from pathlib import Path
 
 from bench.analysis.records import CountRecord
 from bench.case import FLOAT32, Case
-from bench.run.launch import WorkerFailed, WorkerProcess, environment, knows_dtypes, read_answer
+from bench.run.launch import (
+    WorkerFailed,
+    WorkerProcess,
+    environment,
+    knows_dtypes,
+    knows_imports,
+    read_answer,
+)
 from bench.run.pool import Pool
 from bench.run.session import Arm, Session
 from bench.worker.counter import Counted
@@ -36,6 +43,9 @@ class CountingProcess:
             words = (
                 f"dtype {case.dtype}: this revision knows float32 alone; compare it with `dtypes: [float32]`"
             )
+            return Counted(error=Failure("count", "Unsupported", words))
+        if case.imported is not None and not knows_imports(self._checkout):
+            words = f"{case.backbone}: this revision knows no networks of your own"
             return Counted(error=Failure("count", "Unsupported", words))
         try:
             if self._worker is None:
@@ -103,4 +113,5 @@ def _record(run: str, arm: Arm, case: Case, answer: Counted) -> CountRecord:
         recipes=answer.recipes,
         arm=arm.name,
         answers=answer.answers,
+        discarded=answer.discarded,
     )

@@ -42,7 +42,7 @@ class DenseTimes:
         base = case.baseline().id
         group = sum(1 for other in plan.cases if other.baseline().id == base)
         processes = max(1, math.ceil((group - 1) / (MOST_SEATS - 1)))
-        return trial_seconds(cost, True, plan.measure) + self.start * processes / group
+        return trial_seconds(cost, True, plan.measure_of(case)) + self.start * processes / group
 
     def before(self, case: Case) -> float | None:
         """Seconds to count and to probe a case; None where nothing is known."""
@@ -78,9 +78,11 @@ def call_dense(
         for number, case in enumerate(todo.values()):
             done(number, len(todo))
             target = plan.targets[case.target]
-            job = Job(case, target.device, (None,), plan.measure.protocol(), plan.plugins, timed=False)
+            job = Job(
+                case, target.device, (None,), plan.measure_of(case).protocol(), plan.plugins, timed=False
+            )
             since = clock()
-            answer = asked.ask(ProbeRequest(target, job, plan.measure.timeout))
+            answer = asked.ask(ProbeRequest(target, job, plan.measure_of(case).timeout))
             took = clock() - since
             probe = Probe(
                 run="", case=case.id, status="failed" if answer.error else "ok", stages=answer.stages

@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -25,15 +26,19 @@ from bench.analysis.records import Trial
 from bench.analysis.roofline import FILE, write_peaks
 from bench.analysis.sequential import ALPHA, repeated_interval
 from bench.case import DENSE, Case
+from bench.errors import InputError
 from bench.plan.suite import Measure
-from bench.plan.targets import TARGETS
+from bench.plan.targets import TARGETS, Target
 from bench.run.launch import WorkerFailed, run_worker
+from bench.run.reach import reach
 from bench.run.sitting import Process, take_turns
 from bench.worker import host
 from bench.worker.protocol import Job, Peaks
 
 UNKNOWN = "unknown"
+HERE = TARGETS.get("cpu")
 PEAKS_TIMEOUT = 300.0
+REACH_TIMEOUT = 60.0
 SHOWN_FROM, MOST_SHOWN = 0.02, 5
 """Other processes are named from this share of a core on, and so many of them at most."""
 GATES = (0.01, 0.02, 0.05, 0.10)
@@ -79,15 +84,19 @@ def self_test(
     done: Callable[[int, int], None],
     measure: Measure | None = None,
     sitting: Callable[[Sequence[Job], Measure, random.Random], list[Trial]] | None = None,
+    target: Target | None = None,
 ) -> tuple[SelfTest, list[Trial]]:
     """Measures one case against itself in ``pairs`` fresh processes, the two copies in turns.
 
-    ``sitting`` gives the trials of one process (a real one by default); ``done`` is told the progress.
+    ``sitting`` gives the trials of one process (a real one on ``target`` by default); ``done`` is told the
+    progress.
     Raises NothingMeasuredError when there are fewer than ROUNDS pairs.
     """
     measure = measure or Measure()
-    job = Job(Case("resnet20", DENSE), recipes=(None,), protocol=measure.protocol())
-    hold = sitting or _sitting
+    target = target or HERE
+    case = Case("resnet20", DENSE, threads=target.threads or 1)
+    job = Job(case, target.device, recipes=(None,), protocol=measure.protocol(), cores=target.cores)
+    hold = sitting or partial(_sitting, target)
     coin = random.Random(seed)
     trials: list[Trial] = []
     for number in range(pairs):
@@ -103,7 +112,7 @@ def self_test(
     return judge(list(logs.values()), pairs, seed, _marks(trials)), trials
 
 
-def _sitting(jobs: Sequence[Job], measure: Measure, coin: random.Random) -> list[Trial]:
+def _sitting(target: Target, jobs: Sequence[Job], measure: Measure, coin: random.Random) -> list[Trial]:
     """One fresh process with all jobs in turns."""
     case = jobs[0].case.id
     common: dict[str, Any] = {
@@ -115,7 +124,7 @@ def _sitting(jobs: Sequence[Job], measure: Measure, coin: random.Random) -> list
     }
     with ExitStack() as stack:
         try:
-            process = Process(TARGETS.get("cpu"), jobs, measure.timeout, stack)
+            process = Process(target, jobs, measure.timeout, stack)
             process.start()
             take_turns([process], lambda _process, seat: seat == 0, measure, coin)
             process.end()
@@ -161,13 +170,13 @@ def judge(logs: Sequence[float], pairs: int, seed: int, marked: Mapping[str, int
     )
 
 
-def verdict_line(test: SelfTest) -> str:
-    """One line: at which changes this host can gate."""
+def verdict_line(test: SelfTest, where: str = "this host") -> str:
+    """One line: at which changes this host, or the one that ``where`` names, can gate."""
     able = [f"{gate:.0%}" for gate in GATES if test.gates(gate)]
     if able:
         found = f"; a change of {test.smallest_change:.1%} is found with 95 %"
-        return f"this host can gate at {', '.join(able)} with {ROUNDS} rounds{found}"
-    return f"this host cannot gate at any of {', '.join(f'{g:.0%}' for g in GATES)} with {ROUNDS} rounds"
+        return f"{where} can gate at {', '.join(able)} with {ROUNDS} rounds{found}"
+    return f"{where} cannot gate at any of {', '.join(f'{g:.0%}' for g in GATES)} with {ROUNDS} rounds"
 
 
 def gpu_users() -> list[str] | str:
@@ -244,17 +253,24 @@ class Examination:
     """All that was found out about the host.
 
     ``peaks`` is None where they were not asked for; ``problems`` are those that could not be measured.
+    ``neighbours`` is None for a host that is reached through a target: nobody looked around there.
     """
 
     test: SelfTest
     host: Mapping[str, Any]
     conditions: Mapping[str, Any]
-    neighbours: Neighbours
+    neighbours: Neighbours | None
     gpu_users: list[str] | str
     builds: Sequence[str]
     peaks: Sequence[Mapping[str, Any]] | None = None
     peaks_file: Path | None = None
     problems: tuple[str, ...] = ()
+    target: str = ""
+
+    @property
+    def where(self) -> str:
+        """How the host is called in a sentence."""
+        return f"target {self.target}" if self.target else "this host"
 
     def as_dict(self, gate: float) -> dict[str, Any]:
         """Plain data for ``bench doctor --json``."""
@@ -265,7 +281,8 @@ class Examination:
             "self_test": asdict(self.test),
             "host": dict(self.host),
             "conditions": dict(self.conditions),
-            "neighbours": asdict(self.neighbours),
+            "target": self.target or "cpu",
+            "neighbours": None if self.neighbours is None else asdict(self.neighbours),
             "gpu_users": self.gpu_users,
             "builds": list(self.builds),
         }
@@ -305,13 +322,38 @@ def examine(
     )
 
 
+def examine_elsewhere(target: Target, pairs: int, seed: int, done: Callable[[int, int], None]) -> Examination:
+    """The self-test on a target, with what its processes tell of their host.
+
+    Raises InputError for a target that does not answer, and for an emulated core; NothingMeasuredError as
+    ``examine`` does.
+    """
+    if target.emulates is not None:
+        raise InputError(
+            f"target {target.name}: an emulated core has no clock worth reading; a board behind ssh has one"
+        )
+    if why := reach(target, REACH_TIMEOUT).why:
+        raise InputError(f"target {target.name} does not answer: {why}")
+    test, trials = self_test(pairs, seed, done, target=target)
+    seen = next(trial for trial in trials if trial.host)
+    return Examination(
+        test=test,
+        host=seen.host or {},
+        conditions=seen.conditions_before or {},
+        neighbours=None,
+        gpu_users=UNKNOWN,
+        builds=(),
+        target=target.name,
+    )
+
+
 def measure_peaks() -> tuple[list[dict[str, Any]], tuple[str, ...]]:
     """The peaks with one thread and with all cores, and what went wrong, in words."""
     rows: list[dict[str, Any]] = []
     problems: list[str] = []
     for threads in sorted({1, len(os.sched_getaffinity(0))}):
         job = Job(Case("none", (), threads=threads))
-        answer = run_worker(TARGETS.get("cpu"), job, PEAKS_TIMEOUT, Peaks, module="bench.worker.peaks")
+        answer = run_worker(HERE, job, PEAKS_TIMEOUT, Peaks, module="bench.worker.peaks")
         if answer.error is None:
             rows.append({"threads": threads, "flops": answer.flops, "bandwidth": answer.bandwidth})
         else:

@@ -12,7 +12,7 @@ from bench.run.doctor import ROUNDS, UNKNOWN, Examination, verdict_line
 def verdict(found: Examination, gate: float) -> str:
     """The one line that comes first: whether this host is fit to judge, and at which changes."""
     fit = "fit" if found.test.gates(gate) else "not fit"
-    return f"{fit} to judge changes of {_percent(gate)}: {verdict_line(found.test)}"
+    return f"{fit} to judge changes of {_percent(gate)}: {verdict_line(found.test, found.where)}"
 
 
 def facts(found: Examination) -> list[tuple[str, str]]:
@@ -46,6 +46,8 @@ def _tested(found: Examination) -> list[tuple[str, str]]:
 
 def _around(found: Examination) -> list[tuple[str, str]]:
     around, users = found.neighbours, found.gpu_users
+    if around is None:
+        return []
     memory = f"{_gib(around.memory_available_bytes).removesuffix(' GiB')} of {_gib(around.memory_bytes)}"
     return [
         ("load over 1, 5 and 15 minutes", ", ".join(f"{load:g}" for load in around.load or ()) or UNKNOWN),

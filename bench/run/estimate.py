@@ -17,6 +17,7 @@ from bench.analysis.store import Results, list_results, read_results
 from bench.case import Case
 from bench.errors import InputError
 from bench.plan.plan import Plan
+from bench.plan.suite import Measure
 
 if TYPE_CHECKING:
     from bench.run.dense import DenseTimes
@@ -45,16 +46,15 @@ def expected_rounds(plan: Plan, folder: Path) -> dict[str, int]:
     from bench.analysis.pairing import round_logs
     from bench.analysis.sequential import looks, rounds_needed
 
-    measure = plan.measure
-    if measure.rounds is not None:
+    if all(plan.measure_of(case).rounds is not None for case in plan.cases):
         return {case.id: plan.rounds_of(case) for case in plan.cases}
     runs = _runs_here(folder)
-    schedule = looks(measure.planned_rounds, measure.max_rounds)
     needed: dict[str, int] = {}
     bases: dict[str, int] = {}
     for case in plan.cases:
-        base = case.baseline().id
-        if case.id != base:
+        base, measure = case.baseline().id, plan.measure_of(case)
+        if measure.rounds is None and case.id != base:
+            schedule = looks(measure.planned_rounds, measure.max_rounds)
             pairs = ((_trials(results, base), _trials(results, case.id)) for results in runs)
             logs = next((found for pair in pairs if len(found := round_logs(*pair)) >= ENOUGH), {}).values()
             mean = statistics.fmean(logs) if logs else 0.0
@@ -62,7 +62,9 @@ def expected_rounds(plan: Plan, folder: Path) -> dict[str, int]:
             needed[case.id] = rounds_needed(mean, deviation, measure.resolution, schedule)
             bases[base] = max(bases.get(base, 0), needed[case.id])
     return {
-        case.id: 1 if plan.is_emulated(case) else needed.get(case.id) or bases.get(case.id, schedule[0])
+        case.id: 1
+        if plan.is_emulated(case)
+        else needed.get(case.id) or bases.get(case.id, plan.measure_of(case).planned_rounds)
         for case in plan.cases
     }
 
@@ -120,7 +122,7 @@ def _estimated(
     dense: DenseTimes | None = None,
 ) -> float:
     if rounds is None:
-        usual_rounds = plan.measure.planned_rounds * (MORE_ROUNDS if plan.measure.rounds is None else 1.0)
+        usual_rounds = statistics.fmean(_usual_rounds(plan.measure_of(case)) for case in plan.cases)
     else:
         usual_rounds = statistics.fmean(rounds.values())
     each, seen = rounds or {}, dict(runs.seconds)
@@ -133,15 +135,18 @@ def _estimated(
         return plan.seconds_of(usual_rounds)
     usual = statistics.fmean(seen.values())
     sampling = sum(
-        each.get(case.id, _rounds_of(plan, case, usual_rounds)) * seen.get(case.id, usual)
-        for case in plan.cases
+        each.get(case.id, _rounds_of(plan, case)) * seen.get(case.id, usual) for case in plan.cases
     )
     usually = plan.seconds_before if runs.before is None else runs.before
     return sampling + sum(before.get(case.id, usually) for case in plan.cases)
 
 
-def _rounds_of(plan: Plan, case: Case, usual: float) -> float:
-    return 1.0 if plan.is_emulated(case) else usual
+def _rounds_of(plan: Plan, case: Case) -> float:
+    return 1.0 if plan.is_emulated(case) else _usual_rounds(plan.measure_of(case))
+
+
+def _usual_rounds(measure: Measure) -> float:
+    return measure.planned_rounds * (MORE_ROUNDS if measure.rounds is None else 1.0)
 
 
 def _trials(results: Results, case: str) -> list[Trial]:

@@ -94,7 +94,8 @@ def export_cases(session: Session, folder: Path) -> Iterator[tuple[int, int]]:
     if not sharing:
         return
     questions = [_question(session, places[0], folder / name) for name, places in sharing.items()]
-    answers = _ask(questions, max(TIMEOUT, session.plan.measure.timeout))
+    timeouts = [session.plan.measure_of(places[0].case).timeout for places in sharing.values()]
+    answers = _ask(questions, max(TIMEOUT, *timeouts))
     for done, (places, question, answer) in enumerate(zip(sharing.values(), questions, answers, strict=True)):
         for place in places:
             _keep(session, place, question, answer)

@@ -254,10 +254,19 @@ def knows_turns(checkout: Path | None) -> bool:
 
 def knows_dtypes(checkout: Path | None) -> bool:
     """False for a checkout whose cases have no ``dtype``: it would refuse one that is not usual."""
+    return _cases_have("dtype", checkout)
+
+
+def knows_imports(checkout: Path | None) -> bool:
+    """False for a checkout from before networks of the user's own."""
+    return _cases_have("imported", checkout)
+
+
+def _cases_have(name: str, checkout: Path | None) -> bool:
     if checkout is None:
         return True
     try:
-        return "dtype" in (checkout / "bench" / "case.py").read_text(encoding="utf-8")
+        return f"    {name}:" in (checkout / "bench" / "case.py").read_text(encoding="utf-8")
     except OSError:
         return False
 

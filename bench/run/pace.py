@@ -99,11 +99,16 @@ class Pace:
         self._baseline = {case.id: case.baseline().id for case in plan.cases}
         self._arms = arms
         far = _far(costs, self._baseline)
-        known = {id_: trial_seconds(cost, far[id_], plan.measure) for id_, cost in costs.items()}
+        measures = {case.id: plan.measure_of(case) for case in plan.cases}
+        known = {id_: trial_seconds(cost, far[id_], measures[id_]) for id_, cost in costs.items()}
         usual = sum(known.values()) / len(known) if known else CASE_SECONDS
         self._seconds = {id_: known.get(id_, usual) for id_ in self._baseline}
         once = {case.id: 1 for case in plan.cases if plan.is_emulated(case)}
-        self._rounds = {**_rounds(plan.measure, far, self._baseline), **once}
+        self._rounds: dict[str, int] = {}
+        for measure, alike in plan.alike(plan.cases):
+            of_them = {case.id: self._baseline[case.id] for case in alike}
+            self._rounds |= _rounds(measure, {id_: far[id_] for id_ in of_them}, of_them)
+        self._rounds |= once
         self._expected = self._took = 0.0
 
     def seconds(self, ids: AbstractSet[str]) -> float:

@@ -114,7 +114,8 @@ def probe_cases(session: Session, folder: Path) -> None:
     if todo and session.hosts is not None:
         _probe_elsewhere(session, session.hosts, todo)
     elif todo:
-        beside = 1 if session.plan.measure.energy else _at_once(_threads(todo))
+        energy = any(session.plan.measure_of(place.case).energy for place in todo)
+        beside = 1 if energy else _at_once(_threads(todo))
         processes = [ProbingProcess(session) for _ in range(min(beside, len(todo)))]
         with Pool(processes) as pool:
             twice = _asked_twice(session, todo) if len(processes) > 1 else None
@@ -201,7 +202,7 @@ def _threads(places: Sequence[Place]) -> int:
 
 def _request(session: Session, place: Place) -> ProbeRequest:
     job, plan = job_of(session, place, timed=False), session.plan
-    timeout = plan.measure.timeout + (ENERGY_SECONDS if job.energy else 0.0)
+    timeout = plan.measure_of(place.case).timeout + (ENERGY_SECONDS if job.energy else 0.0)
     return ProbeRequest(plan.targets[place.case.target], job, timeout, place.arm.checkout)
 
 

@@ -41,8 +41,8 @@ def run_rounds(session: Session) -> None:
     grouped = {baseline: {case.id for case in of_it} for baseline, of_it in groups(cases).items()}
     number = 0
     while going_on := session.going_on(cases, number):
-        if number >= session.plan.measure.planned_rounds:
-            progress.total += len(going_on) * len(session.arms)
+        beyond = [c for c in cases if c.id in going_on and number >= session.plan.rounds_of(c)]
+        progress.total += len(beyond) * len(session.arms)
         order = round_order(list(groups(cases)), session.start.seed, number)
         position = 0
         visits: list[list[Place]] = []
@@ -167,7 +167,8 @@ def _measure(session: Session, places: list[Place], progress: _Progress, apart: 
             progress.keep(lone_trial(session, place))
         return
     try:
-        trials = _connected(session, places, apart or session.plan.measure.seating == "apart")
+        seating = session.plan.measure_of(places[0].case).seating
+        trials = _connected(session, places, apart or seating == "apart")
     except Unseated as why:
         session.apart |= {place.case.id for place in places}
         session.notes.append(str(why))

@@ -66,6 +66,7 @@ def begin(
         suite_file=shown_path(plan.file),
         suite_text=plan.text,
         packages=packages(),
+        sweeps=[sweep.as_dict() for sweep in plan.sweeps],
     )
     return folder / f"{run_id}.jsonl", start
 

@@ -195,14 +195,22 @@ class Session:
         up to ``max_rounds``, those whose verdict is still "cannot tell" and that all arms could measure so
         far.
         """
-        measure = self.plan.measure
-        if number < measure.planned_rounds:
-            return {case.id for case in cases if number < self.plan.rounds_of(case)}
-        if measure.rounds is not None or number >= measure.max_rounds:
-            return set()
-        timed = [case for case in cases if not self.plan.is_emulated(case)]
-        sound = [case for case in timed if all(self._sound(arm, case) for arm in self.arms)]
-        return undecided(sound, self._logs(sound), measure.resolution, measure.min_rounds, measure.max_rounds)
+        found: set[str] = set()
+        sound = {case.id for case in cases if self._may_go_on(case)}
+        logs = self._logs([case for case in cases if case.id in sound])
+        for measure, alike in self.plan.alike(cases):
+            if number < measure.planned_rounds:
+                found |= {case.id for case in alike if number < self.plan.rounds_of(case)}
+            elif measure.rounds is None and number < measure.max_rounds:
+                timed = [case for case in alike if case.id in sound]
+                # Judged as one family with the others, which show nothing here: see judge_run.
+                own = {case.id for case in timed}
+                seen = {id_: log if id_ in own else [] for id_, log in logs.items()}
+                found |= undecided(timed, seen, measure.resolution, measure.min_rounds, measure.max_rounds)
+        return found
+
+    def _may_go_on(self, case: Case) -> bool:
+        return not self.plan.is_emulated(case) and all(self._sound(arm, case) for arm in self.arms)
 
     def _sound(self, arm: Arm, case: Case) -> bool:
         count = self.count_of(arm, case)

@@ -276,7 +276,7 @@ def _request(session: Session, places: Sequence[Place], shares: Sequence[Sequenc
     return SittingRequest(
         session.plan.targets[first.case.target],
         tuple(tuple(job_of(session, place) for place in share) for share in shares),
-        session.plan.measure,
+        session.plan.measure_of(first.case),
         f"{session.start.seed}/{first.number}/{first.case.id}/{len(places)}",
         tuple(share[0].arm.checkout for share in shares),
     )
@@ -287,7 +287,8 @@ def lone_trial(session: Session, place: Place) -> Trial:
     started, since = now(), session.clock()
     target = session.plan.targets[place.case.target]
     job = job_of(session, place)
-    answer = run_worker(target, job, session.plan.measure.timeout, Measured, place.arm.checkout)
+    timeout = session.plan.measure_of(place.case).timeout
+    answer = run_worker(target, job, timeout, Measured, place.arm.checkout)
     return trial_of(
         answer,
         run=session.start.run,
@@ -318,19 +319,20 @@ def job_of(session: Session, place: Place, timed: bool = True, exported: str | N
     """What a worker is asked about a place; ``exported`` None: the folder that was written for it, if any."""
     plan, count = session.plan, session.count_of(place.arm, place.case)
     assert count is not None, "what could not be counted is not measured"
+    measure = plan.measure_of(place.case)
     return Job(
         place.case,
         plan.targets[place.case.target].device,
         count.recipes,
-        plan.measure.protocol(),
+        measure.protocol(),
         tuple(plan.plugins),
         orders=not timed,
-        heap=plan.measure.heap,
+        heap=measure.heap,
         timed=timed,
         cores=plan.targets[place.case.target].cores,
-        energy=plan.measure.energy and not timed,
+        energy=measure.energy and not timed,
         exported=session.export_of(place.arm, place.case)[0] if exported is None else exported,
-        cool_below=plan.measure.cool_below,
+        cool_below=measure.cool_below,
     )
 
 

@@ -20,6 +20,7 @@ class Counted:
     """The counting process's answer: counts, recipes (one per method), and the layers replaced and left.
 
     ``answers``: what the network answers, by which a trial proves that it built the same one.
+    ``discarded``: layers of which the loaded weights are gone; empty where none were loaded.
     """
 
     error: Failure | None = None
@@ -28,6 +29,7 @@ class Counted:
     left: tuple[Left, ...] = ()
     recipes: tuple[Any, ...] = ()
     answers: Answers | None = None
+    discarded: tuple[str, ...] = ()
 
 
 def count_case(case: Case) -> Counted:
@@ -36,11 +38,15 @@ def count_case(case: Case) -> Counted:
         from bench.counting.count import count
         from bench.network import check_answer, context_of, prepare
         from bench.worker.answers import answers_of
+        from bench.worker.discarded import discarded
         from bench.worker.layer_time import seconds_of
 
         rewritten, recipes = prepare(case, seconds_of)
         check_answer(rewritten.network, case)
         counts = count(rewritten.network, context_of(case).example_input())
+        lost: tuple[str, ...] = ()
+        if case.imported is not None and case.imported.weights:
+            lost = discarded(rewritten.network, case, recipes, rewritten.replaced)
         answers = answers_of(rewritten.network, case)
     except Exception as error:  # noqa: BLE001 - a failed case is a result: the record carries the traceback
         return Counted(error=Failure.of(error, "count"))
@@ -50,6 +56,7 @@ def count_case(case: Case) -> Counted:
         left=tuple(rewritten.left),
         recipes=tuple(recipes),
         answers=answers,
+        discarded=lost,
     )
 
 

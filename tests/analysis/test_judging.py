@@ -6,10 +6,12 @@ import math
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from bench.analysis.judging import judge_cases, schedule_of, smallest_found
+from bench.analysis.judging import judge_cases, judge_run, schedule_of, smallest_found
 from bench.analysis.power import chance_found
-from bench.analysis.verdict import CANNOT_TELL, SAME, SLOWER
+from bench.analysis.verdict import CANNOT_TELL, FASTER, SAME, SLOWER
 
 LOOKS = {"min_rounds": 5, "max_rounds": 10}
 FIVE = {"min_rounds": 5, "rounds": 5}
@@ -97,3 +99,37 @@ def test_the_smallest_change_of_five_rounds_is_found_with_95_percent() -> None:
 )
 def test_before_a_look_there_is_no_smallest_change(count: int, measure: dict[str, Any]) -> None:
     assert math.isnan(smallest_found(by_round(*([0.01] * count)), measure, 1))
+
+
+WIDE = by_round(0.02, 0.05, 0.03, 0.08, 0.04)
+"""p = 0.0129 in five rounds: below 0.05 / 3, and above 0.05 / 4."""
+
+
+@pytest.mark.parametrize(("others", "word"), [(0, SLOWER), (2, SLOWER), (3, CANNOT_TELL)])
+def test_cases_of_other_rules_count_in_the_family(others: int, word: str) -> None:
+    logs = {"a": WIDE, **{f"b{at}": by_round(0.0, 0.001, -0.001) for at in range(others)}}
+    measures = {case: FIVE if case == "a" else {"min_rounds": 3, "rounds": 3} for case in logs}
+    assert judge_run(logs, measures, True)["a"].verdict == word
+
+
+def test_of_one_rule_all_is_as_ever() -> None:
+    logs = {"a": WIDE, "b": AROUND_2_PERCENT, "c": by_round(0.0)}
+    found = judge_run(logs, dict.fromkeys(logs, FIVE), True)
+    assert list(found) == list(logs)
+    expected = judge_cases(logs, FIVE, True)
+    assert [(one.verdict, one.p_value) for one in found.values()] == [
+        (one.verdict, one.p_value) for one in expected.values()
+    ]
+
+
+ROUNDS = st.lists(st.floats(-0.2, 0.2), min_size=5, max_size=5)
+
+
+@given(st.lists(ROUNDS, min_size=1, max_size=5), st.lists(ROUNDS, min_size=1, max_size=5))
+def test_apart_no_more_is_rejected_than_together(one: list[list[float]], two: list[list[float]]) -> None:
+    logs = {str(at): by_round(*rounds) for at, rounds in enumerate((*one, *two))}
+    other = {**FIVE, "resolution": 0.011}
+    measures = {case: FIVE if int(case) < len(one) else other for case in logs}
+    apart, together = judge_run(logs, measures, True), judge_cases(logs, FIVE, True)
+    for case in logs:
+        assert apart[case].verdict not in (FASTER, SLOWER) or together[case].verdict == apart[case].verdict

@@ -8,9 +8,17 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from made_trials import made_conditions, made_host, made_trial
 
+from bench.analysis.records import Trial
+from bench.plan import target_file
+from bench.plan.targets import Target
 from bench.run import doctor
 from bench.run.doctor import NothingMeasuredError, SelfTest
+from bench.run.reach import Reached
+from bench.worker.protocol import Facts, Failure
+
+SELF_TEST = doctor.self_test
 
 PEAK = {"threads": 1, "flops": {"float32": 2e9}, "bandwidth": 3e9}
 
@@ -96,3 +104,53 @@ def test_a_host_that_measures_nothing_is_one_line_and_code_1(
     said = bench("doctor")
     assert (said.code, said.out) == (1, "")
     assert said.err == "bench: only 0 of 20 pairs could be measured: no memory\n"
+
+
+@pytest.fixture
+def board(examined: None, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """A target ``pi`` of the user's own that answers, and one ``off`` that does not."""
+    file = tmp_path / "targets.yaml"
+    file.write_text("pi: {launch: ssh pi, threads: 4, cores: big}\n'off': {launch: ssh off}\n")
+    monkeypatch.setattr(target_file, "targets_file", lambda: file)
+
+    def reach(target: Target, timeout: float) -> Reached:
+        error = (
+            Failure("launch", "ConnectionLost", "ssh ended with code 255") if target.name == "off" else None
+        )
+        return Reached(target, Facts(error=error), 1.0)
+
+    def sitting(target: Target, jobs: Any, measure: Any, coin: Any) -> list[Trial]:
+        assert (target.name, jobs[0].cores, jobs[0].case.threads) == ("pi", "big", 4)
+        host = made_host("board", cpu="Cortex-A76")
+        return [made_trial(jobs[0].case, host=host, before=made_conditions()) for _ in jobs]
+
+    monkeypatch.setattr(doctor, "reach", reach)
+    monkeypatch.setattr(doctor, "_sitting", sitting)
+    monkeypatch.setattr(doctor, "self_test", SELF_TEST)
+
+
+def test_a_board_is_examined_through_its_target(bench: Callable[..., Any], board: None) -> None:
+    said = bench("doctor", "--target", "pi", "--pairs", "6")
+    assert said.code == 0, said.err
+    assert "Cortex-A76" in said.out
+    assert "busiest other processes" not in said.out
+    assert "target pi can gate at 1%, 2%, 5%, 10% with 5 rounds" in said.out
+    answer = json.loads(bench("doctor", "--target", "pi", "--pairs", "6", "--json").out)
+    assert (answer["target"], answer["host"]["id"], answer["neighbours"]) == ("pi", "board", None)
+
+
+@pytest.mark.parametrize(
+    ("words", "problem"),
+    [
+        (("--target", "off"), "target off does not answer: ssh ended with code 255"),
+        (("--target", "pj"), "unknown target 'pj'; did you mean 'pi'?"),
+        (("--target", "pi", "--peaks"), "--peaks measures this host: leave --target out"),
+        (("--target", "cortex-a72"), "target cortex-a72: an emulated core has no clock worth reading"),
+    ],
+)
+def test_a_target_that_cannot_be_examined_is_code_2(
+    bench: Callable[..., Any], board: None, words: tuple[str, ...], problem: str
+) -> None:
+    said = bench("doctor", *words)
+    assert (said.code, said.out) == (2, "")
+    assert said.err.startswith(f"bench: {problem}")

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from own_network import NETS, write_module
 
 from bench import plugins
 from bench.plan.plan import Plan
@@ -129,6 +130,71 @@ def test_a_plan_for_a_resolution_says_how_long_that_takes(bench: Callable[..., A
     assert said.code == 0
     assert "5 to 30 rounds, until each verdict at ±0.5 % is known" in said.err
     assert bench("plan", "s.yaml", "--resolution", "half").code == 2
+
+
+SWEEPS = """\
+name: s
+methods: [dense, csr_conv: {T: 2}]
+measure: {rounds: 5}
+sweeps:
+  - {for: one, backbones: [resnet20]}
+  - {for: other, backbones: [resnet32], measure: {rounds: 3}}
+  - {for: more, backbones: [resnet20], methods: [csr_conv: {T: [2, 4]}, int8]}
+exclude:
+  - {method: int8, because: "[no] int8 today"}
+"""
+
+
+def test_a_plan_by_sweep_says_who_asks_and_what_is_left_out(
+    bench: Callable[..., Any], tmp_path: Path
+) -> None:
+    (tmp_path / "s.yaml").write_text(SWEEPS)
+    said = bench("plan", "s.yaml", "--by-sweep")
+    assert said.code == 0
+    assert said.out.splitlines() == [
+        "one: 2 cases",
+        "  resnet20/dense/eager/cpu/b1/3x32x32",
+        "  resnet20/csr_conv(T=2)/eager/cpu/b1/3x32x32",
+        "other: 2 cases; measure: rounds 3",
+        "  resnet32/dense/eager/cpu/b1/3x32x32",
+        "  resnet32/csr_conv(T=2)/eager/cpu/b1/3x32x32",
+        "more: 1 case, and 1 from above",
+        "  resnet20/csr_conv(T=4)/eager/cpu/b1/3x32x32",
+        "left out: 1 case: [no] int8 today",
+    ]
+    assert said.err.startswith("5 cases, 3 to 5 rounds, 21 trials, about ")
+
+
+def test_a_plan_for_machines_has_the_sweeps(bench: Callable[..., Any], tmp_path: Path) -> None:
+    (tmp_path / "s.yaml").write_text(SWEEPS)
+    data = json.loads(bench("plan", "s.yaml", "--json").out)
+    assert [(sweep["for"], len(sweep["cases"])) for sweep in data["sweeps"]] == [
+        ("one", 2), ("other", 2), ("more", 2),
+    ]  # fmt: skip
+    assert [sweep["measure"]["rounds"] for sweep in data["sweeps"]] == [5, 3, 5]
+    assert data["left_out"] == [{"because": "[no] int8 today", "cases": 1}]
+
+
+def test_by_sweep_without_sweeps_is_code_2(bench: Callable[..., Any]) -> None:
+    said = bench("plan", "s.yaml", "--by-sweep")
+    assert (said.code, said.out, said.err) == (2, "", "bench: --by-sweep: suite s has no sweeps\n")
+
+
+def test_an_import_needs_leave_before_it_is_planned(bench: Callable[..., Any], tmp_path: Path) -> None:
+    nets = write_module(tmp_path, NETS + "open('ran', 'w')\n")
+    (tmp_path / "s.yaml").write_text(
+        f"name: s\nmethods: [dense]\nbackbones: [{{import: '{nets}:build', input: 3x8x8}}]\n"
+    )
+    said = bench("plan", "s.yaml")
+    assert (said.code, said.out) == (2, "")
+    assert said.err == (
+        f"bench: s.yaml:3: the suite imports {nets}:build, a program that would run here: `--trust` allows "
+        "all that the suite names\n"
+    )
+    assert not (tmp_path / "ran").exists()
+    said = bench("plan", "s.yaml", "--trust")
+    assert (said.code, said.out) == (0, f"{nets}:build/dense/eager/cpu/b1/3x8x8\n")
+    assert said.err.splitlines()[0] == f"imports: {nets}:build: {nets}:build"
 
 
 def test_bug_every_network_was_told_the_same_time(bench: Callable[..., Any], called: list[str]) -> None:

@@ -3,20 +3,27 @@
 from __future__ import annotations
 
 import errno
+import hashlib
 import json
 import re
 import shlex
+import sys
 import tempfile
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
+from own_network import write_module
 
 from bench.analysis.frame import make_frame
 from bench.analysis.records import RunEnd
 from bench.analysis.store import Store, read_results
+from bench.case import Imported
 from bench.errors import InputError
+from bench.models.imported import imported_backbone
 from bench.plan.plan import make_plan
 from bench.plan.suite import load_suite
 from bench.report.command import repeat
@@ -159,9 +166,10 @@ def test_bug_a_target_that_cannot_be_reached_was_found_out_by_failing_trials(
     (tmp_path / "s.yaml").write_text(f"{GOOD}targets: {targets}\n")
     said = bench("run", "s.yaml", "--trust")
     assert (said.code, said.out) == (2, "")
-    assert said.err.startswith("bench: target ")
+    *started, problem = said.err.splitlines()
+    assert problem.startswith("bench: target ")
+    assert [line.startswith("runs: ") for line in started] == [True] * targets.count("launch:")
     assert words in said.err
-    assert len(said.err.splitlines()) == 1
     assert [file.name for file in tmp_path.iterdir()] == ["s.yaml"]
 
 
@@ -339,7 +347,6 @@ def test_a_name_that_is_too_long_for_a_file_is_told_first(bench: Callable[..., A
     (tmp_path / "s.yaml").write_text(GOOD.replace("name: good", f"name: {'n' * 300}"))
     said = bench("run", "s.yaml")
     assert (said.code, said.out) == (2, "")
-    assert len(said.err.splitlines()) == 1
     assert [file.name for file in tmp_path.iterdir()] == ["s.yaml"]
 
 
@@ -394,3 +401,57 @@ def test_the_command_of_the_page_measures_that_case_again(bench: Callable[..., A
     assert again.code == 0, again.err
     cases = read_results(tmp_path / json.loads(again.out)["results"]).start.planned()
     assert [planned.case.id for planned in cases] == [case.replace("csr_conv(T=2)", "dense"), case]
+
+
+def test_a_network_of_ones_own_is_measured_with_its_weights(
+    bench: Callable[..., Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "path", list(sys.path))
+    folder = tmp_path / "elsewhere"  # than where the command is given
+    folder.mkdir()
+    nets = write_module(folder)
+    network = imported_backbone("x", Imported(f"{nets}:build", folder=str(folder)), (3, 8, 8)).network()
+    torch.save(network.state_dict(), folder / "best.pt")
+    own = f"{{import: '{nets}:build', args: {{width: 8}}, input: 3x8x8, weights: best.pt, name: mine}}"
+    (folder / "s.yaml").write_text(
+        f"name: own\nbackbones: [{own}]\nmethods: [dense, csr_conv: {{T: 2}}, tucker2: {{ratio: 0.5}}]\n"
+        + MEASURE
+    )
+    refused = bench("run", "elsewhere/s.yaml", "--json")
+    assert (refused.code, refused.out) == (2, "")
+    assert not (tmp_path / "results").exists()
+    said = bench("run", "elsewhere/s.yaml", "--json", "--trust")
+    assert said.code == 0, said.err
+    assert f"imports: mine: {nets}:build, weights {folder / 'best.pt'} (SHA-256 " in said.err
+    answer = json.loads(said.out)
+    found = read_results(tmp_path / answer["results"])
+    digest = hashlib.sha256((folder / "best.pt").read_bytes()).hexdigest()
+    assert {case["imported"]["sha256"] for case in found.start.cases} == {digest}
+    rows = make_frame([found]).set_index("label")
+    assert rows["weights"].to_list() == [f"best.pt, SHA-256 {digest}"] * 3
+    assert rows["discarded"].to_dict() == {"dense": [], "csr_conv(T=2)": ["second"], "tucker2(ratio=0.5)": []}
+    page = (tmp_path / answer["report"]).read_text()
+    assert "Loaded weights were discarded in 1 case: " in page
+
+
+@pytest.mark.slow
+def test_each_sweep_is_measured_by_its_own_rules(bench: Callable[..., Any], tmp_path: Path) -> None:
+    (tmp_path / "s.yaml").write_text(
+        "name: two\nmethods: [dense, csr_conv: {T: 2}]\ninputs: [8x8]\n"
+        + MEASURE
+        + "sweeps:\n  - {for: a, backbones: [layer/4-4-k3]}\n"
+        "  - {for: b, backbones: [layer/8-8-k3], measure: {rounds: 2, passes: 4, seating: apart}}\n"
+    )
+    said = bench("run", "s.yaml", "--json")
+    assert said.code == 0, said.err
+    found = read_results(tmp_path / json.loads(said.out)["results"])
+    rounds = Counter((trial.case.split("/")[1], trial.seating) for trial in found.trials)
+    assert rounds == {("4-4-k3", "together"): 2, ("8-8-k3", "apart"): 4}
+    assert [sweep["for"] for sweep in found.start.sweeps] == ["a", "b"]
+    by_case = found.start.measures()
+    assert {id_.split("/")[1]: measure["rounds"] for id_, measure in by_case.items()} == {
+        "4-4-k3": 1,
+        "8-8-k3": 2,
+    }
+    assert list(make_frame([found])["ratio_rounds"]) == [1, 1, 2, 2]
+    assert "cases of sweep b" in (tmp_path / json.loads(said.out)["report"]).read_text()

@@ -44,7 +44,7 @@ def test_there_are_suites() -> None:
 def test_a_shipped_suite_loads_and_names_its_schema(file: Path) -> None:
     assert file.read_text().startswith("# yaml-language-server: $schema=schema.json\n")
     loaded = load_suite(file)
-    assert expand(loaded)
+    assert expand(loaded).drafts
     assert loaded.suite.name == file.stem
     assert loaded.suite.description
 
@@ -59,6 +59,38 @@ def problems(text: str) -> list[str]:
 @pytest.mark.parametrize("file", SHIPPED, ids=lambda file: file.stem)
 def test_a_shipped_suite_follows_the_schema(file: Path) -> None:
     assert problems(file.read_text()) == []
+
+
+SWEEPS = """\
+name: s
+inputs: [32x32]
+sweeps:
+  - {for: one, backbones: [resnet20], methods: [dense], measure: {rounds: 3}}
+  - backbones: [{import: "mypkg.nets:build", args: {n: 3}, input: 3x32x32, weights: best.pt}]
+    methods: [dense]
+exclude: ["*b8*", {backbone: "vgg*", method: [psconv, "csr*"], batch: [1, 2], because: no reason}]
+"""
+
+
+def test_sweeps_imports_and_conditions_follow_the_schema() -> None:
+    assert problems(SWEEPS) == []
+
+
+@pytest.mark.parametrize(
+    ("right", "wrong"),
+    [
+        ("for: one", "fro: one"),
+        ("[resnet20]", "[resnt20]"),
+        ("methods: [dense], measure", "methods: [densee], measure"),
+        ("rounds: 3", "round: 3"),
+        ("mypkg.nets:build", "mypkg.nets"),
+        ("because", "becuase"),
+        ("input: 3x32x32, ", ""),
+    ],
+)
+def test_a_mistake_in_a_sweep_breaks_the_schema(right: str, wrong: str) -> None:
+    assert right in SWEEPS
+    assert problems(SWEEPS.replace(right, wrong)) != []
 
 
 RIGHT = """\

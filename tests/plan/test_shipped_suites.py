@@ -4,9 +4,11 @@ import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import pytest
+import yaml
 
 from bench.network import prepare
 from bench.plan.plan import Plan, make_plan
@@ -22,8 +24,11 @@ WITHOUT_TORCH = sorted(
 
 def planned(name: str, **changes: Any) -> Plan:
     """The plan of a shipped suite, some of its keys changed."""
-    loaded = load_suite(SUITES / name)
-    return make_plan(replace(loaded, suite=loaded.suite.model_copy(update=changes)))
+    text = {**yaml.safe_load((SUITES / name).read_text(encoding="utf-8")), **changes}
+    with TemporaryDirectory() as folder:
+        file = Path(folder) / name
+        file.write_text(yaml.safe_dump(text), encoding="utf-8")
+        return make_plan(load_suite(file))
 
 
 @pytest.mark.parametrize("file", WITHOUT_TORCH, ids=lambda file: file.stem)
@@ -84,3 +89,70 @@ def test_no_baseline_is_measured_where_it_has_nothing_to_replace() -> None:
             prepare(small)
         refused.add((case.backbone, case.method))
     assert ("mobilenet_v2", "tucker2(ratio=0.5)") in refused
+
+
+CIFAR = """\
+name: cifar
+sweeps:
+  - {for: CSR-Conv over T, backbones: [vgg16_bn, resnet56, resnet50, resnet110, densenet40_k12, mobilenet_v2, efficientnet_b0],
+     methods: [dense, csr_conv: {T: [2, 3, 4, 8]}]}
+  - {for: the other families at 13 % of the parameters, backbones: [vgg16_bn, resnet56],
+     methods: [psconv: {variant: PSD1_P16, form: executed}, magnitude: {density: 0.13}, lean_conv, depthwise_separable,
+               ghost: {ratio: 8}, tucker2: {ratio: 0.25}, penni: {d: 1}, int8: {scheme: static}]}
+  - {backbones: [vgg16_bn], methods: [filter_l1: {ratio: 0.64}]}
+  - {backbones: [resnet56], methods: [filter_l1: {ratio: 0.85}]}
+  - {backbones: [mobilenet_v2], methods: [filter_l1: {ratio: 0.5}]}
+  - {for: the notebook's layout, backbones: [mobilenet_v2_csr], methods: [dense, csr_conv: {T: {expand: 3, project: 4}}]}
+"""  # noqa: E501 - as tersely as a person writes it
+"""cifar.yaml without a word too many."""
+
+BEFORE_SWEEPS = """\
+name: cifar
+backbones:
+  - vgg16_bn
+  - resnet56
+  - resnet50
+  - resnet110
+  - densenet40_k12
+  - mobilenet_v2
+  - mobilenet_v2_csr
+  - efficientnet_b0
+methods:
+  - dense
+  - csr_conv: {T: [2, 3, 4, 8, {expand: 3, project: 4}]}
+  - psconv: {variant: PSD1_P16, form: executed}
+  - magnitude: {density: 0.13}
+  - filter_l1: {ratio: [0.5, 0.64, 0.85]}
+  - lean_conv
+  - depthwise_separable
+  - ghost: {ratio: 8}
+  - tucker2: {ratio: 0.25}
+  - penni: {d: 1}
+  - int8: {scheme: static}
+exclude:
+  - "*"
+  - "!*/dense/*"
+  - "!*/csr_conv(T=?)/*"
+  - "!vgg16_bn/*"
+  - "!resnet56/*"
+  - "vgg16_bn/filter_l1*"
+  - "!vgg16_bn/filter_l1(ratio=0.64)*"
+  - "resnet56/filter_l1*"
+  - "!resnet56/filter_l1(ratio=0.85)*"
+  - "!mobilenet_v2/filter_l1(ratio=0.5)*"
+  - "*(T=expand*"
+  - "mobilenet_v2_csr/*"
+  - "!mobilenet_v2_csr/dense/*"
+  - "!mobilenet_v2_csr/csr_conv(T=expand*"
+"""
+"""The same as a product that globs trim."""
+
+
+def test_sweeps_ask_for_the_cases_that_globs_left_of_a_product(tmp_path: Path) -> None:
+    found = []
+    for number, text in enumerate((CIFAR, BEFORE_SWEEPS)):
+        (tmp_path / f"{number}.yaml").write_text(text)
+        found.append({case.id for case in make_plan(load_suite(tmp_path / f"{number}.yaml")).cases})
+    shipped = [case.id for case in planned("cifar.yaml").cases]
+    assert len(shipped) == len(set(shipped)) == 56
+    assert found == [set(shipped)] * 2

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from made_trials import made_trial
 from report_lab import HOST, Net, around, rows, run
@@ -9,6 +11,7 @@ from report_lab import HOST, Net, around, rows, run
 from bench.analysis.store import Results
 from bench.report.cautions import cautions
 from bench.report.circumstances import hosts, runs
+from bench.report.details import details
 from bench.report.limits import limits
 
 NETS = (Net(), Net("psconv", around(1e-3)))
@@ -103,3 +106,19 @@ def test_the_correction_is_stated_for_as_many_comparisons_as_there_are() -> None
     assert any("among 4 equal cases" in text for text in limits(rows(four), [four]))
     one = run(*NETS)
     assert not any("equal cases" in text for text in limits(rows(one), [one]))
+
+
+def test_weights_that_a_method_discards_are_said_to_be_discarded() -> None:
+    layer = {"name": "conv1", "before": "3×3", "after": "CSRConv2d"}
+    measured = run(Net(), Net("csr_conv", around(1e-3), {"T": 4}, replaced=[layer]))
+    assert "discarded" not in warned(measured)
+    counts = {
+        key: replace(count, discarded=("conv1",)) if count.replaced else count
+        for key, count in measured.counts.items()
+    }
+    text = warned(replace(measured, counts=counts))
+    assert "Loaded weights were discarded in 1 case: the methods put fresh, untrained layers in the" in text
+    assert "Cases: resnet20/csr_conv(T=4)" in text
+    (_, found) = details(rows(replace(measured, counts=counts))).cases
+    words = dict(found.facts)["loaded weights discarded"]
+    assert words == "of 1 of 1 replaced layers: fresh ones, untrained, stand there"

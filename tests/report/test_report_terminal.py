@@ -168,3 +168,19 @@ def test_one_case_alone_and_two_arms_are_shown() -> None:
 )
 def test_a_latency_has_three_digits_and_a_unit(seconds: float, text: str) -> None:
     assert cells(made_results([DENSE_CASE], [made_trial(DENSE_CASE, 0, seconds)]), 0)["latency"] == text
+
+
+def test_weights_that_were_discarded_are_told_below_the_tables() -> None:
+    results = measured()
+    counts = {key: replace(count, discarded=("conv1",)) for key, count in results.counts.items()}
+    (csr,) = [key for key in counts if "csr_conv" in key[1]]
+    found = account(replace(results, counts={**results.counts, csr: counts[csr]}))
+    assert "loaded weights discarded in 1 case, whose layers are fresh: csr_conv(T=4)" in found.notes
+    assert [row["discarded"] for row in found.data] == [[], ["conv1"]]
+
+
+def test_a_band_is_that_of_the_case_s_own_sweep() -> None:
+    wide = {**BY_THEMSELVES, "resolution": 0.05}
+    sweeps = [{"for": "a", "cases": [DENSE_CASE.id, CSR_CASE.id], "measure": wide}]
+    found = cells(measured(1.0, 0.0001, measure=BY_THEMSELVES, sweeps=sweeps))
+    assert found["verdict"] == "same within 5 %"

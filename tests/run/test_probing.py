@@ -55,7 +55,12 @@ def session(tmp_path: Path) -> Any:
     file = tmp_path / "odd.py"
     file.write_text(PLUGIN)
     measure = SimpleNamespace(timeout=60.0, heap="kept", cool_below=None, protocol=dict, energy=False)
-    plan = SimpleNamespace(targets={"cpu": TARGETS.get("cpu")}, measure=measure, plugins=[str(file)])
+    plan = SimpleNamespace(
+        targets={"cpu": TARGETS.get("cpu")},
+        measure=measure,
+        measure_of=lambda _: measure,
+        plugins=[str(file)],
+    )
     start = SimpleNamespace(run="r")
     counted = SimpleNamespace(recipes=(None,))
     return SimpleNamespace(

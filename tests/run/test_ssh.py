@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import sys
 import threading
@@ -11,10 +12,13 @@ from pathlib import Path
 
 import loopback_ssh
 import pytest
+import torch
+from own_network import write_module
 
 from bench.analysis.store import list_results, read_results
-from bench.case import Case, MethodCall
+from bench.case import Case, Imported, MethodCall
 from bench.errors import InputError
+from bench.models.imported import imported_backbone
 from bench.plan.plan import make_plan
 from bench.plan.suite import load_suite
 from bench.plan.targets import Target, split_launch
@@ -109,6 +113,27 @@ def test_a_suite_runs_over_ssh(server: loopback_ssh.Server, tmp_path: Path) -> N
     assert [trial.status for trial in found.trials] == ["ok", "ok"]
     assert {trial.seating for trial in found.trials} == {"together"}
     assert {probe.status for probe in found.probes} == {"ok"}
+
+
+def test_a_network_of_ones_own_is_built_over_there(server: loopback_ssh.Server, tmp_path: Path) -> None:
+    provision(board(server), print)
+    build = f"{write_module(tmp_path)}:build"
+    weights = tmp_path / "best.pt"
+    network = imported_backbone("mine", Imported(build, folder=str(tmp_path)), (3, 8, 8)).network()
+    torch.save(network.state_dict(), weights)
+    digest = hashlib.sha256(weights.read_bytes()).hexdigest()
+
+    def asked(sha256: str) -> Measured:
+        source = Imported(build, {"width": 8}, str(tmp_path), str(weights), sha256)
+        case = Case("mine", (MethodCall("dense"),), input=(3, 8, 8), imported=source)
+        return run_worker(board(server), Job(case, recipes=(None,), timed=False), 60, Measured)
+
+    found = asked(digest)
+    assert found.error is None
+    assert found.params == sum(parameter.numel() for parameter in network.parameters())
+    other = asked("0" * 64).error
+    assert other is not None
+    assert "where the run was planned with 000000000000" in other.message
 
 
 @pytest.mark.parametrize(
