@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from bench.cli import completion
 from bench.cli.app import app
 from bench.cli.screen import ReaderGone, say
 from bench.errors import InputError, nearest
@@ -17,7 +18,10 @@ from bench.errors import InputError, nearest
     epilog="Example: bench export results/RUN.jsonl --format latex --columns method,params_ratio,ratio",
 )
 def export(
-    results: Annotated[list[Path], typer.Argument(help="Results files of `bench run`.")],
+    results: Annotated[
+        list[Path],
+        typer.Argument(help="Results files of `bench run`.", autocompletion=completion.result_files),
+    ],
     form: Annotated[str, typer.Option("--format", help="csv, markdown or latex.")] = "csv",
     columns: Annotated[
         str | None, typer.Option(help="Columns by name and in order, separated by commas; `list` names them.")

@@ -12,7 +12,7 @@ from bench.cli import completion
 from bench.cli.app import app
 from bench.cli.ending import interrupt_when_asked_to_end
 from bench.cli.locking import host_lock
-from bench.cli.options import AsJson, NoWait, PeaksFolder
+from bench.cli.options import AsJson, Header, NoWait, PeaksFolder
 from bench.cli.screen import one_line, print_table, say
 from bench.errors import InputError
 
@@ -47,6 +47,7 @@ def profile(
         ),
     ] = False,
     no_wait: NoWait = False,
+    header: Header = False,
     as_json: AsJson = False,
 ) -> None:
     """Show where a network's time goes, layer by layer, in eager mode on this processor.
@@ -78,7 +79,7 @@ def profile(
     if as_json:
         say(json.dumps(found.as_dict(), indent=1))
     else:
-        _print(found)
+        _print(found, header)
 
 
 def _run_of(case: Case, folder: Path) -> Results:
@@ -104,7 +105,7 @@ def _keep(profiles: Sequence[Profile], run: Results) -> None:
     say(f"stored in {run.file}", err=True)
 
 
-def _print(found: Profile) -> None:
+def _print(found: Profile, header: bool) -> None:
     names = list(found.totals())
     columns = ["layer", "kind", "MACs", "bytes", "µs", "of attainable", *names]
     lines = []
@@ -115,7 +116,7 @@ def _print(found: Profile) -> None:
         fraction = "—" if layer.fraction is None else f"{layer.fraction:.0%}"
         numbers = [f"{layer.macs:,}", f"{layer.bytes:,}", f"{layer.seconds * 1e6:.1f}", fraction]
         lines.append([layer.layer, layer.kind, *numbers, *shares])
-    print_table(columns, lines, right=tuple(range(2, len(columns))))
+    print_table(columns, lines, right=tuple(range(2, len(columns))), header=header)
     say(f"{found.case}: {found.seconds * 1e3:.3f} ms a forward, {found.inside:.0%} in the layers above")
     totals = found.totals()
     if sum(totals.values()):

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from bench.cli import completion
 from bench.cli.app import app
 from bench.cli.screen import one_line, say
 from bench.errors import InputError
@@ -23,7 +24,10 @@ if TYPE_CHECKING:
     epilog="Example: bench report results/old.jsonl results/new.jsonl --open",
 )
 def report(
-    results: Annotated[list[Path], typer.Argument(help="Results files of `bench run`.")],
+    results: Annotated[
+        list[Path],
+        typer.Argument(help="Results files of `bench run`.", autocompletion=completion.result_files),
+    ],
     output: Annotated[
         Path | None, typer.Option("-o", "--output", help="HTML file to write; reports/RUN.html by default.")
     ] = None,

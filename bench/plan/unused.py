@@ -16,6 +16,8 @@ LISTS = {"method": "methods", "backbone": "backbones", "runtime": "runtimes"}
 
 def refuse_unused(loaded: LoadedSuite, cases: Sequence[Case]) -> None:
     """Raises InputError, with the line to add, for a plugin that adds names of which no case has one."""
+    if not loaded.plugins:
+        return
     used = {
         "method": {call.name for case in cases for call in case.methods},
         "backbone": {case.backbone for case in cases},

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from bench.analysis.records import RunStart
 
 _CARRIED = {"--rounds": True, "--resolution": True, "--max-rounds": True, "--quick": False,
-            "--plugin": True, "--trust": False}  # fmt: skip
+            "--plugin": True, "--method": True, "--trust": False}  # fmt: skip
 """Options that change how a case is measured, and whether a value follows."""
 
 
