@@ -8,7 +8,7 @@ STAMP  := $(VENV)/installed-$(shell cat pyproject.toml constraints.txt | cksum |
 # Two test processes with one thread each; a process that runs dry takes over half of the other's rest.
 PYTEST := $(BIN)/python -m pytest -n 2 --dist worksteal
 
-.PHONY: setup run test test-fast check picture clean track bench-noise bench-overhead mutants
+.PHONY: setup run test test-fast check picture example clean track bench-noise bench-overhead mutants
 
 setup: $(STAMP)
 
@@ -44,6 +44,12 @@ check: setup
 # Draws the rooms and their arrows into docs/architecture.md.
 picture: setup
 	$(BIN)/python docs/draw_rooms.py
+
+# The page that ships with the documents, and its picture in the README (chromium draws it).
+example: setup
+	$(BIN)/bench report results/reference/*.jsonl -o docs/example-report.html
+	chromium --headless --no-sandbox --disable-gpu --hide-scrollbars --window-size=1280,1150 \
+	  --virtual-time-budget=5000 --screenshot=docs/page.png file://$(CURDIR)/docs/example-report.html
 
 clean:
 	rm -rf $(VENV) build *.egg-info

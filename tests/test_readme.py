@@ -79,7 +79,13 @@ def test_the_figures_of_two_hosts_are_those_that_their_commands_print() -> None:
 
 def test_the_hosts_are_named_beside_the_figures() -> None:
     flat = " ".join(TEXT.split())
-    for words in ("AMD EPYC (Zen 5, AVX-512", "Cortex-A72 (NEON)", "torch 2.13.0+cpu", "torch 2.9.1+cpu", "one thread"):
+    for words in (
+        "AMD EPYC (Zen 5, AVX-512",
+        "Cortex-A72 (NEON)",
+        "torch 2.13.0+cpu",
+        "torch 2.9.1+cpu",
+        "one thread",
+    ):
         assert words in flat
 
 

@@ -129,6 +129,11 @@ def _nothing(rows: Sequence[Row]) -> str:
     if not compressed:
         return "Only dense networks were measured: there is nothing to compare them with."
     if not any(outcome.outcome(row) in outcome.COMPARED for row in compressed):
+        if counted := _counted(compressed):
+            ends = (counted[0], counted[-1])
+            least, most = (f"{_executes(row)} on {isolated(row['backbone'])}" for row in ends)
+            core = counted[0]["emulates"]
+            return f"No time was taken. Instructions over dense on an emulated {core}: {least} to {most}."
         return "Nothing is claimed about speed: no compressed case has an interval for its ratio to dense."
     return ""
 
@@ -212,6 +217,8 @@ def _settings(rows: Sequence[Row], columns: Sequence[str]) -> str:
 def _takeaway(one: Standing, index: Index) -> Takeaway:
     fastest = one.fastest
     if not one.cases:
+        if counted := _counted(one.others):
+            return Takeaway(one.backbone, one.setting, _instructions(counted), "")
         words = {outcome.outcome(row) for row in one.others}
         return Takeaway(one.backbone, one.setting, f"No verdict: {', '.join(sorted(words))}.", "")
     lead = fastest or one.cases[0]
@@ -220,6 +227,28 @@ def _takeaway(one: Standing, index: Index) -> Takeaway:
     else:
         text = f"Fastest is {_full(fastest, index)}{_level(one, fastest)}"
     return Takeaway(one.backbone, one.setting, f"{text}.{_place(one, lead, index)}", outcome.outcome(lead))
+
+
+def _counted(rows: Iterable[Row]) -> list[Row]:
+    """Compressed cases whose instructions were counted, the fewest over dense first."""
+    found = [row for row in rows if not row["is_baseline"] and digits.known(row["instructions_ratio"])]
+    return sorted(found, key=lambda row: float(row["instructions_ratio"]))
+
+
+def _instructions(counted: Sequence[Row]) -> str:
+    """What an emulated core says: instructions, of which none is a time."""
+    lead = counted[0]
+    text = (
+        f"Not timed. Fewest instructions on the emulated {lead['emulates']}: {_executes(lead)} those of dense"
+    )
+    subject = [row for row in counted if row["method"] == SUBJECT]
+    if subject and subject[0] is not lead:
+        text += f"; {_executes(subject[0])}"
+    return f"{text}."
+
+
+def _executes(row: Row) -> str:
+    return f"{_label(row)} {digits.times(row['instructions_ratio'])}"
 
 
 def _level(one: Standing, fastest: Row) -> str:

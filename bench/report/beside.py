@@ -155,6 +155,8 @@ def _comparison(results: Sequence[Results]) -> tuple[str, Comparison] | None:
         return title, compare_arms(results[0], base, head, asked if digits.known(asked) else 0.01)
     if len(results) == 2 and not any(one.start.arms for one in results):
         base_run, head_run = results
+        if not {case["id"] for case in base_run.start.cases} & {case["id"] for case in head_run.start.cases}:
+            return None  # two suites, or two targets: nothing of one stands in the other
         title = f"Base against head: {base_run.start.run} and {head_run.start.run}"
         return title, compare_runs(base_run, head_run, SAME_WITHIN)
     return None

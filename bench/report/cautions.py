@@ -208,7 +208,7 @@ def _marked(rows: Sequence[Row]) -> Iterable[Caution]:
 
 
 def _unresolved(rows: Sequence[Row]) -> Iterable[Caution]:
-    coarse = [row for row in rows if row["resolved"] is False]
+    coarse = [row for row in rows if row["resolved"] is False and not row["emulates"]]
     if coarse:
         yield Caution(
             f"{plural(len(coarse), 'case')} could not be told from dense in the rounds that there were. "

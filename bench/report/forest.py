@@ -21,7 +21,8 @@ INTRODUCTION = paragraph("""
     One row a case, the fastest first: a dot is the latency over dense with its interval, hollow where it
     cannot be told from dense. Left of the line at 1 is faster; the band around it is what the run calls the
     same. The upright tick in a row is what it executes, MACs over dense: the promise beside the delivery.
-    An arrow stands for a value beyond the axis.
+    An arrow stands for a value beyond the axis. On an emulated core, which has no clock, dots are
+    instructions over dense, exact and so without an interval.
 """)
 
 MISSING = "No compressed case was planned: there is nothing to hold against dense."
@@ -56,9 +57,9 @@ def forest(rows: Sequence[Row], results: Sequence[Results], palette: Palette) ->
 
 
 def order(row: Row) -> tuple[bool, float]:
-    """Sorts by ratio; what has none comes last."""
-    known = digits.known(row["ratio"])
-    return not known, float(row["ratio"]) if known else 0.0
+    """Sorts by ratio, of instructions where no time is taken; what has none comes last."""
+    ratio = next((row[key] for key in ("ratio", "instructions_ratio") if digits.known(row[key])), math.nan)
+    return not digits.known(ratio), float(ratio) if digits.known(ratio) else 0.0
 
 
 def _panel(
@@ -77,7 +78,7 @@ def _panel(
     half = max(0.75, (high - low) / 2)  # never thinner than what can be seen
     parts = [
         svg.box(scale(1) - half, _TOP, 2 * half, bottom - _TOP, "band"),
-        svg.below(Axis(scale, "latency ÷ dense (log scale)", TICKS), bottom, _TOP),
+        svg.below(Axis(scale, f"{_measured(cases)} ÷ dense (log scale)", TICKS), bottom, _TOP),
         svg.line(scale(1), _TOP, scale(1), bottom, "one"),
     ]
     for number, row in enumerate(cases):
@@ -88,6 +89,12 @@ def _panel(
     return Panel(backbone, drawing, summary + note, words)
 
 
+def _measured(cases: Sequence[Row]) -> str:
+    """What the panel is about: latency, or instructions where an emulated core counts them instead."""
+    counted = all(row["emulates"] and digits.known(row["instructions_ratio"]) for row in cases)
+    return "instructions" if counted else "latency"
+
+
 def _row(row: Row, y: float, scale: Scale, promised: float, look: Look) -> Markup:
     word = outcome.outcome(row)
     label = method_label(row)
@@ -96,6 +103,8 @@ def _row(row: Row, y: float, scale: Scale, promised: float, look: Look) -> Marku
         parts.append(_promise(promised, y, scale))
     if digits.known(row["ratio"]) and row["ratio"] > 0:
         parts += _delivery(row, word, y, scale, look)
+    elif digits.known(row["instructions_ratio"]):
+        parts += _counted(row, y, scale, look)
     else:
         parts.append(svg.text(scale(1) + 6, y + 4, word, "quiet"))
     return svg.marked(row, hover(row, promised), *parts, css=f"{look.css} {word.replace(' ', '-')}")
@@ -125,12 +134,24 @@ def _delivery(row: Row, word: str, y: float, scale: Scale, look: Look) -> list[M
     ]
 
 
+def _counted(row: Row, y: float, scale: Scale, look: Look) -> list[Markup]:
+    """Instructions of an emulated core: exact, so without an interval."""
+    ratio = float(row["instructions_ratio"])
+    value = svg.text(svg.WIDTH - 4, y + 4, digits.times(ratio), "value", "end")
+    if scale.holds(ratio):
+        return [svg.dot(look.shape, scale(ratio), y, css="dot"), value]
+    right = ratio > scale.high
+    return [svg.arrow(scale.inside(ratio) + (-5 if right else 5), y, right, "dot"), value]
+
+
 def hover(row: Row, promised: float = math.nan) -> str:
     """What the pointer shows of a case."""
     text, interval = digits.with_interval(row["ratio"], row["ratio_low"], row["ratio_high"], watch=1)
     lines = [f"{row['backbone']}, {method_label(row)}: {outcome.outcome(row)}"]
     if text != digits.MISSING:
         lines.append(f"latency ÷ dense {text}" + (f" ({interval})" if interval else " (no interval)"))
+    if digits.known(row["instructions_ratio"]):
+        lines.append(f"instructions ÷ dense {digits.times(row['instructions_ratio'])}, exact")
     if digits.known(promised):
         lines.append(f"executed MACs ÷ dense {digits.times(promised)}")
     return "\n".join(lines)

@@ -11,8 +11,11 @@ from bench.analysis.frame import make_frame
 from bench.analysis.store import Results
 from bench.report import page
 from bench.report.answer import answer
+from bench.report.cautions import cautions
 from bench.report.details import details
+from bench.report.forest import forest
 from bench.report.outcome import BASELINE, NOT_TIMED
+from bench.report.palette import Palette
 from bench.report.rows import Row, records
 from bench.report.table import instructions_of, table
 from bench.report.words import findings
@@ -67,7 +70,27 @@ def test_the_details_split_them_by_kind() -> None:
 
 def test_the_words_speak_of_instructions_and_of_no_speed() -> None:
     assert "instructions are counted there, and no time is taken" in " ".join(findings(found()))
-    assert answer(found(), [emulated()], ()).headline.startswith("Nothing is claimed about speed")
+    answered = answer(found(), [emulated()], ())
+    assert answered.headline.startswith(
+        "No time was taken. Instructions over dense on an emulated cortex-a72: "
+    )
+    (takeaway,) = answered.takeaways
+    assert takeaway.verdict == ""
+    assert takeaway.sentence == (
+        "Not timed. Fewest instructions on the emulated cortex-a72: csr_conv(T=4) 0.750\xa0× those of dense."
+    )
+
+
+def test_the_forest_has_instructions_where_no_time_was_taken() -> None:
+    (panel,) = forest(found(), [emulated()], Palette.of(found())).panels
+    drawn = str(panel.drawing)
+    assert "instructions ÷ dense (log scale)" in drawn
+    assert "0.750\xa0×" in drawn
+    assert "latency" not in drawn
+
+
+def test_bug_an_emulated_case_was_said_to_need_more_rounds() -> None:
+    assert not any("could not be told from dense" in one.text for one in cautions(found(), [emulated()]))
 
 
 def test_the_page_can_be_drawn() -> None:
