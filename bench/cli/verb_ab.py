@@ -58,17 +58,20 @@ def ab(
     from bench.analysis.store import read_results
     from bench.plan.plan import make_plan
     from bench.plan.suite import load_suite
-    from bench.run import arms
+    from bench.run import arms, commits
     from bench.run import run as runs
     from bench.run.estimate import estimated_seconds
     from bench.run.lock import HostLock
 
     wanted, band = parse_fail_on(fail_on), parse_percent(resolution)
-    repository = arms.repository_of(Path.cwd())
-    commits = {arms.BASE: arms.resolve(rev_a, repository), arms.HEAD: arms.resolve(rev_b, repository)}
+    repository = commits.repository_of(Path.cwd())
+    revisions = {
+        arms.BASE: commits.resolve(rev_a, repository),
+        arms.HEAD: commits.resolve(rev_b, repository),
+    }
     plan = make_plan(load_suite(suite, trust=trust), rounds, only, resolution=band, max_rounds=max_rounds)
     plan.require_trust(trust)
-    file, start = runs.begin(plan, results.resolve(), seed, commits)
+    file, start = runs.begin(plan, results.resolve(), seed, revisions)
     check_writable(file)
     say(
         f"{rev_a} against {rev_b}: {len(plan.cases)} cases, {2 * plan.trials} trials, "
@@ -78,7 +81,7 @@ def ab(
     interrupt_when_asked_to_end()
     with (
         naming(file, "what was measured before is in it"),
-        arms.worktrees(repository, commits) as both,
+        arms.worktrees(repository, revisions) as both,
         HostLock(not no_wait, say_waiting),
         run_progress() as progress,
     ):

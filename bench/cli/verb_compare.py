@@ -27,13 +27,14 @@ def compare(
     fail_on: FailOn = "slower,bigger",
     resolution: SameWithin = "3%",
     across_hosts: Annotated[
-        bool, typer.Option("--across-hosts", help="Compare although the hosts' fingerprints differ.")
+        bool, typer.Option("--across-hosts", help="Compare times although the hosts' fingerprints differ.")
     ] = False,
     as_json: AsJson = False,
 ) -> None:
     """Compare two results files, case by case: times by intervals, counts exactly.
 
-    Counts, weight bytes and live tensors are compared everywhere, the allocator's peak on one host only.
+    Counts, weight bytes and live tensors are compared everywhere, the allocator's peak on one host only, times
+    between hosts only with `--across-hosts`.
 
     Exit: 0 nothing got worse, 1 something did, 2 the input was wrong, 4 cannot tell (too little data,
     a case missing, or the hosts differ).
@@ -66,10 +67,10 @@ def show(comparison: Comparison, as_json: bool) -> None:
     with leaving(code):
         if as_json:
             say(json.dumps(comparison.as_dict(), indent=1))
-        elif comparison.refused:
-            say(one_line(f"bench: {comparison.refused}"), err=True)
         else:
             _print(comparison)
+            if comparison.refused:
+                say(one_line(f"bench: {comparison.refused}"), err=True)
             meanings = {
                 0: "nothing got worse",
                 1: "something got worse",

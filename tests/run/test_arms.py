@@ -18,7 +18,7 @@ from bench.errors import InputError
 from bench.plan.plan import Plan, make_plan
 from bench.plan.suite import load_suite
 from bench.run import arms as ab
-from bench.run import rounds
+from bench.run import commits, rounds
 from bench.run import run as runs
 from bench.run import session as session_of_a_run
 from bench.run.session import Arm, Session
@@ -132,14 +132,14 @@ def test_a_revision_that_is_none_is_refused_and_worktrees_go_away(tmp_path: Path
     (tmp_path / "x").write_text("1")
     git("add", "x")
     git("commit", "--quiet", "-m", "one")
-    commit = ab.resolve("HEAD", tmp_path)
+    commit = commits.resolve("HEAD", tmp_path)
     assert commit == git("rev-parse", "HEAD")
     with pytest.raises(InputError, match="'nothing' is no revision"):
-        ab.resolve("nothing", tmp_path)
+        commits.resolve("nothing", tmp_path)
     with ab.worktrees(tmp_path, {"base": commit, "head": commit}) as both:
         paths = [arm.checkout for arm in both if arm.checkout is not None]
         assert [(path / "x").read_text() for path in paths] == ["1", "1"]
     assert len(git("worktree", "list").splitlines()) == 1
     assert not any(path.exists() for path in paths)
     with pytest.raises(InputError, match="in no git checkout"):
-        ab.repository_of(Path("/"))
+        commits.repository_of(Path("/"))
