@@ -46,12 +46,12 @@ INSTRUCTIONS, REPEATS = "instructions", 0.001
 """Instructions of an emulated core repeat to a few parts in ten thousand: up to REPEATS they are equal."""
 
 NOT_TIMED = "not timed"
-"""The word where both sides are of an emulated core, and no time was taken."""
+"""The word where no time was taken on purpose: on an emulated core, and where nothing may fail by it."""
 
 
 @dataclass(frozen=True)
 class Side:
-    """One case as one side measured it. ``refused``: no time may be taken there."""
+    """One case as one side measured it. ``refused``: no time was to be taken there."""
 
     medians: Mapping[int, float]
     exact: Mapping[str, int]
@@ -197,6 +197,11 @@ def compare_arms(
     return Comparison(tuple(changes), resolution, tuple(fail_on))
 
 
+def exact_of(results: Results, arm: str) -> dict[str, Mapping[str, int]]:
+    """Case id -> its integers on one arm."""
+    return {case: side.exact for case, side in _sides(results, arm).items()}
+
+
 def _judge(
     cases: Sequence[str],
     left: Mapping[str, Side],
@@ -254,7 +259,7 @@ def _missing(case: str) -> CaseChange:
 
 def _sides(results: Results, arm: str) -> dict[str, Side]:
     by_case, probes = standing(results, arm)
-    return {
+    sides = {
         case.id: _side(
             by_case.get(case.id, []),
             probes.get(case.id),
@@ -263,6 +268,9 @@ def _sides(results: Results, arm: str) -> dict[str, Side]:
         )
         for case in (planned.case for planned in results.start.planned())
     }
+    if results.start.timed:
+        return sides
+    return {case: replace(side, refused=not side.failure) for case, side in sides.items()}
 
 
 def _side(

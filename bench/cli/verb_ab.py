@@ -8,7 +8,6 @@ from typing import Annotated
 import typer
 
 from bench.cli.app import app
-from bench.cli.ending import INTERRUPTED, interrupt_when_asked_to_end
 from bench.cli.options import (
     AsJson,
     FailOn,
@@ -22,7 +21,7 @@ from bench.cli.options import (
     SuiteFile,
     Trust,
 )
-from bench.cli.screen import duration, run_progress, say, say_waiting
+from bench.cli.screen import duration
 from bench.cli.verb_compare import parse_fail_on, show
 
 
@@ -48,46 +47,27 @@ def ab(
     """Measure two revisions of this package in one interleaved run and compare them, case by case.
 
     After the suite's rounds a case is measured again until its ratio is known to the resolution, in
-    `--max-rounds` rounds at most.
+    `--max-rounds` rounds at most. With `--fail-on bigger` counts and memory are compared and nothing is timed.
 
     Exit: 0 nothing got worse, 1 something did, 2 the input was wrong, 4 cannot tell, 130 interrupted.
     """
     from bench.analysis.compare import compare_arms
-    from bench.analysis.disk import check_writable, naming
     from bench.analysis.resolution import parse_percent
-    from bench.analysis.store import read_results
+    from bench.cli.two_revisions import Both, measure
     from bench.plan.plan import make_plan
     from bench.plan.suite import load_suite
     from bench.run import arms, commits
-    from bench.run import run as runs
     from bench.run.estimate import estimated_seconds
-    from bench.run.lock import HostLock
 
     wanted, band = parse_fail_on(fail_on), parse_percent(resolution)
     repository = commits.repository_of(Path.cwd())
-    revisions = {
-        arms.BASE: commits.resolve(rev_a, repository),
-        arms.HEAD: commits.resolve(rev_b, repository),
-    }
+    base, head = commits.resolve(rev_a, repository), commits.resolve(rev_b, repository)
     plan = make_plan(load_suite(suite, trust=trust), rounds, only, resolution=band, max_rounds=max_rounds)
     plan.require_trust(trust)
-    file, start = runs.begin(plan, results.resolve(), seed, revisions)
-    check_writable(file)
-    say(
-        f"{rev_a} against {rev_b}: {len(plan.cases)} cases, {2 * plan.trials} trials, "
-        f"about {duration(2 * estimated_seconds(plan, results))}",
-        err=True,
+    timed = "slower" in wanted
+    time = f"{2 * plan.trials} trials, about {duration(2 * estimated_seconds(plan, results))}"
+    found = measure(
+        Both(plan, repository, base, head, results, seed, not no_wait, timed),
+        f"{rev_a} against {rev_b}: {len(plan.cases)} cases, {time if timed else 'not timed'}",
     )
-    interrupt_when_asked_to_end()
-    with (
-        naming(file, "what was measured before is in it"),
-        arms.worktrees(repository, revisions) as both,
-        HostLock(not no_wait, say_waiting),
-        run_progress() as progress,
-    ):
-        outcome = runs.execute(plan, file, start, progress, arms=both)
-    say(f"results: {file}", err=True)
-    if outcome.interrupted:
-        say("interrupted: nothing is said about what was measured so far", err=True)
-        raise typer.Exit(INTERRUPTED)
-    show(compare_arms(read_results(file), arms.BASE, arms.HEAD, band, wanted), as_json)
+    show(compare_arms(found, arms.BASE, arms.HEAD, band, wanted), as_json)

@@ -68,7 +68,7 @@ def show(comparison: Comparison, as_json: bool) -> None:
         if as_json:
             say(json.dumps(comparison.as_dict(), indent=1))
         else:
-            _print(comparison)
+            print_comparison(comparison)
             if comparison.refused:
                 say(one_line(f"bench: {comparison.refused}"), err=True)
             meanings = {
@@ -79,7 +79,8 @@ def show(comparison: Comparison, as_json: bool) -> None:
             say(meanings[code], err=True)
 
 
-def _print(comparison: Comparison) -> None:
+def print_comparison(comparison: Comparison) -> None:
+    """Prints a comparison as a table, its notes on stderr."""
     rows = []
     for c in comparison.cases:
         known = c.ratio.known

@@ -31,9 +31,12 @@ VERSIONS_OF = ("torch", "torchvision", "timm", "fvcore", "torch-pruning", "numpy
 
 
 def begin(
-    plan: Plan, folder: Path, seed: int | None, arms: dict[str, str] | None = None
+    plan: Plan, folder: Path, seed: int | None, arms: dict[str, str] | None = None, *, timed: bool = True
 ) -> tuple[Path, RunStart]:
-    """The file and first record of a new run; nothing is written yet. ``arms``: name -> revision."""
+    """The file and first record of a new run; nothing is written yet. ``arms``: name -> revision.
+
+    ``timed`` False: networks are counted and their memory is read, and no round follows.
+    """
     started = datetime.now(UTC)
     run_id = f"{started:%Y%m%d-%H%M%S}-{plan.suite}-{secrets.token_hex(2)}"
     start = RunStart(
@@ -43,7 +46,7 @@ def begin(
         suite_digest=plan.digest(),
         started=started.isoformat(timespec="seconds"),
         seed=secrets.randbits(32) if seed is None else seed,
-        measure={**plan.measure.model_dump(), "quick": plan.quick},
+        measure={**plan.measure.model_dump(), "quick": plan.quick, **({} if timed else {"timed": False})},
         cases=[{**case.as_dict(), "baseline": case.baseline().id} for case in plan.cases],
         targets=[asdict(target) for target in plan.targets.values()],
         plugins=list(plan.plugins),
@@ -102,7 +105,8 @@ def execute(
             if counted is not None:
                 counted()
             probe_cases(session, exports)
-            run_rounds(session)
+            if start.timed:
+                run_rounds(session)
         except KeyboardInterrupt:
             session.outcome.interrupted = True
         store.append(RunEnd(start.run, "interrupted" if session.outcome.interrupted else "complete", now()))
