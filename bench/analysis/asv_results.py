@@ -10,12 +10,12 @@ import ast
 import itertools
 import json
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from bench.analysis.history import Reading
+from bench.analysis.history import History, Reading, Step
 from bench.errors import InputError
 
 BENCHMARKS = {
@@ -167,3 +167,32 @@ def _load(file: Path, schema: int | None = None) -> dict[str, Any]:
             f"{file}: asv's schema {data.get('version')!r}, this csr-bench reads {schema}; `asv update` renews it"
         )
     return data
+
+
+def disagreements(history: History, listed: Sequence[Listed]) -> list[str]:
+    """Where asv's page and a history differ about rises, in words: on either side what the other does not have.
+
+    asv's page lists no falls, so they are not compared.
+    """
+    places = {commit: at for at, commit in enumerate(history.order)}
+    rises = [step for step in history.steps if step.rise and step.metric in BENCHMARKS]
+    told = [one for one in listed if one.benchmark in METRIC_OF and one.commit in places]
+    found = [
+        f"{step.candidates[-1][:12]}: asv's page does not list the rise of {step.metric} of {step.case}"
+        for step in rises
+        if not any(_same(step, one, places) for one in told)
+    ]
+    return found + [
+        f"{one.commit[:12]}: asv's page lists a rise of {METRIC_OF[one.benchmark]} of {one.case}, and here there is none"
+        for one in told
+        if not any(_same(step, one, places) for step in rises)
+    ]
+
+
+def _same(step: Step, listed: Listed, places: Mapping[str, int]) -> bool:
+    """True where both speak of one number and may mean one commit."""
+    if BENCHMARKS[step.metric] != listed.benchmark or step.case != listed.case:
+        return False
+    last = places[listed.commit]
+    first = places.get(listed.after, last - 1) + 1
+    return places[step.candidates[0]] <= last and first <= places[step.candidates[-1]]

@@ -87,7 +87,7 @@ def gate(
     from bench.cli.two_revisions import Both, measure
     from bench.plan.plan import make_plan
     from bench.plan.suite import load_suite
-    from bench.report.gate import between, in_markdown
+    from bench.report.gate import as_text, between, in_markdown
     from bench.run import arms, commits
     from bench.run.estimate import estimated_seconds
 
@@ -115,7 +115,7 @@ def gate(
         times_fail=timed and time_fails is TimeFails.slower,
         whole=only is None,
     )
-    about = between(ran, *(f"`{c.short}` {_as_text(c.subject)}" for c in (before, to_merge)))
+    about = between(ran, *(f"`{c.short}` {as_text(c.subject)}" for c in (before, to_merge)))
     text = in_markdown(found, about, {case: (of, heads[case]) for case, of in bases.items()})
     if markdown is not None:
         write_whole(markdown, text)
@@ -201,8 +201,3 @@ def _print(found: Gate) -> None:
     say(f"times: {reached(found.comparison)}", err=True)
     say(f"gate: {OUTCOMES[found.exit_code]}", err=True)
 
-
-def _as_text(subject: str) -> str:
-    """A subject that Markdown shows as it is, and that calls nobody."""
-    safe = one_line(subject).replace("<", "&lt;").replace("@", "@\u200b")
-    return "".join(f"\\{c}" if c in "\\`*_[]|#" else c for c in safe)

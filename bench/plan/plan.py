@@ -207,8 +207,13 @@ def _with_options(measure: Measure, options: Mapping[str, float | None]) -> Meas
     return measure.model_copy(update=given)
 
 
+def fits(case_id: str, only: str) -> bool:
+    """Whether a case is meant by a glob on ids, or by a part of one."""
+    return only in case_id or fnmatchcase(case_id, f"*{only}*")
+
+
 def _fitting(cases: list[Case], only: str) -> list[Case]:
-    fitting = [c for c in cases if only in c.id or fnmatchcase(c.id, f"*{only}*")]
+    fitting = [c for c in cases if fits(c.id, only)]
     if not fitting:
         raise InputError(f"--only {only}: no case fits{nearest(only, (c.id for c in cases))}")
     wanted = {c.id for c in fitting} | {c.baseline().id for c in fitting}

@@ -11,6 +11,7 @@ from bench.analysis.expected import FILE, TIME, number
 from bench.analysis.gate import Found, Gate
 from bench.analysis.store import Results
 from bench.analysis.verdict import SAME
+from bench.errors import printable
 
 OUTCOMES = {
     0: "passes",
@@ -56,23 +57,23 @@ def in_markdown(gate: Gate, about: Between, counts: Mapping[str, tuple[Mapping[s
             [
                 f"- base: {about.base}",
                 f"- head: {about.head}",
-                f"- host: {_cell(about.host)}; load {about.load}",
+                f"- host: {as_text(about.host)}; load {about.load}",
                 f"- times: {reached(gate.comparison)}",
             ]
         ),
-        _table(
+        markdown_table(
             ["case", "time", "head ÷ base", "interval", "note"],
             [_times(change) for change in gate.comparison.cases],
         ),
     ]
     rows = [_changed(one) for one in gate.found if one.metric != TIME]
-    parts.append(_table(["case", "count", "base", "head", "declared"], rows) if rows else "All counts are equal.")
+    parts.append(markdown_table(["case", "count", "base", "head", "declared"], rows) if rows else "All counts are equal.")
     parts.append(_details(counts))
     if gate.undeclared:
         lines = "\n".join(one.line() for one in gate.undeclared)
         parts.append(f"Where these were meant, add to `{FILE}`, with a reason for each:\n\n```yaml\n{lines}\n```")
     if gate.stale:
-        parts.append("Wrong declarations:\n\n" + "\n".join(f"- {_cell(line)}" for line in gate.stale))
+        parts.append("Wrong declarations:\n\n" + "\n".join(f"- {as_text(line)}" for line in gate.stale))
     return "\n\n".join(part for part in parts if part) + "\n"
 
 
@@ -94,12 +95,12 @@ def _times(change: CaseChange) -> list[str]:
         f"**{change.verdict}**" if change.verdict not in (SAME, "not timed") else change.verdict,
         f"{change.ratio.value:.3f}" if change.ratio.count else "—",
         f"{change.ratio.low:.3f} … {change.ratio.high:.3f}" if known else "—",
-        _cell(change.note),
+        as_text(change.note),
     ]
 
 
 def _changed(found: Found) -> list[str]:
-    why = f"yes: {_cell(found.declared.reason)}" if found.declared else "**no**"
+    why = f"yes: {as_text(found.declared.reason)}" if found.declared else "**no**"
     return [f"`{found.case}`", found.metric, number(found.before), f"**{number(found.after)}**", why]
 
 
@@ -107,7 +108,7 @@ def _details(counts: Mapping[str, tuple[Mapping[str, int], Mapping[str, int]]]) 
     rows = []
     for case, (base, head) in counts.items():
         rows.append([f"`{case}`", *(_both(base.get(name), head.get(name)) for name in VALUES)])
-    table = _table(["case", *VALUES], rows)
+    table = markdown_table(["case", *VALUES], rows)
     return f"<details><summary>Counts before and after</summary>\n\n{table}\n\n</details>" if rows else ""
 
 
@@ -117,12 +118,13 @@ def _both(base: int | None, head: int | None) -> str:
     return " → ".join("—" if value is None else f"{value:,}" for value in (base, head))
 
 
-def _table(columns: list[str], rows: Iterable[list[str]]) -> str:
+def markdown_table(columns: list[str], rows: Iterable[list[str]]) -> str:
+    """A table; cells are Markdown."""
     lines = [columns, ["---"] * len(columns), *rows]
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
-def _cell(text: str) -> str:
-    """Text that neither ends a cell nor is read as markup."""
-    safe = text.replace("\\", "\\\\").replace("|", "\\|").replace("\n", " ")
-    return safe.replace("<", "&lt;").replace("@", "@\u200b").replace("`", "'")
+def as_text(text: str) -> str:
+    """Text as Markdown shows it unchanged: it ends no cell, is no markup, and calls nobody."""
+    safe = printable(text).replace("\\", "\\\\").replace("<", "&lt;").replace("@", "@\u200b")
+    return "".join(f"\\{c}" if c in "`*_[]|#~" else c for c in safe)
