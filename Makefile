@@ -14,7 +14,7 @@ setup: $(STAMP)
 
 # Compiled is what a run and the tests import: all that is installed would take half a minute more, and where
 # PYTHONDONTWRITEBYTECODE is set every process would compile torch anew.
-USED := torch, torch._dynamo, fvcore.nn, scipy.stats, pandas, plotly.graph_objects, jinja2, bench.api, bench.report
+USED := torch, torch._dynamo, fvcore.nn, scipy.stats, pandas, jinja2, bench.api, bench.report
 $(STAMP):
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
 	  echo "csr-bench needs Python 3.11 or newer; set PYTHON=… to one" >&2; exit 2; }

@@ -47,11 +47,17 @@ def judge_cases(
     themselves, is judged as it was then: a signed-rank interval beside Student's p-value.
     """
     schedule = schedule_of(measure)
-    asked = resolution or measure.get("resolution")
+    within = resolution or resolution_asked(measure)
     if schedule is None:
-        return _judged_once(logs, float(asked or RESOLUTION))
+        return _judged_once(logs, within)
     values = {case: list(by_round.values()) for case, by_round in logs.items()}
-    return decide(values, float(asked or 0.01), schedule, over=over)
+    return decide(values, within, schedule, over=over)
+
+
+def resolution_asked(measure: Mapping[str, Any]) -> float:
+    """Differences up to this are called the same in a run with this ``measure``: 0.01 is ±1 %."""
+    usual = RESOLUTION if schedule_of(measure) is None else 0.01
+    return float(measure.get("resolution") or usual)
 
 
 def smallest_found(logs: Mapping[int, float], measure: Mapping[str, Any], cases: int) -> float:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -73,6 +73,16 @@ def peak_for(peaks: Mapping[str, Any] | None, host: str, threads: int, dtype: st
     return None
 
 
+def doctor_verdict(peaks: Mapping[str, Any] | None, hosts: Collection[str]) -> str:
+    """What ``bench doctor`` had said of the one host of a run; empty where it had not been asked."""
+    try:
+        if peaks and {peaks["host"]["id"]} == set(hosts):
+            return str(peaks["doctor"]["verdict"])
+    except (KeyError, TypeError):
+        pass  # not what `bench doctor --peaks` writes: as good as not asked
+    return ""
+
+
 def read_peaks(folder: Path) -> dict[str, Any] | None:
     """What ``bench doctor --peaks`` stored in a results folder; None where it did not.
 
@@ -96,10 +106,19 @@ def read_peaks(folder: Path) -> dict[str, Any] | None:
     return found
 
 
-def write_peaks(folder: Path, host: Mapping[str, Any], rows: Sequence[Mapping[str, Any]]) -> Path:
-    """Stores the peaks with the fingerprint of their host. Raises InputError when that cannot be done."""
+def write_peaks(
+    folder: Path,
+    host: Mapping[str, Any],
+    rows: Sequence[Mapping[str, Any]],
+    verdict: str = "",
+) -> Path:
+    """Stores the peaks with the fingerprint of their host. Raises InputError when that cannot be done.
+
+    ``verdict``: what ``bench doctor`` said of the host; runs carry it along with the peaks.
+    """
     file = folder / FILE
-    text = json.dumps({"host": dict(host), "peaks": [dict(row) for row in rows]}, indent=1)
+    data = {"host": dict(host), "peaks": [dict(row) for row in rows]}
+    text = json.dumps(data | ({"doctor": {"verdict": verdict}} if verdict else {}), indent=1)
     write_whole(file, text + "\n")
     return file
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import cache
 from importlib.resources import files
 
 import jinja2
@@ -11,55 +10,63 @@ import pandas as pd
 from markupsafe import Markup
 
 from bench.analysis.store import Results
-from bench.report import circumstances
+from bench.report import circumstances, frontier
+from bench.report.answer import answer
 from bench.report.cautions import cautions
-from bench.report.curves import curve_plots
 from bench.report.details import details
 from bench.report.dynamic import INTRODUCTION, RANDOM, dynamic
+from bench.report.forest import forest
 from bench.report.limits import limits
-from bench.report.pareto import pareto_plots
+from bench.report.palette import Palette
+from bench.report.promise import promise
 from bench.report.rows import constant, records
+from bench.report.t_sweep import t_sweep
 from bench.report.table import table
-from bench.report.words import summarise
+from bench.report.words import findings
+
+STYLES = ("page.css", "plots.css", "table.css")
+SCRIPTS = ("page.js", "table.js")
 
 
 def render(frame: pd.DataFrame, results: Sequence[Results]) -> str:
     """One HTML text that loads nothing: the same frame and results give the same bytes."""
     rows = records(frame)
-    plots = (pareto_plots(rows), curve_plots(rows))
+    palette = Palette.of(rows)
+    care = cautions(rows, results)
     return _template().render(
         suites=", ".join(dict.fromkeys(one.start.suite for one in results)) or "no run",
-        summary=summarise(rows),
-        cautions=cautions(rows, results),
-        runs=circumstances.runs(results),
-        hosts=circumstances.hosts(results),
+        answer=answer(rows, results, care),
+        findings=findings(rows),
+        cautions=care,
+        forest=forest(rows, results, palette),
         constant=constant(rows),
         table=table(rows),
         dynamic=dynamic(rows),
         dynamic_words=(INTRODUCTION, RANDOM),
-        plots=plots,
+        sweep=t_sweep(rows, palette),
+        frontiers=frontier.frontiers(rows, palette),
+        frontier_title=frontier.TITLE,
+        frontier_introduction=frontier.INTRODUCTION,
+        promise=promise(rows, palette),
+        runs=circumstances.runs(results),
+        hosts=circumstances.hosts(results),
         details=details(rows),
         limits=limits(rows, results),
-        css=Markup(_text("page.css")),
-        js=Markup(_text("page.js")),
-        plotly=Markup(plotly_source() if any(kind.figures for kind in plots) else ""),
+        css=Markup("\n".join(map(_text, STYLES))),
+        js=Markup("\n".join(map(_text, SCRIPTS))),
     )
-
-
-@cache
-def plotly_source() -> str:
-    """plotly.js as the plotly package ships it."""
-    from plotly.offline import get_plotlyjs
-
-    return str(get_plotlyjs())
 
 
 def _template() -> jinja2.Template:
+    """The page's template; each section's own stands beside its module, named after it."""
     environment = jinja2.Environment(
-        autoescape=True, trim_blocks=True, lstrip_blocks=True, undefined=jinja2.StrictUndefined
+        loader=jinja2.FunctionLoader(_text),
+        autoescape=True,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        undefined=jinja2.StrictUndefined,
     )
-    environment.filters["markup_json"] = Markup
-    return environment.from_string(_text("page.html.j2"))
+    return environment.get_template("page.html.j2")
 
 
 def _text(name: str) -> str:

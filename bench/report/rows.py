@@ -40,8 +40,12 @@ def records(frame: pd.DataFrame) -> list[Row]:
     """The frame's rows in order, long messages cut; ``arm`` is empty but in a run of two revisions.
 
     ``machine`` is what a reader calls the host: its name, with its id where hosts share the name.
+    ``anchor`` names the row on the page: by position, as one case may be in several runs.
     """
-    rows = [_row({str(key): value for key, value in row.items()}) for row in frame.to_dict("records")]
+    rows = [
+        {**_row({str(key): value for key, value in row.items()}), "anchor": f"case-{number}"}
+        for number, row in enumerate(frame.to_dict("records"), start=1)
+    ]
     return _with_machines(rows)
 
 

@@ -1,115 +1,35 @@
-"""What was found, in sentences: built from the rows alone, and true for any of them."""
+"""What else was found, in sentences: built from the rows alone, and true for any of them."""
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from bench.report import digits, outcome
 from bench.report.prose import plural
 from bench.report.rows import (
     Row,
     baselines,
-    grouped,
-    method_label,
     name,
     ratio_of,
-    setting,
     to_dense,
     varying,
 )
 
 
-@dataclass(frozen=True)
-class Part:
-    """Cases of one group with the same verdict."""
-
-    verdict: str
-    cases: tuple[str, ...]
-
-
-@dataclass(frozen=True)
-class Group:
-    """One backbone in one setting."""
-
-    name: str
-    parts: tuple[Part, ...]
-
-
-@dataclass(frozen=True)
-class Summary:
-    """One headline, the sentences under it, and the verdicts of each group."""
-
-    headline: str
-    sentences: tuple[str, ...]
-    groups: tuple[Group, ...]
-
-
-def summarise(rows: Sequence[Row]) -> Summary:
-    """The finding. Nothing is said about speed where there is no interval."""
+def findings(rows: Sequence[Row]) -> tuple[str, ...]:
+    """The findings, each a sentence. Nothing is said about speed where there is no interval."""
     columns = varying(rows)
     compressed = [row for row in rows if not row["is_baseline"]]
     judged = [row for row in compressed if outcome.outcome(row) in outcome.COMPARED]
-    sentences = [
+    return (
         *_tally(judged),
         *_on_paper(judged, rows),
         *_extremes(judged, columns),
         *_unjudged(compressed, bool(judged)),
         *_failures(rows),
         *_witnesses(rows),
-    ]
-    return Summary(_headline(rows, compressed, judged), tuple(sentences), _groups(rows, columns))
-
-
-def _headline(rows: Sequence[Row], compressed: Sequence[Row], judged: Sequence[Row]) -> str:
-    if not rows:
-        return "No case was measured."
-    if not any(row["status"] == "ok" for row in rows):
-        if all(row["status"] == "failed" for row in rows):
-            return f"All {plural(len(rows), 'case')} failed: there are no times to show."
-        return f"Nothing has been measured: {plural(len(rows), 'case')} planned."
-    if not compressed:
-        return "Only dense networks were measured: there is nothing to compare them with."
-    if not judged:
-        return "Nothing is claimed about speed: no compressed case has an interval for its ratio to dense."
-    return _promises(judged, "" if len(judged) == len(compressed) else " with an interval")
-
-
-def _promises(judged: Sequence[Row], which: str) -> str:
-    """What became of the promise of fewer MACs. ``which``: words that tell these cases from the others."""
-    saving = _saving(judged)
-    alone = f"The one compressed case{which}" if len(judged) == 1 else ""
-    everything = f"{plural(len(judged), 'compressed case')}{which}"
-    if not saving:
-        all_known = all(digits.known(row["macs_ratio"]) for row in judged)
-        if alone:
-            verb = "has no fewer MACs" if all_known else "is not known to have fewer MACs"
-            return f"{alone} {verb} than dense."
-        verb = "has" if all_known else "is known to have"
-        return f"None of the {everything} {verb} fewer MACs than dense."
-    found = Counter(outcome.outcome(row) for row in saving)
-    if alone:
-        return f"{alone} promises fewer MACs than dense {_KEPT[outcome.outcome(saving[0])]}."
-    if slow := found[outcome.SLOWER]:
-        verbs = ("promises", "is") if slow == 1 else ("promise", "are")
-        return f"{slow} of {everything} {verbs[0]} fewer MACs than dense and {verbs[1]} still slower."
-    promise = "promises" if len(saving) == 1 else "promise"
-    fast = found[outcome.FASTER]
-    rest = len(saving) - fast
-    return (
-        f"{len(saving)} of {everything} {promise} fewer MACs than dense: "
-        f"{fast} faster, {rest} the same or not to be told apart, none slower."
     )
-
-
-_KEPT = {
-    outcome.FASTER: "and is faster",
-    outcome.SLOWER: "and is still slower",
-    outcome.SAME: "and takes the same time",
-    outcome.CANNOT_TELL: "but cannot be told apart from it in time",
-}
-"""What became of the promise of a single case."""
 
 
 def _saving(judged: Sequence[Row]) -> list[Row]:
@@ -209,25 +129,3 @@ def _witnesses(rows: Sequence[Row]) -> list[str]:
         cases = plural(len(counted), "counted case")
         return [f"The three witnesses for MACs disagree in {disputed} of {cases}, marked ⚠ in the table."]
     return [f"The three witnesses for MACs agree in every counted case ({len(counted)})."] if counted else []
-
-
-def _groups(rows: Sequence[Row], columns: Sequence[str]) -> tuple[Group, ...]:
-    groups = []
-    for group in grouped(rows, ("backbone", *columns)):
-        parts = []
-        for word in (outcome.FASTER, outcome.SLOWER, outcome.SAME, outcome.CANNOT_TELL, outcome.NO_INTERVAL,
-                     outcome.NOT_COMPARED, outcome.NOT_TIMED, outcome.FAILED, outcome.NOT_RUN):  # fmt: skip
-            cases = [_entry(row, word) for row in group if outcome.outcome(row) == word]
-            if cases:
-                parts.append(Part(word, tuple(cases)))
-        if parts:
-            words = setting(group[0], columns)
-            groups.append(Group(f"{group[0]['backbone']}" + (f" ({words})" if words else ""), tuple(parts)))
-    return tuple(groups)
-
-
-def _entry(row: Row, word: str) -> str:
-    if word == outcome.CANNOT_TELL:
-        return f"{method_label(row)} {_ratio(row)}, resolution {digits.resolution(ratio_of(row).half_width)}"
-    told = word in (outcome.FASTER, outcome.SLOWER, outcome.SAME)
-    return f"{method_label(row)} {_ratio(row)}" if told else method_label(row)

@@ -290,6 +290,8 @@ def examine(
     rows, problems = (None, ()) if peaks_in is None else measure_peaks()
     file = write_peaks(peaks_in, fingerprint, rows) if peaks_in is not None and rows else None
     test, _ = self_test(pairs, seed, done)
+    if peaks_in is not None and rows:
+        write_peaks(peaks_in, fingerprint, rows, verdict_line(test))
     return Examination(
         test=test,
         host=fingerprint,

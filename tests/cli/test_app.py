@@ -167,7 +167,7 @@ def test_a_reader_that_has_gone_is_no_error(tmp_path: Path) -> None:
 
 
 def test_help_is_quick_because_no_verb_imports_what_it_may_not_need() -> None:
-    heavy = {"torch", "pandas", "pydantic", "numpy", "plotly", "scipy", "yaml"}
+    heavy = {"torch", "pandas", "pydantic", "numpy", "jinja2", "scipy", "yaml"}
     asked = "import sys, runpy; sys.argv = ['bench', '--help']; import bench.cli.app as a, atexit; "
     asked += f"atexit.register(lambda: print('heavy:', sorted({heavy} & set(sys.modules)))); a.main()"
     done = subprocess.run([sys.executable, "-c", asked], capture_output=True, text=True, check=False)

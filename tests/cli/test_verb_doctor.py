@@ -56,7 +56,8 @@ def test_the_examination_for_machines_with_peaks_that_are_kept(
     assert answer["peaks"] == [PEAK]
     assert answer["peaks_file"] == "results/peaks.json"
     stored = json.loads((tmp_path / "results" / "peaks.json").read_text())
-    assert stored == {"host": answer["host"], "peaks": [PEAK]}
+    verdict = "this host can gate at 2%, 5%, 10% with 5 rounds; a change of 1.5% is found with 95 %"
+    assert stored == {"host": answer["host"], "peaks": [PEAK], "doctor": {"verdict": verdict}}
 
 
 def test_peaks_that_cannot_be_kept_are_told_before_anything_is_measured(

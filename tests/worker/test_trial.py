@@ -235,7 +235,6 @@ def test_the_worker_imports_torch_and_the_standard_library_only(methods: dict[st
         "pandas",
         "pydantic",
         "scipy",
-        "plotly",
         "typer",
         "yaml",
         "torchvision",
@@ -370,7 +369,7 @@ def test_a_worker_needs_no_installed_package_but_torch(tmp_path: Path) -> None:
         "import sys\n"
         "class Refuse:\n"
         "    names = {'pandas', 'pydantic', 'scipy', 'yaml', 'typer', 'torchvision', 'timm', 'fvcore',"
-        " 'torch_pruning', 'psutil', 'rich', 'plotly'}\n"
+        " 'torch_pruning', 'psutil', 'rich', 'jinja2'}\n"
         "    def find_spec(self, name, path=None, target=None):\n"
         "        if name.partition('.')[0] in self.names:\n"
         "            raise ImportError('forbidden: ' + name)\n"
