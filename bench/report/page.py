@@ -16,6 +16,7 @@ from bench.report.cautions import cautions
 from bench.report.details import details
 from bench.report.dynamic import INTRODUCTION, RANDOM, dynamic
 from bench.report.forest import forest
+from bench.report.history import Past, history_chart
 from bench.report.limits import limits
 from bench.report.palette import Palette
 from bench.report.promise import promise
@@ -28,7 +29,7 @@ STYLES = ("page.css", "plots.css", "table.css")
 SCRIPTS = ("page.js", "table.js")
 
 
-def render(frame: pd.DataFrame, results: Sequence[Results]) -> str:
+def render(frame: pd.DataFrame, results: Sequence[Results], past: Past | None = None) -> str:
     """One HTML text that loads nothing: the same frame and results give the same bytes."""
     rows = records(frame)
     palette = Palette.of(rows)
@@ -48,6 +49,7 @@ def render(frame: pd.DataFrame, results: Sequence[Results]) -> str:
         frontier_title=frontier.TITLE,
         frontier_introduction=frontier.INTRODUCTION,
         promise=promise(rows, palette),
+        history=history_chart(past),
         runs=circumstances.runs(results),
         hosts=circumstances.hosts(results),
         details=details(rows),
