@@ -66,13 +66,14 @@ def sheets_of(
     """A sheet for each machine that measured, and the cases that asv does not track.
 
     ``commit`` in full, ``date`` when it was made (seconds since 1970). A case of another target stands on its
-    machine's line under the name that it has on the runner's. Raises InputError where no case is tracked, where
-    one ``machine`` is named for several, and where none is known.
+    machine's line under the name that it has on the runner's. Raises InputError where no case is tracked,
+    where one ``machine`` is named for several, and where none is known.
     """
     by_round, hosts = round_values(results), _hosts(results)
     known = {name: _cases(benchmarks[name]) for name in BENCHMARKS.values() if name in benchmarks}
     aliases = {
-        planned.case.id: replace(planned.case, target=TRACKED_TARGET).id for planned in results.start.planned()
+        planned.case.id: replace(planned.case, target=TRACKED_TARGET).id
+        for planned in results.start.planned()
     }
     sheets: dict[str, Sheet] = {}
     strange: list[str] = []
@@ -150,19 +151,27 @@ def _cell(row: Mapping[Any, Any], metric: str, rounds: RoundValues) -> tuple[flo
     return float(value), rounds.latencies if metric == "latency" else rounds.ratios
 
 
-def _check(results: Results, sheets: Mapping[str, Sheet], strange: Sequence[str], machine: str | None) -> None:
+def _check(
+    results: Results, sheets: Mapping[str, Sheet], strange: Sequence[str], machine: str | None
+) -> None:
     file = results.file
     if not sheets:
-        raise InputError(f"{file}: none of its {len(strange)} cases is tracked; suites/asv.yaml names those that are")
+        raise InputError(
+            f"{file}: none of its {len(strange)} cases is tracked; suites/asv.yaml names those that are"
+        )
     if "" in sheets:
         raise InputError(f"{file}: does not say on which machine it ran; name it with --machine")
     for name in sheets:
         if not re.fullmatch(r"[\w][\w.-]*", name):
-            raise InputError(f"machine '{name}': a name is letters, digits, dots and dashes; choose one with --machine")
+            raise InputError(
+                f"machine '{name}': a name is letters, digits, dots and dashes; choose one with --machine"
+            )
     hosts = _hosts(results)
     if machine is not None and len(hosts) > 1:
         names = ", ".join(sorted(str(of.get("name", key)) for key, of in hosts.items()))
-        raise InputError(f"{file}: several machines measured ({names}), so --machine cannot name one; leave it out")
+        raise InputError(
+            f"{file}: several machines measured ({names}), so --machine cannot name one; leave it out"
+        )
 
 
 def _hosts(results: Results) -> dict[str, Mapping[str, Any]]:

@@ -43,7 +43,8 @@ SCHEMA, MACHINE_SCHEMA, BENCHMARKS_SCHEMA = 2, 1, 2
 
 @dataclass(frozen=True)
 class Listed:
-    """A rise that asv's page lists. It lies after ``after`` ("" where asv names one commit) and up to ``commit``."""
+    """A rise that asv's page lists. It lies after ``after`` ("" where asv names one commit) and up to
+    ``commit``."""
 
     benchmark: str
     case: str
@@ -61,12 +62,12 @@ def read_asv(folder: Path) -> tuple[list[Reading], list[str]]:
     readings: list[Reading] = []
     older: set[str] = set()
     files = sorted(
-        file
-        for file in folder.glob("*/*.json")
-        if file.name not in ("machine.json", "benchmarks.json")
+        file for file in folder.glob("*/*.json") if file.name not in ("machine.json", "benchmarks.json")
     )
     if not files:
-        raise InputError(f"{folder}: holds no results of asv; `asv run` measures, `bench asv import` brings them")
+        raise InputError(
+            f"{folder}: holds no results of asv; `asv run` measures, `bench asv import` brings them"
+        )
     for file in files:
         data = read_result_file(file)
         line = _line(data)
@@ -89,7 +90,9 @@ def read_result_file(file: Path) -> dict[str, Any]:
     needed = {"commit_hash": str, "params": dict, "results": dict, "result_columns": list}
     for key, kind in needed.items():
         if not isinstance(data.get(key), kind):
-            raise InputError(f"{file}: no result of asv: {key} is missing; was its run interrupted? remove it")
+            raise InputError(
+                f"{file}: no result of asv: {key} is missing; was its run interrupted? remove it"
+            )
     if not all(isinstance(row, list) for row in data["results"].values()):
         raise InputError(f"{file}: no result of asv: a benchmark has no columns; remove it")
     return data
@@ -150,7 +153,9 @@ def _versions(folder: Path) -> dict[str, str]:
     if not file.is_file():
         return {}
     known = _load(file, BENCHMARKS_SCHEMA)
-    return {name: str(of["version"]) for name, of in known.items() if isinstance(of, dict) and "version" in of}
+    return {
+        name: str(of["version"]) for name, of in known.items() if isinstance(of, dict) and "version" in of
+    }
 
 
 def _load(file: Path, schema: int | None = None) -> dict[str, Any]:
@@ -164,13 +169,15 @@ def _load(file: Path, schema: int | None = None) -> dict[str, Any]:
         raise InputError(f"{file}: no file of asv")
     if schema is not None and data.get("version") != schema:
         raise InputError(
-            f"{file}: asv's schema {data.get('version')!r}, this csr-bench reads {schema}; `asv update` renews it"
+            f"{file}: asv's schema {data.get('version')!r}, this csr-bench reads {schema}; "
+            "`asv update` renews it"
         )
     return data
 
 
 def disagreements(history: History, listed: Sequence[Listed]) -> list[str]:
-    """Where asv's page and a history differ about rises, in words: on either side what the other does not have.
+    """Where asv's page and a history differ about rises, in words: on either side what the other does not
+    have.
 
     asv's page lists no falls, so they are not compared.
     """
@@ -183,7 +190,7 @@ def disagreements(history: History, listed: Sequence[Listed]) -> list[str]:
         if not any(_same(step, one, places) for one in told)
     ]
     return found + [
-        f"{one.commit[:12]}: asv's page lists a rise of {METRIC_OF[one.benchmark]} of {one.case}, and here there is none"
+        f"{one.commit[:12]}: asv's page lists a rise of {METRIC_OF[one.benchmark]} of {one.case}, not this"
         for one in told
         if not any(_same(step, one, places) for step in rises)
     ]

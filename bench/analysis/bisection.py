@@ -8,9 +8,9 @@ from collections.abc import Callable, Sequence
 def bisect(candidates: Sequence[str], changed: Callable[[str], bool | None]) -> tuple[str, ...]:
     """The candidates, oldest first, that stay after as many questions as halving takes.
 
-    ``changed(commit)``: whether that commit has the change already; None where nothing can be told. The newest
-    candidate is asked first: where it does not have the change, nothing is left. One commit is the answer;
-    several where a question could not be told.
+    ``changed(commit)``: whether that commit has the change already; None where nothing can be told. The
+    newest candidate is asked first: where it does not have the change, nothing is left. One commit is the
+    answer; several where a question could not be told.
     """
     if not candidates or (newest := changed(candidates[-1])) is False:
         return ()

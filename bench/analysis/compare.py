@@ -22,8 +22,8 @@ FAIL_ON = ("slower", "bigger")
 """What may count as "got worse"."""
 
 COUNTED = (
-    "params", "logical_params", "macs", "executed_macs", "disputed_layers", "witnessed_macs", "activation_macs",
-    "other_elements", "weight_bytes",
+    "params", "logical_params", "macs", "executed_macs", "disputed_layers", "witnessed_macs",
+    "activation_macs", "other_elements", "weight_bytes",
 )  # fmt: skip
 """Those of the counting process, which needs no trial."""
 
@@ -145,9 +145,7 @@ def compare_runs(
     differing = _differing(base, head)
     refused = ""
     if all(hosts) and hosts[0] != hosts[1] and not across_hosts:
-        refused = (
-            f"times are not compared: the hosts differ ({differing}); --across-hosts compares them all the same"
-        )
+        refused = f"times are not compared: the hosts differ ({differing}); --across-hosts compares them"
     left, right = _sides(base, ""), _sides(head, "")
     one_host = all(hosts) and hosts[0] == hosts[1]
     if not one_host:
@@ -164,7 +162,9 @@ def compare_runs(
     if not across_hosts and not refused:
         changes = [_moved(change, left[change.case], right[change.case]) for change in changes]
     changes += [_missing(case) for case in missing]
-    notes = [] if refused else ["the runs were not interleaved: what drifted between them is part of every ratio"]
+    notes = (
+        [] if refused else ["the runs were not interleaved: what drifted between them is part of every ratio"]
+    )
     if all(hosts) and hosts[0] != hosts[1] and not refused:
         notes.append(f"compared across hosts ({differing})")
     if not one_host:

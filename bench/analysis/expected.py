@@ -23,7 +23,9 @@ TIME = "time"
 
 FORM = "CASE METRIC OLD → NEW reason"
 
-_LINE = re.compile(r"(?P<case>\S+) +(?P<metric>\S+) +(?P<old>\S+) +(?:→|->) +(?P<new>\S+)(?: +(?P<reason>.*))?")
+_LINE = re.compile(
+    r"(?P<case>\S+) +(?P<metric>\S+) +(?P<old>\S+) +(?:→|->) +(?P<new>\S+)(?: +(?P<reason>.*))?"
+)
 
 
 @dataclass(frozen=True)
@@ -71,7 +73,9 @@ def parse_expected(text: str, name: str = FILE) -> list[Expected]:
         one = _parse(entry, where)
         twice = found.setdefault((one.case, one.metric), one)
         if twice is not one:
-            raise InputError(f"{where}: {one.case} {one.metric} is declared at {twice.where} already; keep one")
+            raise InputError(
+                f"{where}: {one.case} {one.metric} is declared at {twice.where} already; keep one"
+            )
     return list(found.values())
 
 
@@ -82,14 +86,18 @@ def _parse(entry: str, where: str) -> Expected:
     metric, reason = match["metric"], (match["reason"] or "").strip()
     known = (*COUNTS, TIME)
     if metric not in known:
-        raise InputError(f"{where}: '{metric}' is no metric{nearest(metric, known) or '; valid are ' + ', '.join(known)}")
+        raise InputError(
+            f"{where}: '{metric}' is no metric{nearest(metric, known) or '; valid are ' + ', '.join(known)}"
+        )
     if not reason:
         raise InputError(f"{where}: a declared change needs a reason after its numbers")
     old, new = (_number(match[side], where) for side in ("old", "new"))
     if old == new:
         raise InputError(f"{where}: {number(old)} → {number(new)} is no change")
     if metric == TIME and not (old == 1 < new):
-        raise InputError(f"{where}: a slow-down is declared as `time 1 → 1.15`: the largest ratio that is meant")
+        raise InputError(
+            f"{where}: a slow-down is declared as `time 1 → 1.15`: the largest ratio that is meant"
+        )
     return Expected(match["case"], metric, old, new, reason, where)
 
 

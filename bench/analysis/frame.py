@@ -31,13 +31,12 @@ class CaseRow:
     """One row of the frame. Times in seconds, memory in bytes; ratios are to the dense baseline.
 
     What is not known is nan, None for a yes or no. ``disputed_layers``: layers on whose MACs the witnesses
-    differ; ``witnessed_macs``: the most that one of them counts. ``host_latency`` and ``launch_overhead`` are known of
-    GPUs: a call on the host's clock, and how much of it the device did not need. ``float32_ratio``: latency
-    over that of the same case in float32, from processes of the same rounds. ``energy``: joules of a call,
-    idle power subtracted. ``exits`` (``ExitRow`` as plain data) and
-    ``input_quantiles`` (per cent -> seconds) are those of a network that inputs leave early; its MACs and
-    latency are expectations. ``instructions`` of one forward, in total and by kind, are those of the core
-    that the target ``emulates``.
+    differ; ``witnessed_macs``: the most that one of them counts. ``host_latency`` and ``launch_overhead`` are
+    known of GPUs: a call on the host's clock, and how much of it the device did not need. ``float32_ratio``:
+    latency over that of the same case in float32, from processes of the same rounds. ``energy``: joules of a
+    call, idle power subtracted. ``exits`` (``ExitRow`` as plain data) and ``input_quantiles`` (per cent ->
+    seconds) are those of a network that inputs leave early; its MACs and latency are expectations.
+    ``instructions`` of one forward, in total and by kind, are those of the core that the target ``emulates``.
     """
 
     run: str

@@ -44,7 +44,7 @@ class Gate:
 
     @property
     def undeclared(self) -> list[Found]:
-        """Changes that nobody declared and that may fail: of counts in both directions, of times the slower."""
+        """Changes that nobody declared and that may fail: of counts both ways, of times the slower."""
         return [
             one
             for one in self.found
@@ -92,9 +92,9 @@ def judge_gate(
 ) -> Gate:
     """What to say of a comparison when ``declared`` changes were meant.
 
-    ``bases``: case -> metric -> the base's count, to tell a change that is on the base already. ``whole`` False:
-    not all cases of the suite were compared, so a declaration about another one is no mistake. Times that
-    nobody asked for are not held against their declarations.
+    ``bases``: case -> metric -> the base's count, to tell a change that is on the base already. ``whole``
+    False: not all cases of the suite were compared, so a declaration about another one is no mistake. Times
+    that nobody asked for are not held against their declarations.
     """
     seen = [found for change in comparison.cases for found in _found(change, declared)]
     used = {found.declared.key for found in seen if found.declared}
@@ -115,11 +115,14 @@ def judge_gate(
 
 def _found(change: CaseChange, declared: Sequence[Expected]) -> list[Found]:
     found = [
-        Found(change.case, metric, float(before), float(after)) for metric, (before, after) in change.changed.items()
+        Found(change.case, metric, float(before), float(after))
+        for metric, (before, after) in change.changed.items()
     ]
     if change.verdict == SLOWER:
         found.append(Found(change.case, TIME, 1.0, _reached(change.ratio.high)))
-    return [replace(one, declared=next((d for d in declared if _allows(d, one, change)), None)) for one in found]
+    return [
+        replace(one, declared=next((d for d in declared if _allows(d, one, change)), None)) for one in found
+    ]
 
 
 def _reached(high: float) -> float:
@@ -154,5 +157,3 @@ def _why_not(declared: Expected, change: CaseChange, base: Mapping[str, int]) ->
         return f"{name} is {known} on the base already; remove the line"
     is_ = "" if known is None else f": it is {known} on both sides"
     return f"{name} did not change{is_}; remove the line"
-
-

@@ -127,9 +127,7 @@ class History:
         """Plain data for ``--json``: what is not known is null."""
         return {
             "steps": [_plain(asdict(step)) | {"rise": step.rise} for step in self.steps],
-            "series": [
-                _plain({k: v for k, v in asdict(one).items() if k != "steps"}) for one in self.series
-            ],
+            "series": [_plain({k: v for k, v in asdict(one).items() if k != "steps"}) for one in self.series],
             "notes": list(self.notes),
         }
 
@@ -163,13 +161,13 @@ def make_history(readings: Iterable[Reading], order: Sequence[str]) -> History:
             kept[at] = reading
     if strange:
         named = ", ".join(sorted(commit[:12] for commit in strange)[:5])
-        notes.append(f"left out: readings of {len(strange)} commits that are not on this line of commits ({named})")
+        notes.append(
+            f"left out: readings of {len(strange)} commits that are not on this line of commits ({named})"
+        )
     times: dict[str, int] = {}
     for _, metric, line in known:
         times[line] = times.get(line, 0) + (metric in TIMES)
-    series = [
-        _series(key, by_place, order, ALPHA / max(1, times[key[2]])) for key, by_place in known.items()
-    ]
+    series = [_series(key, by_place, order, ALPHA / max(1, times[key[2]])) for key, by_place in known.items()]
     rank = {metric: at for at, metric in enumerate(METRICS)}
     cases = {case: at for at, case in enumerate(dict.fromkeys(key[0] for key in known))}
     series = [one for one in series if one.points]
@@ -228,15 +226,23 @@ def _with_levels(series: Series, order: Sequence[str], alpha: float) -> Series:
         before, after = (_level(points, levels, at) for at in (number - 1, number))
         steps.append(
             Step(
-                series.line, series.case, series.metric, base.commit, tuple(order[base.at + 1 : last.at + 1]),
-                before, after, change.ratio, change.low, change.high,
-            )  # fmt: skip
+                series.line,
+                series.case,
+                series.metric,
+                base.commit,
+                tuple(order[base.at + 1 : last.at + 1]),
+                before,
+                after,
+                change.ratio,
+                change.low,
+                change.high,
+            )
         )
     doubts = list(series.doubts)
     if levels.odd_tip:
         doubts.append(
-            f"the newest commit, {points[-1].commit[:12]}, lies outside of what its history explains, and one "
-            f"commit is no level: `bench ab {points[-2].commit[:12]} {points[-1].commit[:12]}` would tell"
+            f"the newest commit, {points[-1].commit[:12]}, lies outside of what its history explains, and "
+            f"one commit is no level: `bench ab {points[-2].commit[:12]} {points[-1].commit[:12]}` would tell"
         )
     return replace(
         series, steps=tuple(steps), resolution=levels.resolution, behind=levels.behind, doubts=tuple(doubts)

@@ -37,14 +37,15 @@ FEWEST = 5
 """Commits below which nothing is said: the variance is not known."""
 
 LONGEST = 200
-"""Newest commits that are looked at: the law of the largest difference grows with the square of their number."""
+"""Newest commits that are looked at: the law of the largest difference grows with the square of their
+number."""
 
 DRAWS = 4000
 """Simulated histories for each length."""
 
 HOLDS = -math.log1p(-math.sqrt(0.95))
-"""Difference of log likelihoods within which a place may be the true one: what two random walks with drift, one
-on each side of it, exceed with a chance of 5 % (Siegmund, International Statistical Review 56, 1988)."""
+"""Difference of log likelihoods within which a place may be the true one: what two random walks with drift,
+one on each side of it, exceed with a chance of 5 % (Siegmund, International Statistical Review 56, 1988)."""
 
 
 @dataclass(frozen=True)
@@ -101,7 +102,8 @@ def find_levels(logs: Sequence[float], alpha: float = ALPHA) -> Levels:
 
 
 def critical(count: int, alpha: float) -> float:
-    """The largest difference, in standard errors, that ``alpha`` of neutral series of ``count`` values exceed."""
+    """The largest difference, in standard errors, that ``alpha`` of neutral series of ``count`` values
+    exceed."""
     if alpha * DRAWS >= 10:
         return float(np.quantile(_null(count), 1 - alpha))
     return float(special.stdtrit(count - 2, 1 - alpha / (2 * _stretches(count))))
@@ -112,9 +114,7 @@ def _cuts(values: Floats, start: int, end: int, alpha: float) -> list[int]:
     count = end - start
     if count < FEWEST:
         return []
-    largest, left, right = (
-        found[0] for found in _largest_difference(values[None, start:end])
-    )
+    largest, left, right = (found[0] for found in _largest_difference(values[None, start:end]))
     if not largest > critical(count, alpha):
         return []
     inner = [start + int(at) for at in (left, right) if 0 < at < count]
@@ -125,7 +125,8 @@ def _cuts(values: Floats, start: int, end: int, alpha: float) -> list[int]:
 def _largest_difference(series: Floats) -> tuple[Floats, Floats, Floats]:
     """Of each row, the largest |t| over all stretches, and where that stretch begins and ends.
 
-    ``series``: shape (rows, n). A stretch has SHORTEST values at least, and so has what it leaves on each side.
+    ``series``: shape (rows, n). A stretch has SHORTEST values at least, and so has what it leaves on each
+    side.
     """
     rows, count = series.shape
     centred = series - series.mean(1, keepdims=True)
@@ -163,7 +164,8 @@ def _pruned(values: Floats, bounds: list[int], alpha: float) -> list[int]:
     while len(bounds) > 2:
         sigma = _sigma(values, bounds)
         sizes = [
-            _in_errors(values, bounds, at, sigma) / critical(len(values), alpha) for at in range(1, len(bounds) - 1)
+            _in_errors(values, bounds, at, sigma) / critical(len(values), alpha)
+            for at in range(1, len(bounds) - 1)
         ]
         weakest = min(range(len(sizes)), key=sizes.__getitem__)
         if sizes[weakest] > 1:
@@ -198,7 +200,12 @@ def _change(values: Floats, bounds: Sequence[int], at: int, sigma: float, alpha:
     first, last = _places(values[bounds[at - 1] : bounds[at + 1]], sigma)
     start = bounds[at - 1]
     return Change(
-        bounds[at], start + first, start + last, math.exp(shift), math.exp(shift - reach), math.exp(shift + reach)
+        bounds[at],
+        start + first,
+        start + last,
+        math.exp(shift),
+        math.exp(shift - reach),
+        math.exp(shift + reach),
     )
 
 
@@ -219,4 +226,6 @@ def _odd_tip(values: Floats, bounds: Sequence[int], alpha: float) -> bool:
     if len(rest) < FEWEST - 1:
         return False
     spread = float(rest.std(ddof=1)) * math.sqrt(1 + 1 / len(rest))
-    return abs(float(values[-1] - rest.mean())) > float(special.stdtrit(len(rest) - 1, 1 - alpha / 2)) * spread
+    return (
+        abs(float(values[-1] - rest.mean())) > float(special.stdtrit(len(rest) - 1, 1 - alpha / 2)) * spread
+    )

@@ -31,7 +31,8 @@ class RoundValues:
 
     @property
     def trusted(self) -> bool:
-        """False where more than half of the trials were disturbed: what they have in common is the neighbour."""
+        """False where more than half of the trials were disturbed: what they have in common is the
+        neighbour."""
         return 2 * self.disturbed <= self.trials
 
 

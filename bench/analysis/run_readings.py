@@ -17,8 +17,8 @@ _INTERVALS = {"latency": ("latency_low", "latency_high"), "ratio": ("ratio_low",
 def readings_of(results: Results, commit: str) -> list[Reading]:
     """All that a run says of its cases, as readings of ``commit``.
 
-    Counts that are not known are left out. A time is nan where the case was asked for one and has none, or was
-    mostly measured while others used the processor.
+    Counts that are not known are left out. A time is nan where the case was asked for one and has none, or
+    was mostly measured while others used the processor.
     """
     by_round = round_values(results)
     when = started_at(results)

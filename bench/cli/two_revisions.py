@@ -18,7 +18,8 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Both:
-    """What is to be measured of which commits. ``timed`` False: counts and memory alone, which need no quiet host."""
+    """What is to be measured of which commits. ``timed`` False: counts and memory alone, which need no quiet
+    host."""
 
     plan: Plan
     repository: Path

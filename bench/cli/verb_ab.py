@@ -47,7 +47,8 @@ def ab(
     """Measure two revisions of this package in one interleaved run and compare them, case by case.
 
     After the suite's rounds a case is measured again until its ratio is known to the resolution, in
-    `--max-rounds` rounds at most. With `--fail-on bigger` counts and memory are compared and nothing is timed.
+    `--max-rounds` rounds at most. With `--fail-on bigger` counts and memory are compared and nothing is
+    timed.
 
     Exit: 0 nothing got worse, 1 something did, 2 the input was wrong, 4 cannot tell, 130 interrupted.
     """

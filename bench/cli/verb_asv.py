@@ -17,7 +17,8 @@ asv_verbs = typer.Typer(
     name="asv",
     no_args_is_help=True,
     rich_markup_mode=None,
-    help="What asv itself cannot do with its results.\n\nExample: bench asv import results/pi.jsonl --machine pi5",
+    help="What asv itself cannot do with its results.\n\n"
+    "Example: bench asv import results/pi.jsonl --machine pi5",
     short_help="Bring results of any machine onto asv's page.",
     context_settings={"help_option_names": ["-h", "--help"]},
 )
@@ -46,8 +47,8 @@ def import_(
 ) -> None:
     """Write results of `bench run`, of any machine, into the files that `asv publish` draws.
 
-    Each run must be of a commit without changes. A case stands on its machine's line under the name that it has
-    in suites/asv.yaml. The same file twice is the same as once.
+    Each run must be of a commit without changes. A case stands on its machine's line under the name that it
+    has in suites/asv.yaml. The same file twice is the same as once.
 
     Exit: 0 written, 2 the input was wrong and nothing was written.
     """

@@ -33,8 +33,8 @@ def compare(
 ) -> None:
     """Compare two results files, case by case: times by intervals, counts exactly.
 
-    Counts, weight bytes and live tensors are compared everywhere, the allocator's peak on one host only, times
-    between hosts only with `--across-hosts`.
+    Counts, weight bytes and live tensors are compared everywhere, the allocator's peak on one host only,
+    times between hosts only with `--across-hosts`.
 
     Exit: 0 nothing got worse, 1 something did, 2 the input was wrong, 4 cannot tell (too little data,
     a case missing, or the hosts differ).

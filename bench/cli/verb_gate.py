@@ -73,12 +73,13 @@ def gate(
 ) -> None:
     """Judge the change from a base to a head: counts exactly, then times by `bench ab`.
 
-    Every change of a count fails, in either direction, unless suites/expected.yaml of the head declares it, one
-    line each: CASE METRIC OLD → NEW reason. So does a case that became slower (CASE time 1 → 1.15 reason). With
-    `--fail-on bigger` nothing is timed. The verdict is appended to $GITHUB_STEP_SUMMARY where that is set.
+    Every change of a count fails, in either direction, unless suites/expected.yaml of the head declares it,
+    one line each: CASE METRIC OLD → NEW reason. So does a case that became slower (CASE time 1 → 1.15
+    reason). With `--fail-on bigger` nothing is timed. The verdict is appended to $GITHUB_STEP_SUMMARY where
+    that is set.
 
-    Exit: 0 passes, 1 a change that was not declared, 2 the input was wrong (a declared change that did not happen
-    is that too), 4 cannot tell, 130 interrupted.
+    Exit: 0 passes, 1 a change that was not declared, 2 the input was wrong (a declared change that did not
+    happen is that too), 4 cannot tell, 130 interrupted.
     """
     from bench.analysis.compare import compare_arms, exact_of
     from bench.analysis.disk import check_writable, write_whole
@@ -160,14 +161,18 @@ def _fork(head: Commit, repository: Path) -> Commit:
         if commits.git(repository, "rev-parse", "--verify", "--quiet", f"{branch}^{{commit}}").returncode == 0
     ]
     if not known:
-        raise InputError(f"no branch {' or '.join(MAIN_BRANCHES)} here to find the base by; name one with --base")
+        raise InputError(
+            f"no branch {' or '.join(MAIN_BRANCHES)} here to find the base by; name one with --base"
+        )
     found = commits.merge_base(known[0], head.id, repository)
     if found is None:
         hidden = commits.is_shallow(repository)
         mend = "this clone is shallow: `git fetch --unshallow`" if hidden else "name a base with --base"
         raise InputError(f"{known[0]} and {head.short} have no commit in common; {mend}")
     if found == head.id:
-        raise InputError(f"{head.short} is on {known[0]} already: no change to judge; name a base with --base")
+        raise InputError(
+            f"{head.short} is on {known[0]} already: no change to judge; name a base with --base"
+        )
     return commits.commit_of(found, repository)
 
 
@@ -200,4 +205,3 @@ def _print(found: Gate) -> None:
         say(one_line(f"bench: {line}"), err=True)
     say(f"times: {reached(found.comparison)}", err=True)
     say(f"gate: {OUTCOMES[found.exit_code]}", err=True)
-

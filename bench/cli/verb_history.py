@@ -37,22 +37,27 @@ def history(
     ] = None,
     results: ResultsFolder = Path("results"),
     asv: Annotated[Path, typer.Option("--asv", help="Folder with the results of asv.")] = ASV_RESULTS,
-    revision: Annotated[str, typer.Option("--of", help="Revision whose first parents are followed.")] = "HEAD",
+    revision: Annotated[
+        str, typer.Option("--of", help="Revision whose first parents are followed.")
+    ] = "HEAD",
     bisect: Annotated[
         str | None, typer.Option("--bisect", help="Find the commit that changed this case (see --metric).")
     ] = None,
-    suite: Annotated[Path, typer.Option("--suite", help="Suite that --bisect measures.")] = Path("suites/asv.yaml"),
+    suite: Annotated[Path, typer.Option("--suite", help="Suite that --bisect measures.")] = Path(
+        "suites/asv.yaml"
+    ),
     rounds: Rounds = None,
     as_json: AsJson = False,
     markdown: Annotated[bool, typer.Option("--markdown", help="Print Markdown.")] = False,
 ) -> None:
     """Name every commit that raised or lowered a number, from the results of asv and of `bench run`.
 
-    Counts are compared exactly, commit by commit. Of times, changes of level are named whose interval leaves out
-    1; where several commits may be it, all of them, with the `bench ab` that would tell. `--bisect CASE` runs it.
+    Counts are compared exactly, commit by commit. Of times, changes of level are named whose interval leaves
+    out 1; where several commits may be it, all of them, with the `bench ab` that would tell. `--bisect CASE`
+    runs it.
 
-    Exit: 0 told, 2 the input was wrong, 4 something cannot be told (one commit alone, or no number at the newest
-    one), 130 interrupted.
+    Exit: 0 told, 2 the input was wrong, 4 something cannot be told (one commit alone, or no number at the
+    newest one), 130 interrupted.
     """
     from bench.analysis.asv_results import disagreements, read_page
     from bench.analysis.history import make_history
@@ -127,7 +132,9 @@ def read_all(results: Path, asv: Path, repository: Path) -> tuple[list[Reading],
     if not readings:
         for note in notes:
             warnings.warn(note, stacklevel=2)
-        raise InputError(f"no results of a commit in {asv} or {results}; `asv run` measures, or `bench run` at one")
+        raise InputError(
+            f"no results of a commit in {asv} or {results}; `asv run` measures, or `bench run` at one"
+        )
     return readings, notes
 
 
@@ -137,14 +144,18 @@ def _wanted(readings: Iterable[Reading], case: str | None, metric: str | None) -
     from bench.plan.plan import fits
 
     if metric is not None and metric not in METRICS:
-        raise InputError(f"--metric: '{metric}' is not known{nearest(metric, METRICS) or '; ' + ', '.join(METRICS)}")
+        raise InputError(
+            f"--metric: '{metric}' is not known{nearest(metric, METRICS) or '; ' + ', '.join(METRICS)}"
+        )
     every = list(readings)
     of_case = [one for one in every if one.case == case] or [
         one for one in every if case is None or fits(one.case, case)
     ]
     if not of_case:
         known = {one.case for one in every}
-        raise InputError(f"no case fits '{case}'{nearest(str(case), known)}; {len(known)} cases were measured")
+        raise InputError(
+            f"no case fits '{case}'{nearest(str(case), known)}; {len(known)} cases were measured"
+        )
     found = [one for one in of_case if metric is None or one.metric == metric]
     if not found:
         raise InputError(f"--metric {metric}: no commit has this number of such a case")
@@ -159,7 +170,9 @@ def _check(found: History, notes: list[str], line: tuple[Commit, ...], repositor
         return
     for note in (*notes, *found.notes):
         warnings.warn(note, stacklevel=2)
-    mend = "; this clone is shallow: `git fetch --unshallow` brings the rest" if is_shallow(repository) else ""
+    mend = (
+        "; this clone is shallow: `git fetch --unshallow` brings the rest" if is_shallow(repository) else ""
+    )
     raise InputError(f"none of the {len(line)} commits up to {line[-1].short} has a number{mend}")
 
 
@@ -173,7 +186,8 @@ def _bisect(
     rounds: int | None,
     repository: Path,
 ) -> None:
-    """Asks about commits between the ends of the newest step, or of all that was measured, until one is left."""
+    """Asks about commits between the ends of the newest step, or of all that was measured, until one is
+    left."""
     from bench.analysis.bisection import bisect
     from bench.analysis.history import COUNTS
 
@@ -214,7 +228,8 @@ def _question(
 
     def changed(commit: str) -> bool | None:
         ran = measure(
-            Both(plan, repository, base, commit, results, timed=count is None), f"{base[:12]} against {commit[:12]}"
+            Both(plan, repository, base, commit, results, timed=count is None),
+            f"{base[:12]} against {commit[:12]}",
         )
         (found,) = (c for c in compare_arms(ran, arms.BASE, arms.HEAD, 0.01).cases if c.case == case)
         if found.note:

@@ -24,7 +24,9 @@ def report(
     results: Annotated[list[Path] | None, typer.Argument(help="Results files of `bench run`.")] = None,
     history: Annotated[
         Path | None,
-        typer.Option("--history", help="Folder with results of asv (results/asv): adds a chart for each case."),
+        typer.Option(
+            "--history", help="Folder with results of asv (results/asv): adds a chart for each case."
+        ),
     ] = None,
 ) -> None:
     """Write one self-contained HTML page from one or more results files.
@@ -35,7 +37,9 @@ def report(
     from bench.report import write_report
 
     if not results and history is None:
-        raise InputError("no results file was given, and no --history; `bench results` lists the files there are")
+        raise InputError(
+            "no results file was given, and no --history; `bench results` lists the files there are"
+        )
     runs = [read_results(file) for file in results or ()]
     write_report(runs, output, None if history is None else _past(history))
     say(f"report: {output}")

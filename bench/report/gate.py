@@ -38,7 +38,9 @@ def between(results: Results, base: str, head: str) -> Between:
     """``base`` and ``head`` as a person knows them, with host and load as the run recorded them."""
     seen = [one for one in (*results.trials, *results.probes) if one.host]
     hosts = dict.fromkeys(
-        f"{one.host.get('name', 'unnamed')}, {one.host.get('cpu', 'unknown processor')}" for one in seen if one.host
+        f"{one.host.get('name', 'unnamed')}, {one.host.get('cpu', 'unknown processor')}"
+        for one in seen
+        if one.host
     )
     loads = [
         float(load)
@@ -49,7 +51,9 @@ def between(results: Results, base: str, head: str) -> Between:
     return Between(base, head, "; ".join(hosts) or "not known", load)
 
 
-def in_markdown(gate: Gate, about: Between, counts: Mapping[str, tuple[Mapping[str, int], Mapping[str, int]]]) -> str:
+def in_markdown(
+    gate: Gate, about: Between, counts: Mapping[str, tuple[Mapping[str, int], Mapping[str, int]]]
+) -> str:
     """The whole verdict. ``counts``: case -> its integers on the base and on the head."""
     parts = [
         f"### `bench gate` {OUTCOMES[gate.exit_code]}",
@@ -67,11 +71,17 @@ def in_markdown(gate: Gate, about: Between, counts: Mapping[str, tuple[Mapping[s
         ),
     ]
     rows = [_changed(one) for one in gate.found if one.metric != TIME]
-    parts.append(markdown_table(["case", "count", "base", "head", "declared"], rows) if rows else "All counts are equal.")
+    parts.append(
+        markdown_table(["case", "count", "base", "head", "declared"], rows)
+        if rows
+        else "All counts are equal."
+    )
     parts.append(_details(counts))
     if gate.undeclared:
         lines = "\n".join(one.line() for one in gate.undeclared)
-        parts.append(f"Where these were meant, add to `{FILE}`, with a reason for each:\n\n```yaml\n{lines}\n```")
+        parts.append(
+            f"Where these were meant, add to `{FILE}`, with a reason for each:\n\n```yaml\n{lines}\n```"
+        )
     if gate.stale:
         parts.append("Wrong declarations:\n\n" + "\n".join(f"- {as_text(line)}" for line in gate.stale))
     return "\n\n".join(part for part in parts if part) + "\n"

@@ -17,10 +17,10 @@ TITLE = "From commit to commit"
 
 INTRODUCTION = paragraph("""
     One chart for each case and machine: its latency over dense (of a baseline, its latency) at every commit
-    that was measured, oldest first, with 95 % or 99 % intervals as the results have them. Below it, on an axis of
-    its own, each count that ever changed. A dashed line is a commit that is named: a count that differs from
-    the one before, or a lasting change of a time whose interval leaves out 1. A shaded stretch holds several
-    commits that the history cannot tell apart.
+    that was measured, oldest first, with 95 % or 99 % intervals as the results have them. Below it, on an
+    axis of its own, each count that ever changed. A dashed line is a commit that is named: a count that
+    differs from the one before, or a lasting change of a time whose interval leaves out 1. A shaded stretch
+    holds several commits that the history cannot tell apart.
 """)
 
 MISSING = "Nothing was measured at two commits: there is nothing to plot."
@@ -83,13 +83,20 @@ def _panel(case: str, time: Series | None, counts: Sequence[Series], past: Past)
     words = {at: past.history.order[at][:7] for at in ticks}
     parts.append(svg.below(Axis(x, "commit", ticks, lambda at: words[int(at)]), bottom, bottom))
     drawing = svg.drawing(bottom + 32, *parts, label=f"{case} from commit to commit")
-    return Panel(case, drawing, _summary([*([time] if time else []), *changed], places, past), time.line if time else "")
+    return Panel(
+        case,
+        drawing,
+        _summary([*([time] if time else []), *changed], places, past),
+        time.line if time else "",
+    )
 
 
 def _strip(series: Series, x: Scale, top: float, bottom: float, past: Past) -> list[Markup]:
     """One number over the commits, on an axis of its own."""
     time = series.metric in TIMES
-    seen = [v for p in series.points for v in (p.value, *((p.low, p.high) if time else ())) if math.isfinite(v)]
+    seen = [
+        v for p in series.points for v in (p.value, *((p.low, p.high) if time else ())) if math.isfinite(v)
+    ]
     low, high = min(seen), max(seen)
     room = 0.08 * (high - low) or 0.05 * abs(high) or 1.0
     y = Scale(low - room, high + room, bottom, top)
@@ -101,13 +108,17 @@ def _strip(series: Series, x: Scale, top: float, bottom: float, past: Past) -> l
     if len(series.points) > 1:
         parts.append(svg.path(_line(series.points, x, y, stepped=not time), "series"))
     for point in series.points if time else ():
-        about = f"{past.history.order[point.at][:12]} {past.subjects.get(point.commit, '')}\n{words(point.value)}"
+        about = (
+            f"{past.history.order[point.at][:12]} {past.subjects.get(point.commit, '')}\n{words(point.value)}"
+        )
         parts.append(
             svg.element(
-                "g", {"class": "mark"}, svg.element("title", None, about),
+                "g",
+                {"class": "mark"},
+                svg.element("title", None, about),
                 svg.whisker_up(y, point.low, point.high, x(point.at)),
                 svg.dot("circle", x(point.at), y(point.value), 2.4),
-            )  # fmt: skip
+            )
         )
     return [svg.group("c1" if time else "c0", *parts)]
 
@@ -125,7 +136,9 @@ def _named(step: Step, x: Scale, top: float, bottom: float, past: Past) -> Marku
     """A dashed line at the commit of a step, or a shade over those that it may be."""
     places = {commit: at for at, commit in enumerate(past.history.order)}
     first, last = places[step.candidates[0]], places[step.candidates[-1]]
-    name = step.candidates[-1][:7] if first == last else f"{step.candidates[0][:7]} … {step.candidates[-1][:7]}"
+    name = (
+        step.candidates[-1][:7] if first == last else f"{step.candidates[0][:7]} … {step.candidates[-1][:7]}"
+    )
     middle = x((max(first, x.low) + last) / 2)
     left, right = x.inside(first - 0.5), x.inside(last + 0.5)
     shade = "" if first == last else svg.box(left, top, right - left, bottom - top, "gap")
@@ -142,7 +155,9 @@ def words_of(step: Step, subjects: Mapping[str, str]) -> str:
     if len(step.candidates) == 1:
         where = f"at {step.candidates[0][:7]} ({subjects.get(step.candidates[0], '')})"
     else:
-        where = f"at one of {len(step.candidates)} commits, {step.candidates[0][:7]} to {step.candidates[-1][:7]}"
+        where = (
+            f"at one of {len(step.candidates)} commits, {step.candidates[0][:7]} to {step.candidates[-1][:7]}"
+        )
     if step.exact:
         return f"{step.metric} {digits.exact(step.before)} → {digits.exact(step.after)} {where}"
     value, interval = digits.with_interval(step.ratio, step.low, step.high, watch=1)

@@ -21,7 +21,9 @@ def step_rows(history: History, subjects: Mapping[str, str]) -> list[list[str]]:
             _value(step.before, step.exact),
             _value(step.after, step.exact),
             _change(step),
-            subjects.get(step.candidates[-1], "") if len(step.candidates) == 1 else f"one of {len(step.candidates)}",
+            subjects.get(step.candidates[-1], "")
+            if len(step.candidates) == 1
+            else f"one of {len(step.candidates)}",
         ]
         for step in history.steps
     ]
@@ -46,7 +48,8 @@ def settling(history: History, suite: str) -> list[str]:
             command += " --fail-on bigger"
         found.append(
             f"{step.case} {step.metric}: one of {len(step.candidates)} commits ({named(step.candidates)}); "
-            f"`{command}` compares the ends, `bench history --bisect '{step.case}' --metric {step.metric}` finds it"
+            f"`{command}` compares the ends, "
+            f"`bench history --bisect '{step.case}' --metric {step.metric}` finds it"
         )
     return found
 
@@ -68,7 +71,9 @@ def resolutions(history: History) -> list[str]:
         )
     silent = sum(1 for one in history.series if one.metric in TIMES and not math.isfinite(one.resolution))
     if silent:
-        lines.append(f"of {silent} histories of a time nothing can be said: fewer than 5 commits were measured")
+        lines.append(
+            f"of {silent} histories of a time nothing can be said: fewer than 5 commits were measured"
+        )
     return lines
 
 

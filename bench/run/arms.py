@@ -33,4 +33,3 @@ def worktrees(repository: Path, commits: dict[str, str]) -> Iterator[tuple[Arm, 
         finally:
             for arm in arms:
                 git(repository, "worktree", "remove", "--force", str(arm.checkout))
-

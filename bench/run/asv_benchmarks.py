@@ -12,9 +12,12 @@ from typing import Any
 from bench.errors import InputError
 from bench.registry import in_one_line
 
-_DISCOVERY = (
-    "import sys; from asv_runner.discovery import list_benchmarks; list_benchmarks(sys.argv[1], open(sys.argv[2], 'w'))"
-)
+_DISCOVERY = """
+import sys
+from asv_runner.discovery import list_benchmarks
+with open(sys.argv[2], "w") as answer:
+    list_benchmarks(sys.argv[1], answer)
+"""
 
 
 def discover(folder: Path) -> dict[str, dict[str, Any]]:

@@ -43,7 +43,11 @@ def resolve(revision: str, repository: Path) -> str:
     """The full commit of a revision. Raises InputError when there is none of that name."""
     answer = git(repository, "rev-parse", "--verify", "--quiet", "--end-of-options", f"{revision}^{{commit}}")
     if answer.returncode:
-        hidden = "; this clone is shallow: `git fetch --unshallow` brings the rest" if is_shallow(repository) else ""
+        hidden = (
+            "; this clone is shallow: `git fetch --unshallow` brings the rest"
+            if is_shallow(repository)
+            else ""
+        )
         raise InputError(
             f"{quoted(revision)} is no revision of {repository}; `git log --oneline` lists them{hidden}"
         )
@@ -65,7 +69,8 @@ def commit_of(revision: str, repository: Path) -> Commit:
 
 
 def line_of(repository: Path, revision: str = "HEAD") -> tuple[Commit, ...]:
-    """The first parents of a revision and itself, oldest first: what a branch was, one commit after the other."""
+    """The first parents of a revision and itself, oldest first: what a branch was, one commit after the
+    other."""
     full = resolve(revision, repository)
     answer = git(repository, "log", "--first-parent", "--reverse", "--format=%H%x09%s", full)
     found = (line.partition("\t") for line in answer.stdout.splitlines() if line)
@@ -73,11 +78,15 @@ def line_of(repository: Path, revision: str = "HEAD") -> tuple[Commit, ...]:
 
 
 def full_name(revision: str, repository: Path) -> str:
-    """The commit that a results file names. Raises InputError for one with changes, none, or a foreign one."""
+    """The commit that a results file names. Raises InputError for none, a foreign one, or one with changes."""
     if revision.endswith("-dirty"):
-        raise InputError(f"revision {quoted(revision)}: measured with changes that no commit holds; commit first")
+        raise InputError(
+            f"revision {quoted(revision)}: measured with changes that no commit holds; commit first"
+        )
     if not re.fullmatch(r"[0-9a-f]{7,64}", revision):
-        raise InputError(f"revision {quoted(revision)}: no commit; a run outside of a git checkout knows none")
+        raise InputError(
+            f"revision {quoted(revision)}: no commit; a run outside of a git checkout knows none"
+        )
     answer = git(repository, "rev-parse", "--verify", "--quiet", f"{revision}^{{commit}}")
     if answer.returncode:
         hidden = " (this clone is shallow: `git fetch --unshallow`)" if is_shallow(repository) else ""
@@ -86,7 +95,7 @@ def full_name(revision: str, repository: Path) -> str:
 
 
 def merge_base(one: str, other: str, repository: Path) -> str | None:
-    """The newest commit that both have in common; None for histories that have none, or where it is hidden."""
+    """The newest commit that both have in common; None where there is none, or it is hidden."""
     answer = git(repository, "merge-base", one, other)
     return answer.stdout.strip() if answer.returncode == 0 else None
 

@@ -22,8 +22,8 @@ SUITE = Path(__file__).resolve().parents[2] / "suites" / "asv.yaml"
 PLAN = api.make_plan(api.load_suite(SUITE))
 
 COLUMNS = (
-    "params", "logical_params", "macs", "executed_macs", "disputed_layers", "witnessed_macs", "other_elements",
-    "weight_bytes", "live_peak", "allocator_peak", "latency", "ratio",
+    "params", "logical_params", "macs", "executed_macs", "disputed_layers", "witnessed_macs",
+    "other_elements", "weight_bytes", "live_peak", "allocator_peak", "latency", "ratio",
 )  # fmt: skip
 """Columns of the frame that are tracked."""
 
@@ -61,7 +61,9 @@ def measure(plan: Any, columns: Iterable[str] = COLUMNS) -> Rows:
     frame = api.make_frame([results])
     if "allocator_peak" not in frame:  # a commit that called this number the live peak, and had no other
         frame = frame.rename(columns={"live_peak": "allocator_peak"}).assign(live_peak=math.nan)
-    frame = frame.reindex(columns=["case", *columns, "status", "error"])  # nan for what the commit did not know
+    frame = frame.reindex(
+        columns=["case", *columns, "status", "error"]
+    )  # nan for what the commit did not know
     by_round = api.round_values(results) if hasattr(api, "round_values") else {}
     rows = {str(row.pop("case")): {str(k): v for k, v in row.items()} for row in frame.to_dict("records")}
     for case, row in rows.items():

@@ -44,7 +44,9 @@ def test_a_faster_head_exits_0() -> None:
     assert (found.cases[0].verdict, found.exit_code) == ("faster", 0)
 
 
-@pytest.mark.parametrize("name", ["params", "logical_params", "macs", "executed_macs", "other_elements", "weight_bytes"])
+@pytest.mark.parametrize(
+    "name", ["params", "logical_params", "macs", "executed_macs", "other_elements", "weight_bytes"]
+)
 def test_one_more_of_any_count_is_bigger_and_one_less_is_not(name: str) -> None:
     base = made_count(DENSE_CASE)
     assert base.counts is not None
@@ -162,7 +164,9 @@ def test_what_is_computed_and_thrown_away_is_seen_by_the_third_witness() -> None
 
 def test_macs_on_which_all_witnesses_agree_are_told_once() -> None:
     more = made_count(DENSE_CASE, executed_macs=1001, witnesses={"closed_form": 1001, "torch": 1001})
-    assert compare_runs(run_of(), run_of(counts=[more]), 0.03).cases[0].changed == {"executed_macs": (1000, 1001)}
+    assert compare_runs(run_of(), run_of(counts=[more]), 0.03).cases[0].changed == {
+        "executed_macs": (1000, 1001)
+    }
 
 
 def test_products_of_activations_gate_where_both_sides_told_them() -> None:
@@ -336,7 +340,7 @@ def test_hosts_that_differ_are_told_by_their_first_four_facts() -> None:
     left, right = on("x", a=1, b=1, c=1, d=1, e=1), on("y", a=2, b=2, c=2, d=2, e=2)
     said = "a: 1 / 2, b: 1 / 2, c: 1 / 2, d: 1 / 2"
     assert compare_runs(left, right, 0.03).refused == (
-        f"times are not compared: the hosts differ ({said}); --across-hosts compares them all the same"
+        f"times are not compared: the hosts differ ({said}); --across-hosts compares them"
     )
     across = compare_runs(left, right, 0.03, across_hosts=True)
     assert across.notes[1] == f"compared across hosts ({said})"
