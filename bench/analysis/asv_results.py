@@ -190,7 +190,8 @@ def disagreements(history: History, listed: Sequence[Listed]) -> list[str]:
         if not any(_same(step, one, places) for one in told)
     ]
     return found + [
-        f"{one.commit[:12]}: asv's page lists a rise of {METRIC_OF[one.benchmark]} of {one.case}, not this"
+        f"{one.commit[:12]}: asv's page lists a rise of {METRIC_OF[one.benchmark]} of {one.case}, "
+        "and here there is none"
         for one in told
         if not any(_same(step, one, places) for step in rises)
     ]

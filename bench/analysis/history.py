@@ -170,9 +170,31 @@ def make_history(readings: Iterable[Reading], order: Sequence[str]) -> History:
     series = [_series(key, by_place, order, ALPHA / max(1, times[key[2]])) for key, by_place in known.items()]
     rank = {metric: at for at, metric in enumerate(METRICS)}
     cases = {case: at for at, case in enumerate(dict.fromkeys(key[0] for key in known))}
-    series = [one for one in series if one.points]
+    series = _without_echoes([one for one in series if one.points and not _is_baseline(one)])
     series.sort(key=lambda one: (cases[one.case], rank.get(one.metric, len(rank)), one.line))
     return History(tuple(order), tuple(series), tuple(notes))
+
+
+def _is_baseline(series: Series) -> bool:
+    """A baseline's ratio to itself says nothing."""
+    return series.metric == "ratio" and all(point.value == 1 for point in series.points)
+
+
+def _without_echoes(series: Sequence[Series]) -> list[Series]:
+    """The series without steps of witnessed MACs that all witnesses saw: those are the executed ones."""
+    executed = {
+        (one.case, step.base, step.candidates, step.before, step.after)
+        for one in series
+        if one.metric == "executed_macs"
+        for step in one.steps
+    }
+    found = []
+    for one in series:
+        if one.metric == "witnessed_macs":
+            own = (s for s in one.steps if (one.case, s.base, s.candidates, s.before, s.after) not in executed)
+            one = replace(one, steps=tuple(own))
+        found.append(one)
+    return found
 
 
 def _contradict(one: Reading, other: Reading) -> bool:

@@ -78,7 +78,7 @@ def line_of(repository: Path, revision: str = "HEAD") -> tuple[Commit, ...]:
 
 
 def full_name(revision: str, repository: Path) -> str:
-    """The commit that a results file names. Raises InputError for none, a foreign one, or one with changes."""
+    """The commit that a results file names. Raises InputError for none, a foreign or a changed one."""
     if revision.endswith("-dirty"):
         raise InputError(
             f"revision {quoted(revision)}: measured with changes that no commit holds; commit first"
