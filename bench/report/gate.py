@@ -94,7 +94,7 @@ def reached(comparison: Comparison) -> str:
         return "not taken"
     return (
         f"differences up to {comparison.resolution:.3g} are the same; every ratio is known to "
-        f"± {math.expm1(max(widths)):.2%} or better"
+        f"±{math.expm1(max(widths)):.2%} or better"
     )
 
 

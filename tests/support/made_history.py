@@ -36,7 +36,9 @@ class Repository:
     def commit(self, subject: str, **files: str) -> str:
         """A commit with that subject and those files; its full name."""
         for name, text in files.items():
-            (self.folder / name).write_text(text, encoding="utf-8")
+            file = self.folder / name
+            file.parent.mkdir(parents=True, exist_ok=True)
+            file.write_text(text, encoding="utf-8")
             self.git("add", name)
         self.git("commit", "--quiet", "--allow-empty", "--message", subject)
         self.commits.append(self.git("rev-parse", "HEAD"))
