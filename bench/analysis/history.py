@@ -191,7 +191,9 @@ def _without_echoes(series: Sequence[Series]) -> list[Series]:
     found = []
     for one in series:
         if one.metric == "witnessed_macs":
-            own = (s for s in one.steps if (one.case, s.base, s.candidates, s.before, s.after) not in executed)
+            own = (
+                s for s in one.steps if (one.case, s.base, s.candidates, s.before, s.after) not in executed
+            )
             one = replace(one, steps=tuple(own))
         found.append(one)
     return found

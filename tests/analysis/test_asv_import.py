@@ -23,14 +23,23 @@ CASES = (DENSE_CASE, CSR_CASE)
 
 def benchmark(name: str, version: str = "1") -> dict[str, Any]:
     params = [[repr(case.id) for case in CASES]]
-    return {"name": name, "version": version, "params": params, "param_names": ["case"], "type": "track", "unit": "u"}
+    return {
+        "name": name,
+        "version": version,
+        "params": params,
+        "param_names": ["case"],
+        "type": "track",
+        "unit": "u",
+    }
 
 
 KNOWN = {name: benchmark(name) for name in BENCHMARKS.values() if "Emulated" not in name}
 
 
 def run(rounds: int = 7, cases: tuple[Case, ...] = CASES, host: str = "pi5", **changes: Any) -> Results:
-    facts = made_host(host, machine="aarch64", python="3.11.7", torch="2.13.0+cpu", system="Linux", logical_cpus=4)
+    facts = made_host(
+        host, machine="aarch64", python="3.11.7", torch="2.13.0+cpu", system="Linux", logical_cpus=4
+    )
     trials = [
         made_trial(case, n, (2.0 if case.methods == CSR_CASE.methods else 1.0) * (1 + n / 1000), host=facts)
         for case in cases
@@ -41,7 +50,9 @@ def run(rounds: int = 7, cases: tuple[Case, ...] = CASES, host: str = "pi5", **c
     return made_results(cases, trials, **made)
 
 
-def imported(folder: Path, results: Results, machine: str | None = None, overwrite: bool = False) -> list[Path]:
+def imported(
+    folder: Path, results: Results, machine: str | None = None, overwrite: bool = False
+) -> list[Path]:
     sheets, _ = sheets_of(results, COMMIT, DATE, KNOWN, machine)
     return write_sheets(sheets, folder, KNOWN, overwrite)
 
@@ -88,9 +99,12 @@ def test_never_over_a_better_run_unless_asked(tmp_path: Path) -> None:
     imported(tmp_path, run(5), overwrite=True)
     assert file.read_bytes() != before
     imported(tmp_path, run(9))
-    assert AsvResults.load(str(file)).get_result_stats(BENCHMARKS["latency"], KNOWN[BENCHMARKS["latency"]]["params"])[
-        0
-    ]["repeat"] == 9
+    assert (
+        AsvResults.load(str(file)).get_result_stats(
+            BENCHMARKS["latency"], KNOWN[BENCHMARKS["latency"]]["params"]
+        )[0]["repeat"]
+        == 9
+    )
 
 
 def test_what_stood_there_of_other_cases_stays(tmp_path: Path) -> None:
@@ -160,5 +174,3 @@ def test_what_is_not_asvs_is_not_overwritten(tmp_path: Path) -> None:
     file.write_text("{")
     with pytest.raises(InputError, match=file.name):
         imported(tmp_path, run())
-
-

@@ -99,7 +99,9 @@ def test_what_asvs_page_lists_is_read(tmp_path: Path) -> None:
 
 def test_where_the_page_and_the_history_differ_is_said() -> None:
     values = {A: 5.0, B: 6.0, C: 6.0}
-    history = make_history([Reading("m", CASE, "params", commit, v) for commit, v in values.items()], [A, B, C])
+    history = make_history(
+        [Reading("m", CASE, "params", commit, v) for commit, v in values.items()], [A, B, C]
+    )
     assert disagreements(history, []) == [f"{B[:12]}: asv's page does not list the rise of params of {CASE}"]
     assert disagreements(history, [Listed(PARAMS, CASE, "", B)]) == []
     assert disagreements(history, [Listed(PARAMS, CASE, A, C)]) == []

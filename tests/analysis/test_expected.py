@@ -52,7 +52,10 @@ def test_the_shipped_file_is_of_the_form() -> None:
         (f"- {CASE} params 2 → 2 why", "is no change"),
         (f"- {CASE} time 1.1 → 1.2 why", "a slow-down is declared as"),
         (f"- {CASE} time 1 → 0.9 why", "a slow-down is declared as"),
-        (f"- {CASE} params 1 → 2 a\n- {CASE} params 2 → 3 b", f"{FILE}:2: {CASE} params is declared at {FILE}:1"),
+        (
+            f"- {CASE} params 1 → 2 a\n- {CASE} params 2 → 3 b",
+            f"{FILE}:2: {CASE} params is declared at {FILE}:1",
+        ),
         ("- 'a", FILE),
     ],
 )

@@ -59,7 +59,9 @@ def test_a_declared_count_passes_and_another_number_does_not() -> None:
 def test_a_declared_change_that_did_not_happen_is_an_error() -> None:
     gate = judge_gate(compared(), declared("a params 5 → 6 why"), {"a": {"params": 5}})
     assert gate.exit_code == 2
-    assert gate.stale == ("suites/expected.yaml:1: a params did not change: it is 5 on both sides; remove the line",)
+    assert gate.stale == (
+        "suites/expected.yaml:1: a params did not change: it is 5 on both sides; remove the line",
+    )
 
 
 def test_a_declared_change_that_is_on_the_base_already_is_an_error() -> None:

@@ -62,7 +62,9 @@ def test_nan_is_a_gap() -> None:
 def test_a_newest_commit_without_a_number_cannot_be_told() -> None:
     found = make_history(read([5, 5, math.nan]), commits(3))
     assert not found.told
-    assert found.series[0].doubts == (f"the newest commit that was measured, {commits(3)[2][:12]}, has no number",)
+    assert found.series[0].doubts == (
+        f"the newest commit that was measured, {commits(3)[2][:12]}, has no number",
+    )
 
 
 def test_one_commit_is_no_history() -> None:
@@ -88,7 +90,9 @@ def test_counts_of_all_machines_are_one_number_and_scratch_is_each_machines_own(
 
 
 def test_machines_that_contradict_each_other_about_a_count_are_named() -> None:
-    found = make_history([*read([5, 5]), Reading("b", CASE, "params", commits(2)[1], 6.0, when=1.0)], commits(2))
+    found = make_history(
+        [*read([5, 5]), Reading("b", CASE, "params", commits(2)[1], 6.0, when=1.0)], commits(2)
+    )
     assert found.notes[0].startswith(f"{commits(2)[1][:12]}: {CASE} params was read as 5 and as 6")
 
 

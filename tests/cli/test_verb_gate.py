@@ -107,7 +107,9 @@ def test_counts_alone_time_nothing(bench: Callable[..., Any], repository: Reposi
     assert [one.timed for one in asked] == [False]
 
 
-def test_too_few_rounds_cannot_be_told(bench: Callable[..., Any], repository: Repository, answers: Any) -> None:
+def test_too_few_rounds_cannot_be_told(
+    bench: Callable[..., Any], repository: Repository, answers: Any
+) -> None:
     answers(rounds=1)
     assert bench("gate", "s.yaml").code == 4
 

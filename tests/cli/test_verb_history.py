@@ -107,7 +107,9 @@ def keep(file: Path, records: Sequence[Record]) -> None:
             store.append(record)
 
 
-def test_times_of_a_run_are_read_with_their_interval(bench: Callable[..., Any], repository: Repository) -> None:
+def test_times_of_a_run_are_read_with_their_interval(
+    bench: Callable[..., Any], repository: Repository
+) -> None:
     trials = [
         made_trial(case, n, t * (1 + n / 1000))
         for case, t in ((DENSE_CASE, 1.0), (CSR_CASE, 2.0))
@@ -158,7 +160,9 @@ def test_another_schema_of_asv(bench: Callable[..., Any], repository: Repository
 def test_a_case_that_nobody_measured(bench: Callable[..., Any], repository: Repository) -> None:
     write(repository, [5, 6])
     assert f"did you mean '{CASE}'?" in one_line(bench("history", CASE.replace("T=4", "T=5")), 2)
-    assert "'parms' is not known; did you mean 'params'?" in one_line(bench("history", "--metric", "parms"), 2)
+    assert "'parms' is not known; did you mean 'params'?" in one_line(
+        bench("history", "--metric", "parms"), 2
+    )
     assert "no commit has this number" in one_line(bench("history", "--metric", "ratio"), 2)
 
 
@@ -240,7 +244,9 @@ def test_a_bisection_asks_ab_until_one_commit_is_left(
     assert (said.code, len(asked)) == (0, 4)
 
 
-@pytest.mark.parametrize(("verdict", "words"), [("cannot tell", "one of 7 commits"), ("same", "do not differ")])
+@pytest.mark.parametrize(
+    ("verdict", "words"), [("cannot tell", "one of 7 commits"), ("same", "do not differ")]
+)
 def test_a_bisection_that_cannot_tell_has_its_own_code(
     bench: Callable[..., Any],
     repository: Repository,

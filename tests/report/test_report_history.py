@@ -77,7 +77,9 @@ def test_several_candidates_are_a_stretch() -> None:
     assert chart is not None
     assert 'class="gap"' in str(chart.panels[0].drawing)
     (step,) = made.history.steps
-    assert words_of(step, SUBJECTS) == f"params 5 → 6 at one of 5 commits, {COMMITS[1][:7]} to {COMMITS[5][:7]}"
+    assert (
+        words_of(step, SUBJECTS) == f"params 5 → 6 at one of 5 commits, {COMMITS[1][:7]} to {COMMITS[5][:7]}"
+    )
 
 
 def test_the_page_has_the_section_only_where_it_was_asked_for(past: Past) -> None:

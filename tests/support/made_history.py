@@ -57,7 +57,15 @@ def asv_result(
     for benchmark, cases in values.items():
         params = [[repr(case) for case in cases]]
         rows[benchmark] = [list(cases.values()), params, version, 1_700_000_000_000, 1.0]
-    params = {"machine": machine, "os": "Linux", "cpu": "c", "ram": "1", "arch": "x", "num_cpu": "2", "python": "3.11"}
+    params = {
+        "machine": machine,
+        "os": "Linux",
+        "cpu": "c",
+        "ram": "1",
+        "arch": "x",
+        "num_cpu": "2",
+        "python": "3.11",
+    }
     return {
         "version": schema, "commit_hash": commit, "env_name": "e", "date": 0, "params": params, "python": "3.11",
         "requirements": {"torch": "2.13.0"}, "env_vars": {}, "result_columns": COLUMNS, "results": rows,
@@ -65,7 +73,9 @@ def asv_result(
     }  # fmt: skip
 
 
-def write_asv(folder: Path, results: Sequence[Mapping[str, Any]], versions: Mapping[str, str] | None = None) -> None:
+def write_asv(
+    folder: Path, results: Sequence[Mapping[str, Any]], versions: Mapping[str, str] | None = None
+) -> None:
     """Writes results of asv as asv lays them out, and the list of benchmarks where ``versions`` are given."""
     for data in results:
         file = folder / data["params"]["machine"] / f"{data['commit_hash'][:8]}-e.json"
