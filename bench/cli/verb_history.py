@@ -206,7 +206,7 @@ def _bisect(
     left = candidates if len(candidates) == 1 else bisect(candidates, ask)
     subjects = {commit.id: commit.subject for commit in line}
     for commit in left:
-        say(one_line(f"{commit[:12]}\t{subjects[commit]}"))
+        say(f"{commit[:12]}\t{one_line(subjects[commit])}")
     if len(left) != 1:
         many = f"one of {len(left)} commits; more rounds may tell" if left else "the ends do not differ"
         say(f"cannot tell: {many}", err=True)

@@ -136,5 +136,5 @@ def markdown_table(columns: list[str], rows: Iterable[list[str]]) -> str:
 
 def as_text(text: str) -> str:
     """Text as Markdown shows it unchanged: it ends no cell, is no markup, and calls nobody."""
-    safe = printable(text).replace("\\", "\\\\").replace("<", "&lt;").replace("@", "@\u200b")
-    return "".join(f"\\{c}" if c in "`*_[]|#~" else c for c in safe)
+    escaped = "".join(f"\\{c}" if c in "\\`*_[]|#~" else c for c in printable(text))
+    return escaped.replace("<", "&lt;").replace("@", "@&#8203;")

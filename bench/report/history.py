@@ -80,7 +80,7 @@ def _panel(case: str, time: Series | None, counts: Sequence[Series], past: Past)
         top += height + _APART
     bottom = top - _APART
     ticks = _ticks(places)
-    words = {at: past.history.order[at][:7] for at in ticks}
+    words = {int(at): past.history.order[int(at)][:7] for at in ticks}
     parts.append(svg.below(Axis(x, "commit", ticks, lambda at: words[int(at)]), bottom, bottom))
     drawing = svg.drawing(bottom + 32, *parts, label=f"{case} from commit to commit")
     return Panel(

@@ -40,12 +40,14 @@ def test_a_family_of_series_shares_the_rate() -> None:
     assert alarms / 200 <= 0.08
 
 
-def test_one_wild_commit_is_no_level() -> None:
-    values = neutral(30, 1)
-    for at in (0, 12, 29):
-        spiked = values.copy()
+@pytest.mark.parametrize("at", [0, 12, 28, 29])
+def test_one_wild_commit_is_no_level(at: int) -> None:
+    alarms = 0
+    for seed in range(100):
+        spiked = neutral(30, seed)
         spiked[at] += 0.5
-        assert find_levels(spiked).changes == ()
+        alarms += bool(find_levels(spiked).changes)
+    assert alarms / 100 <= ALPHA
 
 
 @pytest.mark.parametrize("behind", [2, 5, 30])

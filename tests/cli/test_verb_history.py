@@ -68,7 +68,7 @@ def test_markdown_is_a_table(bench: Callable[..., Any], repository: Repository) 
     write(repository, [5] * 8 + [6])
     said = bench("history", "--markdown").out
     assert "| commit | case | metric |" in said
-    assert "a \\| b &lt;script>@\u200byou" in said
+    assert "a \\| b &lt;script>@&#8203;you" in said
 
 
 def test_a_history_without_a_change_says_so(bench: Callable[..., Any], repository: Repository) -> None:

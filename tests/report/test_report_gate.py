@@ -28,7 +28,7 @@ def test_a_verdict_has_both_commits_times_counts_and_the_line_to_paste() -> None
 def test_a_reason_cannot_end_its_cell() -> None:
     change = CaseChange("a", Interval(1, 0.99, 1.01, 5), "same", {"params": (1, 2)})
     gate = judge_gate(Comparison((change,), 0.01), parse_expected('- "a params 1 → 2 x | y <b> @all"'), {})
-    assert "yes: x \\| y &lt;b> @\u200ball |" in in_markdown(gate, ABOUT, {})
+    assert "yes: x \\| y &lt;b> @&#8203;all |" in in_markdown(gate, ABOUT, {})
 
 
 def test_wrong_declarations_stand_in_it() -> None:
@@ -48,4 +48,4 @@ def test_the_resolution_that_was_reached() -> None:
 
 
 def test_text_is_shown_as_it_is() -> None:
-    assert as_text("a\nb `c` *d* @e") == "a b \\`c\\` \\*d\\* @\u200be"
+    assert as_text("a\nb `c` *d* @e") == "a b \\`c\\` \\*d\\* @&#8203;e"

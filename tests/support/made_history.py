@@ -67,7 +67,8 @@ def asv_result(
         "python": "3.11",
     }
     return {
-        "version": schema, "commit_hash": commit, "env_name": "e", "date": 0, "params": params, "python": "3.11",
+        "version": schema, "commit_hash": commit, "env_name": "e", "date": 0, "params": params,
+        "python": "3.11",
         "requirements": {"torch": "2.13.0"}, "env_vars": {}, "result_columns": COLUMNS, "results": rows,
         "durations": {},
     }  # fmt: skip

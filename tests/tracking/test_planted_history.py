@@ -1,7 +1,7 @@
-"""A history of this project with planted commits: each is named by `bench history` and failed by `bench gate`.
+"""This project with planted commits: each is named by `bench history` and failed by `bench gate`.
 
-The commits are real: each is checked out, and its own counting process counts a network. What is timed is made
-up elsewhere, as no test asserts a time.
+The commits are real: each is checked out, and its own counting process counts a network. What is timed is
+made up elsewhere, as no test asserts a time.
 """
 
 from __future__ import annotations
@@ -10,16 +10,18 @@ import json
 import shutil
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 from made_history import Repository
-from made_trials import made_end, made_start
+from made_trials import made_end, made_results, made_start
 
 from bench.analysis.records import CountRecord, Record
-from bench.analysis.store import Store
+from bench.analysis.store import Results, Store
 from bench.case import Case, MethodCall
+from bench.cli import two_revisions
 from bench.run.counting import CountingProcess
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -30,7 +32,7 @@ PARTS = ("bench", "suites", "pyproject.toml")
 DISCARDED = (
     "        u = u.reshape(x.shape[0], self.T, self.go, u.shape[2], u.shape[3])\n        h = [u[:, 0]]\n",
     "        u = u.reshape(x.shape[0], self.T, self.go, u.shape[2], u.shape[3])\n        h = [u[:, 0]]\n"
-    "        self._step(u[:, 0], h[0])\n",
+    "        F.conv2d(h[0], self.v, self.bias_v, 1, (self.kernel_size - 1) // 2)\n",
 )
 """A V convolution that is computed and thrown away."""
 
@@ -158,25 +160,52 @@ def test_the_third_witness_sees_what_is_thrown_away(
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize(
+    ("name", "metric"), [("discard", "witnessed_macs"), ("add", "params"), ("remove", "params")]
+)
 def test_the_gate_fails_each_planted_commit_by_counts_and_passes_it_once_declared(
+    bench: Callable[..., Any],
+    planted: Planted,
+    counted: dict[str, CountRecord],
+    monkeypatch: pytest.MonkeyPatch,
+    name: str,
+    metric: str,
+) -> None:
+    """With the counts that the commits' own processes gave."""
+
+    def measure(both: two_revisions.Both, _: str) -> Results:
+        trees = {arm: planted.git("rev-parse", f"{commit}:bench") for arm, commit in both_of(both).items()}
+        counts = [replace(counted[tree], arm=arm) for arm, tree in trees.items()]
+        return made_results([CSR], [], counts, arms=both_of(both), measure={"timed": False})
+
+    monkeypatch.chdir(planted.folder)
+    monkeypatch.setattr(two_revisions, "measure", measure)
+    words = ("gate", "suites/asv.yaml", "--fail-on", "bigger")
+    planted.git("checkout", "--quiet", "--detach", planted.planted[name])
+    said = bench(*words, "--base", "HEAD~1", "--json")
+    data = json.loads(said.out)
+    assert said.code == 1
+    assert metric in {change[1] for change in data["undeclared"]}
+    declared = "\n".join(data["to_paste"]).replace("REASON", "planted")
+    planted.commit("declared", **{"suites/expected.yaml": declared + "\n"})
+    assert bench(*words, "--base", "HEAD~2").code == 0
+    assert bench(*words, "--base", "HEAD~1").code == 2  # declared once more than it happened
+
+
+@pytest.mark.slow
+def test_a_gate_counts_both_commits_itself(
     bench: Callable[..., Any], planted: Planted, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.chdir(planted.folder)
-    words = (
-        "suites/asv.yaml",
-        "--only",
-        "resnet20/csr_conv(T=2)",
-        "--fail-on",
-        "bigger",
-        "--results",
-        tmp_path,
-    )
-    for name, metric in (("discard", "witnessed_macs"), ("add", "params"), ("remove", "params")):
-        planted.git("checkout", "--quiet", "--detach", planted.planted[name])
-        said = bench("gate", *words, "--base", "HEAD~1", "--json")
-        data = json.loads(said.out)
-        assert said.code == 1, name
-        assert metric in {change[1] for change in data["undeclared"]}
-        declared = "\n".join(data["to_paste"]).replace("REASON", "planted")
-        planted.commit("declared", **{"suites/expected.yaml": declared + "\n"})
-        assert bench("gate", *words, "--base", "HEAD~2").code == 0, name
+    (tmp_path / "s.yaml").write_text("name: s\nbackbones: [layer/16-16-k3]\nmethods: [csr_conv: {T: 2}]\n")
+    planted.git("checkout", "--quiet", "--detach", planted.planted["discard"])
+    words = ("--base", "HEAD~1", "--fail-on", "bigger", "--results", tmp_path, "--json")
+    said = bench("gate", tmp_path / "s.yaml", *words)
+    changed = {change[1]: tuple(change[2:]) for change in json.loads(said.out)["undeclared"]}
+    assert said.code == 1
+    assert changed["disputed_layers"] == (0, 1)
+    assert len(planted.git("worktree", "list").splitlines()) == 1 + 4  # those of the counts alone
+
+
+def both_of(both: two_revisions.Both) -> dict[str, str]:
+    return {"base": both.base, "head": both.head}
