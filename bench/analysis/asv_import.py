@@ -12,10 +12,9 @@ from pathlib import Path
 from typing import Any
 
 from bench.analysis.asv_results import BENCHMARKS, METRIC_OF, read_result_file
-from bench.analysis.frame import make_frame
 from bench.analysis.history import TIMES
 from bench.analysis.round_values import RoundValues, round_values
-from bench.analysis.run_readings import started_at
+from bench.analysis.run_readings import rows_of, started_at
 from bench.analysis.store import Results
 from bench.errors import InputError
 
@@ -77,7 +76,7 @@ def sheets_of(
     }
     sheets: dict[str, Sheet] = {}
     strange: list[str] = []
-    for row in make_frame([results]).to_dict("records"):
+    for row in rows_of(results):
         case = str(row["case"])
         names = [name for name in (case, aliases[case]) if any(name in cases for cases in known.values())]
         if not names:

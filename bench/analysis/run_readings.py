@@ -10,6 +10,7 @@ from bench.analysis.frame import make_frame
 from bench.analysis.history import COUNTS, Reading
 from bench.analysis.round_values import round_values
 from bench.analysis.store import Results
+from bench.case import FLOAT32
 
 _INTERVALS = {"latency": ("latency_low", "latency_high"), "ratio": ("ratio_low", "ratio_high")}
 
@@ -23,7 +24,7 @@ def readings_of(results: Results, commit: str) -> list[Reading]:
     by_round = round_values(results)
     when = started_at(results)
     found = []
-    for row in make_frame([results]).to_dict("records"):
+    for row in rows_of(results):
         case, line = str(row["case"]), _line(row)
         for metric in COUNTS:
             if not math.isnan(value := _number(row[metric])):
@@ -32,8 +33,24 @@ def readings_of(results: Results, commit: str) -> list[Reading]:
         for metric, (low, high) in _INTERVALS.items():
             if (metric == "ratio" and row["is_baseline"]) or not by_round[case].trials:
                 continue
-            numbers = (_number(row[name]) if trusted else math.nan for name in (metric, low, high))
-            found.append(Reading(line, case, metric, commit, *numbers, when=when))
+            value, least, most = (_number(row[name]) if trusted else math.nan for name in (metric, low, high))
+            found.append(Reading(line, case, metric, commit, value, least, most, when))
+    return found
+
+
+def rows_of(results: Results) -> list[dict[str, Any]]:
+    """The rows of a run's frame; bytes of float32 weights are those of the counts where no process told."""
+    counted = {
+        planned.case.id: results.counts.get(("", planned.case.count_id))
+        for planned in results.start.planned()
+        if planned.case.dtype == FLOAT32
+    }
+    found = []
+    for row in make_frame([results]).to_dict("records"):
+        count = counted.get(str(row["case"]))
+        if math.isnan(row["weight_bytes"]) and count is not None and count.counts is not None:
+            row = {**row, "weight_bytes": float(count.counts.weight_bytes)}
+        found.append({str(key): value for key, value in row.items()})
     return found
 
 
@@ -46,7 +63,7 @@ def started_at(results: Results) -> float:
     return (began if began.tzinfo else began.replace(tzinfo=UTC)).timestamp()
 
 
-def _line(row: dict[Any, Any]) -> str:
+def _line(row: dict[str, Any]) -> str:
     """The fingerprint holds all that must stay the same: processor, kernel, versions."""
     return f"{row['host_name'] or 'unknown host'} ({row['host'] or 'no fingerprint'})"
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from markupsafe import Markup
@@ -101,7 +101,7 @@ def _strip(series: Series, x: Scale, top: float, bottom: float, past: Past) -> l
     room = 0.08 * (high - low) or 0.05 * abs(high) or 1.0
     y = Scale(low - room, high + room, bottom, top)
     ticks: Sequence[float] = svg.linear_ticks(y.low, y.high, 4) if time else sorted({low, high})
-    words = {"latency": digits.time, "ratio": _ratio}.get(series.metric, digits.exact)
+    words = _WORDS.get(series.metric, digits.exact)
     title = {"latency": "latency", "ratio": "latency ÷ dense"}.get(series.metric, series.metric)
     parts = [svg.beside(Axis(y, title, ticks, words), _LEFT, _RIGHT)]
     parts += [_named(step, x, top, bottom, past) for step in series.steps]
@@ -185,3 +185,6 @@ def _ticks(places: Sequence[int]) -> list[float]:
 
 def _ratio(value: float) -> str:
     return f"{value:.3g}"
+
+
+_WORDS: Mapping[str, Callable[[float], str]] = {"latency": digits.time, "ratio": _ratio}

@@ -170,9 +170,9 @@ def test_macs_on_which_all_witnesses_agree_are_told_once() -> None:
 
 
 def test_products_of_activations_gate_where_both_sides_told_them() -> None:
-    told = [run_of(counts=[made_count(DENSE_CASE, activation_macs=n)]) for n in (5, 6)]
-    assert compare_runs(*told, 0.03).cases[0].changed == {"activation_macs": (5, 6)}
-    assert compare_runs(run_of(), told[1], 0.03).cases[0].changed == {}
+    few, more = (run_of(counts=[made_count(DENSE_CASE, activation_macs=n)]) for n in (5, 6))
+    assert compare_runs(few, more, 0.03).cases[0].changed == {"activation_macs": (5, 6)}
+    assert compare_runs(run_of(), more, 0.03).cases[0].changed == {}
 
 
 def test_bug_a_case_that_another_machine_of_the_cluster_measured_was_compared() -> None:

@@ -37,7 +37,7 @@ def repository(tmp_path: Path) -> Repository:
     return made
 
 
-def measured(head: Mapping[str, int], factor: float = 1.0, rounds: int = 5) -> Results:
+def measured(head: Mapping[str, Any], factor: float = 1.0, rounds: int = 5) -> Results:
     """A run of both arms; ``head``: counts that differ there."""
     trials = [
         made_trial(CSR_CASE, n, (factor if arm == "head" else 1.0) * (1 + n / 1e5), arm=arm)

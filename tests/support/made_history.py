@@ -55,8 +55,8 @@ def asv_result(
     """The data of one result file: benchmark -> case -> value."""
     rows: dict[str, Any] = {}
     for benchmark, cases in values.items():
-        params = [[repr(case) for case in cases]]
-        rows[benchmark] = [list(cases.values()), params, version, 1_700_000_000_000, 1.0]
+        named = [[repr(case) for case in cases]]
+        rows[benchmark] = [list(cases.values()), named, version, 1_700_000_000_000, 1.0]
     params = {
         "machine": machine,
         "os": "Linux",

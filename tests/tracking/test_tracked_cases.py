@@ -192,9 +192,10 @@ def test_measuring_fills_every_column(monkeypatch: pytest.MonkeyPatch, tmp_path:
         assert all(
             measured[column] > 0 for column in set(cases.COLUMNS) - {"disputed_layers", "other_elements"}
         )
-        assert measured["disputed_layers"] == measured["other_elements"] == 0  # one layer, and nothing else
+        assert measured["disputed_layers"] == 0
         assert len(measured["rounds"]["latency"]) == 1
     dense, compressed = rows.values()
+    assert dense["other_elements"] == 0 < compressed["other_elements"]
     assert compressed["params"] < dense["params"] == 64 * 64 * 9
     assert dense["ratio"] == 1
 
