@@ -86,7 +86,7 @@ def _panel(case: str, time: Series | None, counts: Sequence[Series], past: Past)
     return Panel(
         case,
         drawing,
-        _summary([*([time] if time else []), *changed], places, past),
+        _summary([*([time] if time else []), *changed], places, past, bool(counts)),
         time.line if time else "",
     )
 
@@ -98,10 +98,10 @@ def _strip(series: Series, x: Scale, top: float, bottom: float, past: Past) -> l
         v for p in series.points for v in (p.value, *((p.low, p.high) if time else ())) if math.isfinite(v)
     ]
     low, high = min(seen), max(seen)
-    room = 0.08 * (high - low) or 0.05 * abs(high) or 1.0
+    room = (0.08 if time else 0.3) * (high - low) or 0.05 * abs(high) or 1.0
     y = Scale(low - room, high + room, bottom, top)
     ticks: Sequence[float] = svg.linear_ticks(y.low, y.high, 4) if time else sorted({low, high})
-    words = _WORDS.get(series.metric, digits.exact)
+    words: Callable[[float], str] = _WORDS.get(series.metric, digits.exact)
     title = {"latency": "latency", "ratio": "latency ÷ dense"}.get(series.metric, series.metric)
     parts = [svg.beside(Axis(y, title, ticks, words), _LEFT, _RIGHT)]
     parts += [_named(step, x, top, bottom, past) for step in series.steps]
@@ -164,7 +164,7 @@ def words_of(step: Step, subjects: Mapping[str, str]) -> str:
     return f"{step.metric} × {value} ({interval}) {where}"
 
 
-def _summary(series: Sequence[Series], places: Sequence[int], past: Past) -> str:
+def _summary(series: Sequence[Series], places: Sequence[int], past: Past, counted: bool) -> str:
     told = [words_of(step, past.subjects) for one in series for step in one.steps]
     time = next((one for one in series if one.metric in TIMES), None)
     if time is not None and not time.steps:
@@ -173,7 +173,7 @@ def _summary(series: Sequence[Series], places: Sequence[int], past: Past) -> str
             told.append(f"{time.metric}: no lasting change; one of {least} would have been found")
         else:
             told.append(f"{time.metric}: too few commits to say anything")
-    if not any(one.metric not in TIMES for one in series):
+    if counted and not any(one.metric not in TIMES for one in series):
         told.append("no count changed")
     return f"{plural(len(places), 'commit')}. " + "; ".join(told) + "."
 
