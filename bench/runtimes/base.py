@@ -48,10 +48,15 @@ class Runtime:
     needs: tuple[str, ...] = ()
     extra: str = ""
 
+    @property
+    def absent(self) -> str:
+        """What is not installed here, and what installs it; empty where nothing is missing."""
+        return absent(self.name, self.needs, self.extra)
+
     def require(self) -> None:
         """Raises NotInstalled where a package is missing."""
-        if words := absent(self.name, self.needs, self.extra):
-            raise NotInstalled(words)
+        if self.absent:
+            raise NotInstalled(self.absent)
 
 
 RUNTIMES: Registry[Runtime] = Registry("runtime", "bench.runtimes")

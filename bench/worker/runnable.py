@@ -110,11 +110,11 @@ def check(runtime: Runtime, forward: Forward, network: nn.Module, example: Tenso
     if expected.shape != found.shape:
         shapes = " beside ".join("×".join(map(str, one.shape)) for one in (found, expected))
         raise OutputsDiffer(f"{runtime.name} answers in another shape than eager: {shapes}")
-    apart, place = _apart(expected.flatten(), found.flatten())
-    if not apart <= allowed:
+    far, place = apart(expected.flatten(), found.flatten())
+    if not far <= allowed:
         pair = f"{float(found.flatten()[place]):.6g} beside {float(expected.flatten()[place]):.6g}"
         raise OutputsDiffer(
-            f"{runtime.name} answers {pair} of eager (value {place}): {apart:.2g} of the largest value "
+            f"{runtime.name} answers {pair} of eager (value {place}): {far:.2g} of the largest value "
             f"apart, {allowed:g} is allowed with {str(dtype).removeprefix('torch.')} weights"
         )
 
@@ -131,7 +131,7 @@ def _loaded(runtime: Runtime, folder: Path, example: Tensor, export_seconds: flo
     return Runnable(forward, time.perf_counter() - since, export_seconds, bytes_in(folder))
 
 
-def _apart(expected: Tensor, found: Tensor) -> tuple[float, int]:
+def apart(expected: Tensor, found: Tensor) -> tuple[float, int]:
     """Largest difference as a share of the largest expected value, and where it is.
 
     A value that is not finite agrees with its like alone, and anything else is infinitely far from it.
