@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from bench.analysis.asv_results import BENCHMARKS, METRIC_OF, read_result_file
-from bench.analysis.history import TIMES
+from bench.analysis.commit_history import TIMES
 from bench.analysis.round_values import RoundValues, round_values
 from bench.analysis.run_readings import rows_of, started_at
 from bench.analysis.store import Results

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from bench.analysis.history import History, Reading, Step
+from bench.analysis.commit_history import History, Reading, Step
 from bench.errors import InputError
 
 BENCHMARKS = {
@@ -82,6 +82,11 @@ def read_asv(folder: Path) -> tuple[list[Reading], list[str]]:
             readings += _readings(line, metric, str(data["commit_hash"]), columns)
     notes = [f"left out: numbers of an older version of {', '.join(sorted(older))}"] if older else []
     return readings, notes
+
+
+def is_asv_folder(folder: Path) -> bool:
+    """Whether asv keeps its results there: it describes each machine in a file of its own."""
+    return (folder / "benchmarks.json").is_file() or any(folder.glob("*/machine.json"))
 
 
 def read_result_file(file: Path) -> dict[str, Any]:

@@ -12,7 +12,7 @@ import math
 import re
 from dataclasses import dataclass
 
-from bench.analysis.history import COUNTS
+from bench.analysis.commit_history import COUNTS
 from bench.errors import InputError, nearest, quoted
 from bench.plan.yaml_source import parse_yaml
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import statistics
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields, replace
@@ -13,7 +14,7 @@ import pandas as pd
 from bench.analysis import stats
 from bench.analysis.exits import exit_rows, quantiles
 from bench.analysis.judging import judge_cases, schedule_of, smallest_found
-from bench.analysis.pairing import round_logs
+from bench.analysis.pairing import kept_logs
 from bench.analysis.proof import refuted, standing
 from bench.analysis.quality import CaseTrials
 from bench.analysis.records import CountRecord, PlannedCase, Probe, Trial
@@ -34,9 +35,11 @@ class CaseRow:
     differ; ``witnessed_macs``: the most that one of them counts. ``host_latency`` and ``launch_overhead`` are
     known of GPUs: a call on the host's clock, and how much of it the device did not need. ``float32_ratio``:
     latency over that of the same case in float32, from processes of the same rounds. ``energy``: joules of a
-    call, idle power subtracted. ``exits`` (``ExitRow`` as plain data) and ``input_quantiles`` (per cent ->
-    seconds) are those of a network that inputs leave early; its MACs and latency are expectations.
-    ``instructions`` of one forward, in total and by kind, are those of the core that the target ``emulates``.
+    call, idle power subtracted. ``delivered_share`` is a bare estimate; its interval is known only where the
+    share may be told (see ``stats.delivered_interval``). ``exits`` (``ExitRow`` as plain data) and
+    ``input_quantiles`` (per cent -> seconds) are those of a network that inputs leave early; its MACs and
+    latency are expectations. ``instructions`` of one forward, in total and by kind, are those of the core
+    that the target ``emulates``.
     """
 
     run: str
@@ -98,6 +101,8 @@ class CaseRow:
     params_ratio: float = math.nan
     macs_ratio: float = math.nan
     delivered_share: float = math.nan
+    delivered_low: float = math.nan
+    delivered_high: float = math.nan
     weight_bytes: float = math.nan
     live_peak: float = math.nan
     allocator_peak: float = math.nan
@@ -167,7 +172,7 @@ def _arm_rows(results: Results, arm: str) -> list[CaseRow]:
     planned_cases = results.start.planned()
     on_many = _on_many_hosts(planned_cases, by_case)
     rows: dict[Key, CaseRow] = {}
-    by_key: dict[Key, list[Trial]] = {}
+    by_key: dict[Key, Sequence[Trial]] = {}
     medians: dict[Key, Mapping[int, float]] = {}
     for planned in planned_cases:
         case_id = planned.case.id
@@ -183,7 +188,7 @@ def _arm_rows(results: Results, arm: str) -> list[CaseRow]:
             found |= {"emulates": cores.get(planned.case.target, ""), **_executed(trials, probe)}
             medians[case_id, host] = trials.medians
             rows[case_id, host] = replace(_identity(results.start.run, arm, planned), **found)
-            by_key[case_id, host] = of_host
+            by_key[case_id, host] = trials.kept
     anywhere = {case_id: row for (case_id, _), row in reversed(rows.items())}
     in_float32 = {planned.case.id: replace(planned.case, dtype=FLOAT32).id for planned in planned_cases}
     for key, row in rows.items():
@@ -406,7 +411,7 @@ def _judged(
     for key, row in rows.items():
         base = (row.baseline, key[1])
         if base in rows:
-            logs[names[key]] = round_logs(by_key[base], by_key[key])
+            logs[names[key]] = kept_logs(by_key[base], by_key[key])
     compared = {names[key] for key, row in rows.items() if not row.is_baseline}
     family = {name: of for name, of in logs.items() if of and name in compared}
     decisions = judge_cases(family, measure, results.complete)
@@ -418,6 +423,7 @@ def _judged(
             row = replace(row, ratio=1.0, ratio_low=1.0, ratio_high=1.0, ratio_rounds=count, p_value=1.0)
         if name in decisions:
             decision = decisions[name]
+            delivered = stats.delivered_interval(decision.ratio, row.macs_ratio)
             row = replace(
                 row,
                 ratio=decision.ratio.value,
@@ -427,6 +433,8 @@ def _judged(
                 p_value=decision.p_value,
                 verdict=decision.verdict,
                 delivered_share=stats.delivered_share(decision.ratio.value, row.macs_ratio),
+                delivered_low=delivered.low,
+                delivered_high=delivered.high,
                 smallest_change=smallest_found(family[name], measure, len(family)),
             )
         if measure.get("resolution") is not None and not row.is_baseline and name in logs:
@@ -443,5 +451,7 @@ def _resolved(row: CaseRow, measure: Mapping[str, Any]) -> bool:
     return bool(interval.half_width <= math.log1p(measure["resolution"]))
 
 
-def _middle(values: Sequence[float]) -> float:
-    return float(pd.Series(values, dtype=float).median()) if values else math.nan
+def _middle(values: Iterable[float]) -> float:
+    """The median of those that are known."""
+    known = [float(value) for value in values if not math.isnan(value)]
+    return statistics.median(known) if known else math.nan

@@ -18,11 +18,16 @@ def round_logs(base: Sequence[Trial], other: Sequence[Trial]) -> dict[int, float
     Trials that took turns in one sitting are compared turn by turn, see ``turn_log``; others by their
     medians. A trial that ``quality.kept`` leaves out of an estimate is left out here too.
     """
+    return kept_logs(kept(base), kept(other))
+
+
+def kept_logs(base: Sequence[Trial], other: Sequence[Trial]) -> dict[int, float]:
+    """As ``round_logs``, of trials of which none is to be left out."""
     found: dict[int, float] = {}
     by_round: dict[int, list[Trial]] = {}
-    for trial in kept(base):
+    for trial in base:
         by_round.setdefault(trial.round, []).append(trial)
-    for trial in kept(other):
+    for trial in other:
         partners = by_round.get(trial.round, [])
         together = [b for b in partners if b.sitting and b.sitting == trial.sitting]
         value = _log(together[0], trial) if together else _log_of_medians(partners, trial)
@@ -57,7 +62,7 @@ def turn_medians(latency: Latency) -> Mapping[int, float]:
     for turn in latency.turns:
         samples = latency.samples[start : start + turn.count]
         start += turn.count
-        usable = [s for s in samples if math.isfinite(s) and s > 0]
+        usable = [s for s in samples if 0 < s < math.inf]
         if usable:
             found[turn.at] = math.log(statistics.median(usable))
     return found
@@ -71,12 +76,5 @@ def _log(base: Trial, other: Trial) -> float | None:
 
 
 def _log_of_medians(partners: Sequence[Trial], other: Trial) -> float | None:
-    logs = [value for b in partners if (value := _median_log(b)) is not None]
-    own = _median_log(other)
-    return own - statistics.fmean(logs) if logs and own is not None else None
-
-
-def _median_log(trial: Trial) -> float | None:
-    samples = trial.latency.samples if trial.latency else ()
-    usable = [s for s in samples if math.isfinite(s) and s > 0]
-    return math.log(statistics.median(usable)) if usable else None
+    logs = [b.log_median for b in partners if not math.isnan(b.log_median)]
+    return other.log_median - statistics.fmean(logs) if logs and not math.isnan(other.log_median) else None

@@ -21,13 +21,12 @@ from __future__ import annotations
 import math
 import os
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from bench.analysis import stats
 from bench.analysis.records import Trial
 
 OTHERS_SHARE = 0.25
@@ -60,7 +59,7 @@ def gpu_reasons(bits: object) -> frozenset[str]:
 
 def marks(trials: Sequence[Trial]) -> list[frozenset[str]]:
     """The marks of each trial of one case, in order; a trial without a latency is never marked ``far``."""
-    far = _far([_log_median(trial) for trial in trials])
+    far = _far([trial.log_median for trial in trials])
     return [
         frozenset(_own_marks(trial) | ({"far"} if is_far else set()))
         for trial, is_far in zip(trials, far, strict=True)
@@ -71,12 +70,13 @@ def marks(trials: Sequence[Trial]) -> list[frozenset[str]]:
 class CaseTrials:
     """The trials of one case (and arm) with what is known about them, worked out once.
 
-    ``medians``: round -> median latency in seconds, of the trials that the estimate is made of.
+    ``kept``: those that the estimate is made of. ``medians``: round -> their median latency in seconds.
     """
 
     good: tuple[Trial, ...]
     failed: tuple[Trial, ...]
     marks: tuple[frozenset[str], ...]
+    kept: tuple[Trial, ...]
     medians: Mapping[int, float]
 
     @classmethod
@@ -84,7 +84,9 @@ class CaseTrials:
         """What the trials of one case say together."""
         good = tuple(trial for trial in trials if trial.status == "ok")
         failed = tuple(trial for trial in trials if trial.status != "ok")
-        return cls(good, failed, tuple(marks(good)), medians(good))
+        found = tuple(marks(good))
+        staying = tuple(_staying(good, found))
+        return cls(good, failed, found, staying, _medians(staying))
 
     def mark_counts(self) -> dict[str, int]:
         """How many trials carry each mark."""
@@ -92,18 +94,22 @@ class CaseTrials:
 
     def left_out(self) -> int:
         """Trials with a latency that the estimate is not made of."""
-        return sum(1 for trial in self.good if trial.latency) - len(kept(self.good))
+        return sum(1 for trial in self.good if trial.latency) - len(self.kept)
 
 
 def kept(trials: Sequence[Trial]) -> list[Trial]:
     """The trials of one case that its estimate is made of: those with a latency, less those left out."""
-    usable = [trial for trial in trials if not math.isnan(_log_median(trial))]
+    usable = [trial for trial in trials if not math.isnan(trial.log_median)]
+    return _staying(usable, marks(usable))
+
+
+def _staying(trials: Sequence[Trial], marked: Sequence[frozenset[str]]) -> list[Trial]:
+    """Those with a latency, less those that their marks leave out where enough others stay."""
+    usable = [pair for pair in zip(trials, marked, strict=True) if not math.isnan(pair[0].log_median)]
     staying = [
-        trial
-        for trial, found in zip(usable, marks(usable), strict=True)
-        if not ("throttled" in found or ("far" in found and found & _CAUSES))
+        trial for trial, found in usable if not ("throttled" in found or ("far" in found and found & _CAUSES))
     ]
-    return staying if len(staying) >= MIN_LEFT else usable
+    return staying if len(staying) >= MIN_LEFT else [trial for trial, _ in usable]
 
 
 def medians(trials: Sequence[Trial]) -> dict[int, float]:
@@ -111,9 +117,13 @@ def medians(trials: Sequence[Trial]) -> dict[int, float]:
 
     A baseline may have several trials in a round, one in each process that it shared: their geometric mean.
     """
+    return _medians(kept(trials))
+
+
+def _medians(trials: Iterable[Trial]) -> dict[int, float]:
     logs: dict[int, list[float]] = {}
-    for trial in kept(trials):
-        logs.setdefault(trial.round, []).append(_log_median(trial))
+    for trial in trials:
+        logs.setdefault(trial.round, []).append(trial.log_median)
     return {number: math.exp(math.fsum(values) / len(values)) for number, values in logs.items()}
 
 
@@ -126,9 +136,10 @@ def _own_marks(trial: Trial) -> set[str]:
             found.add("busy")
         if shares is not None and shares[1] > STOLEN_SHARE:
             found.add("stolen")
-        reasons = [gpu_reasons(seen.get("gpu_throttle_reasons")) for seen in (before, after)]
-        if reasons[1] - reasons[0]:
-            found.add("gpu_throttled")
+        if "gpu_throttle_reasons" in after:
+            reasons = [gpu_reasons(seen.get("gpu_throttle_reasons")) for seen in (before, after)]
+            if reasons[1] - reasons[0]:
+                found.add("gpu_throttled")
     if _throttled(trial):
         found.add("throttled")
     if trial.latency is not None and not trial.latency.warmup_steady:
@@ -137,10 +148,9 @@ def _own_marks(trial: Trial) -> set[str]:
 
 
 def _throttled(trial: Trial) -> bool:
-    counts = [
-        (read or {}).get("throttle_count") for read in (trial.conditions_before, trial.conditions_after)
-    ]
-    if all(isinstance(count, int) for count in counts) and counts[0] != counts[1]:
+    before = (trial.conditions_before or {}).get("throttle_count")
+    after = (trial.conditions_after or {}).get("throttle_count")
+    if isinstance(before, int) and isinstance(after, int) and before != after:
         return True
     share = (trial.conditions_during or {}).get("frequency_share")
     on_arm = (trial.host or {}).get("machine") in _ARM
@@ -159,15 +169,6 @@ def _shares(before: Mapping[str, Any], after: Mapping[str, Any]) -> tuple[float,
     # A jiffy is 10 ms: over less than half a second its rounding alone looks like a neighbour.
     wall = max(wall, 0.5)
     return max(0.0, busy - own) / wall, stolen / wall
-
-
-def _log_median(trial: Trial) -> float:
-    if trial.status != "ok" or trial.latency is None:
-        return math.nan
-    try:
-        return math.log(stats.trial_median(trial.latency.samples))
-    except ValueError:
-        return math.nan  # not one usable sample, as a broken clock gives: counts as no latency
 
 
 def _far(logs: Sequence[float]) -> list[bool]:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
+from functools import cached_property
 from typing import Any, TypeVar
 
 from pydantic import TypeAdapter, ValidationError
 
 from bench.account import Left, Replaced
+from bench.analysis.stats import trial_median
 from bench.case import Case
 from bench.counting.counts import Counts
 from bench.worker.protocol import Answers, Failure, Measured
@@ -20,6 +23,10 @@ SCHEMA = 3
 """Format of the lines. 1: the first. 2: cases take turns, and the turns are kept raw; probes. 3:
 ``live_peak`` is that of live tensors; what had the name before is ``allocator_peak``."""
 
+SCHEMA_OF_PROFILES = 4
+"""Lines with a profile have this one, so that a revision which knows none says what is wrong; it can read all
+others."""
+
 READABLE = (1, 2, 3)
 
 
@@ -28,6 +35,8 @@ class RunStart:
     """What was asked for: the first line of a file.
 
     ``solved``: knobs found for a wanted budget; ``arms``: name -> revision where two are compared.
+    ``command``: the command line without what belongs to the machine; ``suite_file`` and ``suite_text``: the
+    file that was measured; ``packages``: all that was installed, ``name==version``. Empty where not recorded.
     """
 
     run: str
@@ -45,6 +54,10 @@ class RunStart:
     arms: dict[str, str] = field(default_factory=dict)
     peaks: Json | None = None
     solved: list[Json] = field(default_factory=list)
+    command: list[str] = field(default_factory=list)
+    suite_file: str = ""
+    suite_text: str = ""
+    packages: list[str] = field(default_factory=list)
     kind: str = field(default="run", init=False)
 
     @property
@@ -120,6 +133,16 @@ class Trial(Measured):
     note: str = ""
     kind: str = field(default="trial", init=False)
 
+    @cached_property
+    def log_median(self) -> float:
+        """Logarithm of the median of its samples; nan for one that failed or has not one usable sample."""
+        if self.status != "ok" or self.latency is None:
+            return math.nan
+        try:
+            return math.log(trial_median(self.latency.samples))
+        except ValueError:
+            return math.nan  # as a broken clock gives: counts as no latency
+
 
 @dataclass(frozen=True, kw_only=True)
 class Probe(Measured):
@@ -133,6 +156,41 @@ class Probe(Measured):
 
 
 @dataclass(frozen=True)
+class LayerTime:
+    """One layer of a profiled forward call: whole batch, in seconds.
+
+    ``bytes``: compulsory ones. ``parts``: seconds by kind of work, of a layer that can tell them apart.
+    """
+
+    layer: str
+    kind: str
+    macs: int
+    bytes: int
+    seconds: float
+    parts: dict[str, float] | None = None
+
+
+@dataclass(frozen=True)
+class ProfileRecord:
+    """Where a case's time goes, layer by layer in the order of execution; taken when nothing was timed.
+
+    ``seconds``: of a whole forward call. ``flops`` and ``bandwidth`` per second are the host's peaks for the
+    case's threads and dtype, None where they were not stored. Profiling costs time of its own: no latency and
+    no verdict is made of it.
+    """
+
+    run: str
+    case: str
+    taken: str
+    host: Json
+    seconds: float
+    layers: tuple[LayerTime, ...]
+    flops: float | None = None
+    bandwidth: float | None = None
+    kind: str = field(default="profile", init=False)
+
+
+@dataclass(frozen=True)
 class RunEnd:
     """How the run ended: ``complete`` or ``interrupted``. A run resumed has several."""
 
@@ -142,20 +200,22 @@ class RunEnd:
     kind: str = field(default="end", init=False)
 
 
-Record = RunStart | CountRecord | Trial | Probe | RunEnd
+Record = RunStart | CountRecord | Trial | Probe | ProfileRecord | RunEnd
 
 _KINDS: dict[str, type[Any]] = {
     "run": RunStart,
     "count": CountRecord,
     "trial": Trial,
     "probe": Probe,
+    "profile": ProfileRecord,
     "end": RunEnd,
 }
 
 
 def to_line(record: Record) -> Json:
     """The record as plain data with its schema version."""
-    return {"schema": SCHEMA, **asdict(record)}
+    schema = SCHEMA_OF_PROFILES if isinstance(record, ProfileRecord) else SCHEMA
+    return {"schema": schema, **asdict(record)}
 
 
 def from_line(line: Mapping[str, Any]) -> Record:
@@ -164,7 +224,8 @@ def from_line(line: Mapping[str, Any]) -> Record:
     Raises ValueError for another schema, a line that is no record, and a value of the wrong type.
     """
     schema = line.get("schema")
-    if schema not in READABLE or isinstance(schema, bool):
+    of_profile = schema == SCHEMA_OF_PROFILES and line.get("kind") == "profile"
+    if not (schema in READABLE or of_profile) or isinstance(schema, bool):
         newer = isinstance(schema, int) and schema > SCHEMA
         mend = "; update csr-bench to read it" if newer else ""
         raise ValueError(f"schema {schema!r}, this csr-bench reads schema {SCHEMA}{mend}")
@@ -188,10 +249,14 @@ def _check_host(trial: Trial | Probe) -> None:
         raise ValueError("host.id: a fingerprint has the digest of its facts")
     for name in ("conditions_before", "conditions_during", "conditions_after"):
         for key, value in (getattr(trial, name) or {}).items():
-            jiffies = key == "busy_jiffies" and isinstance(value, dict)
-            numbers = [value.get("busy"), value.get("steal")] if jiffies else [value]
-            if key != "affinity" and not all(isinstance(n, int | float | str) for n in numbers):
+            if isinstance(value, _WORDS) or key == "affinity":
+                continue
+            busy = value if key == "busy_jiffies" and isinstance(value, dict) else {}
+            if not (isinstance(busy.get("busy"), _WORDS) and isinstance(busy.get("steal"), _WORDS)):
                 raise ValueError(f"{name}.{key}: a number or a word is expected")
+
+
+_WORDS = (int, float, str)
 
 
 def typed(kind: type[Kind], data: Mapping[str, Any]) -> Kind:

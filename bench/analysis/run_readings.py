@@ -6,8 +6,8 @@ import math
 from datetime import UTC, datetime
 from typing import Any
 
+from bench.analysis.commit_history import COUNTS, Reading
 from bench.analysis.frame import make_frame
-from bench.analysis.history import COUNTS, Reading
 from bench.analysis.round_values import round_values
 from bench.analysis.store import Results
 from bench.case import FLOAT32

@@ -8,6 +8,8 @@ skewed to the right, and compared as ratios.
 from __future__ import annotations
 
 import math
+import statistics
+import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -50,10 +52,10 @@ class Interval:
 
 def trial_median(samples: Sequence[float]) -> float:
     """The median of one trial's samples. Raises ValueError when there is none that is finite and positive."""
-    usable = [s for s in samples if math.isfinite(s) and s > 0]
+    usable = [s for s in samples if 0 < s < math.inf]
     if not usable:
         raise ValueError("a trial without finite, positive samples has no median")
-    return float(np.median(usable))
+    return float(statistics.median(usable))  # not numpy's: a trial has few samples, and a run many trials
 
 
 def estimate(medians: Sequence[float]) -> Interval:
@@ -90,8 +92,10 @@ def change(base: Sequence[float], head: Sequence[float]) -> tuple[Interval, floa
         return Interval(math.exp(shift), math.nan, math.nan, count), math.nan
     if x.std() == 0 and y.std() == 0:
         return Interval(math.exp(shift), math.exp(shift), math.exp(shift), count), float(shift == 0)
-    welch = distributions.ttest_ind(y, x, equal_var=False)
-    low, high = welch.confidence_interval(LEVEL)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", RuntimeWarning)  # nearly equal values: counted numbers are that
+        welch = distributions.ttest_ind(y, x, equal_var=False)
+        low, high = welch.confidence_interval(LEVEL)
     return Interval(math.exp(shift), math.exp(low), math.exp(high), count), float(welch.pvalue)
 
 
@@ -137,6 +141,26 @@ def delivered_share(ratio_of_latency: float, ratio_of_macs: float) -> float:
     return math.log(ratio_of_latency) / math.log(ratio_of_macs)
 
 
+SAVED_AT_LEAST = 0.1
+"""Share of the MACs that a method must save before it is said how much of the saving arrived: below, the
+logarithm that one divides by is so small that the share is noise (-1810 % and the like)."""
+
+
+def delivered_interval(latency: Interval, ratio_of_macs: float) -> Interval:
+    """``delivered_share`` with the interval that the latency ratio's gives; ``low`` is the smaller share.
+
+    nan throughout where it says nothing: less than SAVED_AT_LEAST of the MACs saved, no interval, or one that
+    holds 1 (whether anything arrived at all is then not known).
+    """
+    nothing = Interval(math.nan, math.nan, math.nan, latency.count)
+    if not latency.known or not ratio_of_macs <= 1 - SAVED_AT_LEAST or latency.low <= 1 <= latency.high:
+        return nothing
+    value, low, high = (
+        delivered_share(at, ratio_of_macs) for at in (latency.value, latency.high, latency.low)
+    )
+    return Interval(value, low, high, latency.count)
+
+
 def of_logs(logs: Sequence[float]) -> Interval:
     """The ratio of log ratios, one a round, with its interval (see ``centre_interval``)."""
     if not logs:
@@ -158,6 +182,8 @@ def centre_interval(values: Floats) -> tuple[float, float, float]:
     count = len(values)
     if count == 1:
         return float(values[0]), math.nan, math.nan
+    if count > MANY_VALUES:
+        return _centre_of_many(values)
     rows, columns = np.triu_indices(count)
     means = np.sort((values[rows] + values[columns]) / 2)
     centre = float(np.median(means))
@@ -168,6 +194,42 @@ def centre_interval(values: Floats) -> tuple[float, float, float]:
         return centre, min(mean - reach, centre), max(mean + reach, centre)
     outside = _signed_rank_outside(count)
     return centre, float(means[outside]), float(means[-1 - outside])
+
+
+MANY_VALUES = 200
+"""From here on the pairwise means are counted, not written down: of 1,000 values there are 500,500."""
+
+
+def _centre_of_many(values: Floats) -> tuple[float, float, float]:
+    """``centre_interval`` by bisection on the number of pairwise means up to a value, O(n log n) a step."""
+    ordered = np.sort(values)
+    pairs = len(values) * (len(values) + 1) // 2
+    outside = _signed_rank_outside(len(values))
+    middle = (pairs - 1) // 2, pairs // 2
+    low, high, *centre = (
+        _pairwise_mean(ordered, place) for place in (outside, pairs - 1 - outside, *dict.fromkeys(middle))
+    )
+    return math.fsum(centre) / len(centre), low, high
+
+
+def _pairwise_mean(ordered: Floats, place: int) -> float:
+    """The mean at this place, from 0, among the sorted means of all pairs, each value with itself too."""
+    low, high = float(ordered[0]), float(ordered[-1])
+    if _means_up_to(ordered, low) > place:
+        return low
+    while True:
+        at = (low + high) / 2
+        if not low < at < high:
+            return high
+        if _means_up_to(ordered, at) > place:
+            high = at
+        else:
+            low = at
+
+
+def _means_up_to(ordered: Floats, value: float) -> int:
+    both_ways = int(np.searchsorted(ordered, 2 * value - ordered, side="right").sum())
+    return (both_ways + int(np.searchsorted(ordered, value, side="right"))) // 2
 
 
 @lru_cache(maxsize=256)

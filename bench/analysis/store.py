@@ -3,16 +3,32 @@
 from __future__ import annotations
 
 import fcntl
+import gc
 import json
 import os
 import warnings
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from io import FileIO
 from pathlib import Path
 from types import TracebackType
+from typing import Any
 
-from bench.analysis.records import CountRecord, Probe, Record, RunEnd, RunStart, Trial, from_line, to_line
+from pydantic_core import from_json
+
+from bench.analysis.records import (
+    CountRecord,
+    Json,
+    Probe,
+    ProfileRecord,
+    Record,
+    RunEnd,
+    RunStart,
+    Trial,
+    from_line,
+    to_line,
+)
 from bench.errors import InputError
 
 
@@ -26,6 +42,8 @@ class Results:
     trials: list[Trial] = field(default_factory=list)
     ends: list[RunEnd] = field(default_factory=list)
     probes: list[Probe] = field(default_factory=list)
+    profiles: dict[str, ProfileRecord] = field(default_factory=dict)
+    """Case id -> its latest profile."""
 
     @property
     def complete(self) -> bool:
@@ -97,15 +115,34 @@ def read_results(file: Path) -> Results:
     A line that is cut off is left out with one warning for the file. Raises InputError for a file that
     is not there, is of a newer schema, holds no run, or has a record of wrong types.
     """
+    with without_collector():
+        return _all_records(file)
+
+
+@contextmanager
+def without_collector() -> Iterator[None]:
+    """Inside, no search for cycles: among millions of records it takes most of the time, and finds none."""
+    was_on = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_on:
+            gc.enable()
+
+
+def _all_records(file: Path) -> Results:
     start: RunStart | None = None
     counts: dict[tuple[str, str], CountRecord] = {}
     trials: list[Trial] = []
     ends: list[RunEnd] = []
     probes: list[Probe] = []
+    profiles: dict[str, ProfileRecord] = {}
     torn: list[int] = []
+    hosts: dict[str, Json] = {}
     for number, line in _lines(file):
         try:
-            data = json.loads(line)
+            data = _read(line)
         except (ValueError, RecursionError):
             torn.append(number)
             continue
@@ -115,14 +152,16 @@ def read_results(file: Path) -> Results:
             record = from_line(data)
         except ValueError as error:
             raise InputError(f"{file}:{number}: {error}") from None
-        if isinstance(record, RunStart):
+        if isinstance(record, Trial):
+            trials.append(_with_host_of(record, hosts))
+        elif isinstance(record, RunStart):
             start = start or record
         elif isinstance(record, CountRecord):
             counts[record.key] = record
-        elif isinstance(record, Trial):
-            trials.append(record)
         elif isinstance(record, Probe):
             probes.append(record)
+        elif isinstance(record, ProfileRecord):
+            profiles[record.case] = record
         else:
             ends.append(record)
     if start is None:
@@ -130,7 +169,16 @@ def read_results(file: Path) -> Results:
     if torn:
         where = ", ".join(map(str, torn[:5]))
         warnings.warn(f"{file}: line {where} is cut off and was left out", stacklevel=2)
-    return Results(file, start, counts, trials, ends, probes)
+    return Results(file, start, counts, trials, ends, probes, profiles)
+
+
+def _with_host_of(trial: Trial, hosts: dict[str, Json]) -> Trial:
+    """The trial with the fingerprint that others of its host have: a million trials need it once."""
+    if trial.host is not None:
+        known = hosts.setdefault(trial.host["id"], trial.host)
+        if known is not trial.host and known == trial.host:
+            object.__setattr__(trial, "host", known)
+    return trial
 
 
 def list_results(folder: Path) -> Iterator[Path]:
@@ -138,9 +186,17 @@ def list_results(folder: Path) -> Iterator[Path]:
     yield from sorted(folder.glob("*.jsonl"))
 
 
-def _lines(file: Path) -> Iterator[tuple[int, str]]:
+def _read(line: bytes) -> Any:
+    """The line's data. Raises ValueError or RecursionError for one that is no JSON."""
     try:
-        with file.open(encoding="utf-8", errors="replace") as handle:
+        return from_json(line, cache_strings="all")
+    except ValueError:  # no JSON; or bytes and escapes that Python's own reader lets pass
+        return json.loads(line.decode("utf-8", "replace"))
+
+
+def _lines(file: Path) -> Iterator[tuple[int, bytes]]:
+    try:
+        with file.open("rb") as handle:
             for number, line in enumerate(handle, start=1):
                 if line.strip():
                     yield number, line

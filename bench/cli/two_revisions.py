@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -45,7 +46,9 @@ def measure(both: Both, introduction: str = "") -> Results:
     from bench.run import run as runs
 
     revisions = {arms.BASE: both.base, arms.HEAD: both.head}
-    file, start = runs.begin(both.plan, both.results.resolve(), both.seed, revisions, timed=both.timed)
+    file, start = runs.begin(
+        both.plan, both.results.resolve(), both.seed, revisions, sys.argv[1:], timed=both.timed
+    )
     check_writable(file)
     if introduction:
         say(introduction, err=True)

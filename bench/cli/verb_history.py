@@ -16,7 +16,7 @@ from bench.cli.screen import leaving, one_line, print_table, say
 from bench.errors import InputError, nearest
 
 if TYPE_CHECKING:
-    from bench.analysis.history import History, Reading
+    from bench.analysis.commit_history import History, Reading
     from bench.run.commits import Commit
 
 CANNOT_TELL = 4
@@ -60,7 +60,7 @@ def history(
     newest one), 130 interrupted.
     """
     from bench.analysis.asv_results import disagreements, read_page
-    from bench.analysis.history import make_history
+    from bench.analysis.commit_history import make_history
     from bench.report.history_text import (
         COLUMNS,
         history_in_markdown,
@@ -140,8 +140,8 @@ def read_all(results: Path, asv: Path, repository: Path) -> tuple[list[Reading],
 
 def _wanted(readings: Iterable[Reading], case: str | None, metric: str | None) -> list[Reading]:
     """The readings that were asked for. Raises InputError where nothing fits."""
-    from bench.analysis.history import METRICS
-    from bench.plan.plan import fits
+    from bench.analysis.commit_history import METRICS
+    from bench.plan.plan import means
 
     if metric is not None and metric not in METRICS:
         raise InputError(
@@ -149,7 +149,7 @@ def _wanted(readings: Iterable[Reading], case: str | None, metric: str | None) -
         )
     every = list(readings)
     of_case = [one for one in every if one.case == case] or [
-        one for one in every if case is None or fits(one.case, case)
+        one for one in every if case is None or means(one.case, case)
     ]
     if not of_case:
         known = {one.case for one in every}
@@ -189,7 +189,7 @@ def _bisect(
     """Asks about commits between the ends of the newest step, or of all that was measured, until one is
     left."""
     from bench.analysis.bisection import bisect
-    from bench.analysis.history import COUNTS
+    from bench.analysis.commit_history import COUNTS
 
     (one, *more) = dict.fromkeys(series.case for series in found.series)
     if more:

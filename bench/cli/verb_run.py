@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import json
-from collections.abc import Iterator
+import sys
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -32,6 +33,7 @@ from bench.cli.screen import ReaderGone, duration, leaving, one_line, run_progre
 from bench.errors import InputError
 
 if TYPE_CHECKING:
+    from bench.case import Case
     from bench.plan.plan import Plan
     from bench.run.session import Hosts, Outcome
 
@@ -66,6 +68,13 @@ def run(
     tls_ca_file: TlsCaFile = None,
     tls_cert: TlsCert = None,
     tls_key: TlsKey = None,
+    profile: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--profile",
+            help="After the rounds, show in the report where the time of these cases goes; may be repeated.",
+        ),
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Measure every case of a suite, in rounds, one fresh process per trial, and write a report.
@@ -90,7 +99,8 @@ def run(
     loaded = load_suite(suite, map(str, plugin or ()), trust)
     plan = make_plan(loaded, rounds, only, quick, wanted, max_rounds)
     plan.require_trust(trust)
-    file, start = runs.begin(plan, results, seed)
+    profiled = _to_profile(plan, profile or (), cluster)
+    file, start = runs.begin(plan, results, seed, command=sys.argv[1:])
     check_writable(file)
     check_writable(report or Path("reports") / file.name)
     interrupt_when_asked_to_end()
@@ -105,8 +115,23 @@ def run(
         with naming(file, kept), run_progress() as progress:
             # Where others measure, this host only counts: one of them may be a worker on it.
             counted = None if hosts is None else lock.release
-            outcome = runs.execute(plan, file, start, progress, resumed, hosts=hosts, counted=counted)
+            outcome = runs.execute(
+                plan, file, start, progress, resumed, hosts=hosts, counted=counted, profiled=profiled
+            )
     _conclude(outcome, report or Path("reports") / f"{start.run}.html", len(plan.cases), as_json)
+
+
+def _to_profile(plan: Plan, asked: Iterable[str], cluster: str | None) -> list[Case]:
+    """The cases that ``--profile`` means, each refused now rather than after an hour of measuring."""
+    from bench.plan.plan import named
+    from bench.run.profiling import refuse_profile
+
+    found = [case for words in asked for case in named(plan.cases, words, "--profile")]
+    for case in found:
+        if cluster is not None:
+            raise InputError(f"--profile {case.id}: layers are timed on this host; leave --cluster out")
+        refuse_profile(case)
+    return found
 
 
 @contextmanager

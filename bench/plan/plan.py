@@ -40,6 +40,7 @@ class Plan:
     ``solved`` are the knobs that were found for wanted budgets. ``times`` has the ``count_id`` of every
     case whose recipe comes from timings of its own: nothing else may run while that is counted.
     ``untrusted`` are the commands that the suite would start instead of the harness's own interpreter.
+    ``file`` and ``text`` are the suite's.
     """
 
     suite: str
@@ -52,6 +53,8 @@ class Plan:
     solved: tuple[Solved, ...] = ()
     times: frozenset[str] = frozenset()
     untrusted: tuple[str, ...] = ()
+    file: str = ""
+    text: str = ""
 
     @property
     def trials(self) -> int:
@@ -141,7 +144,7 @@ def make_plan(
     max_rounds: int | None = None,
 ) -> Plan:
     """The plan of a suite: its cases, with wanted budgets solved. ``only`` is a glob on case ids, or a
-    part of one.
+    part of one; a whole id is that case alone.
 
     A case's dense baseline stays although ``only`` leaves it out: a ratio needs it. Raises InputError
     when nothing fits, when no knob reaches a wanted budget, and for numbers that a suite could not have.
@@ -162,6 +165,8 @@ def make_plan(
         solved=tuple(s for s in solved if s.count_id in counted),
         times=frozenset(case.count_id for case in cases if _times(case)),
         untrusted=_commands(loaded.targets[name] for name in dict.fromkeys(c.target for c in cases)),
+        file=loaded.source.file,
+        text=loaded.source.text,
     )
 
 
@@ -207,15 +212,23 @@ def _with_options(measure: Measure, options: Mapping[str, float | None]) -> Meas
     return measure.model_copy(update=given)
 
 
-def fits(case_id: str, only: str) -> bool:
-    """Whether a case is meant by a glob on ids, or by a part of one."""
-    return only in case_id or fnmatchcase(case_id, f"*{only}*")
+def means(case_id: str, words: str) -> bool:
+    """Whether a glob on ids, or a part of one, means a case."""
+    return words in case_id or fnmatchcase(case_id, f"*{words}*")
+
+
+def named(cases: Iterable[Case], words: str, option: str) -> list[Case]:
+    """The cases that a glob, a part of an id or a whole id means. Raises InputError where it means none."""
+    every = list(cases)
+    fitting = [c for c in every if c.id == words]
+    fitting = fitting or [c for c in every if means(c.id, words)]
+    if not fitting:
+        raise InputError(f"{option} {words}: no case fits{nearest(words, (c.id for c in every))}")
+    return fitting
 
 
 def _fitting(cases: list[Case], only: str) -> list[Case]:
-    fitting = [c for c in cases if fits(c.id, only)]
-    if not fitting:
-        raise InputError(f"--only {only}: no case fits{nearest(only, (c.id for c in cases))}")
+    fitting = named(cases, only, "--only")
     wanted = {c.id for c in fitting} | {c.baseline().id for c in fitting}
     return [c for c in cases if c.id in wanted]
 

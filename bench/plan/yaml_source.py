@@ -34,6 +34,7 @@ class YamlSource:
     file: str
     data: Any = None
     lines: dict[Place, int] = field(default_factory=dict)
+    text: str = ""
 
     def where(self, path: Place) -> str:
         """``file:line`` of the value at that path, or of the nearest one that encloses it."""
@@ -95,7 +96,7 @@ def parse_yaml(text: str, file: str) -> YamlSource:
         raise InputError(f"{file}:1: nesting is too deep") from None
     except (ArithmeticError, ValueError) as error:  # escapes and directives with numbers that are none
         raise InputError(f"{file}:1: YAML syntax error: {_problem(error)}") from None
-    source = YamlSource(file)
+    source = YamlSource(file, text=text)
     if node is not None:
         source.data = _Builder(source).build(node, (), frozenset())
     return source

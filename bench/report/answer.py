@@ -14,6 +14,7 @@ from bench.analysis.roofline import doctor_verdict
 from bench.analysis.store import Results
 from bench.report import digits, outcome
 from bench.report.cautions import Caution
+from bench.report.circumstances import Fact
 from bench.report.prose import plural, shortened
 from bench.report.rows import (
     NAMES,
@@ -46,14 +47,6 @@ class Takeaway:
     setting: str
     sentence: str
     verdict: str
-
-
-@dataclass(frozen=True)
-class Fact:
-    """What the answer holds for."""
-
-    name: str
-    value: str
 
 
 @dataclass(frozen=True)
@@ -94,11 +87,12 @@ def answer(rows: Sequence[Row], results: Sequence[Results], cautions: Sequence[C
     index = baselines(rows)
     standings = standing(rows, columns)
     judged = [one for one in standings if one.cases]
+    hosts = _hosts(results)
     return Answer(
-        headline=_nothing(rows) or _headline(judged, index, columns, rows, _where(rows, results)),
+        headline=_nothing(rows) or _headline(judged, index, columns, rows, _where(rows, hosts)),
         takeaways=tuple(_takeaway(one, index) for one in standings),
-        circumstances=tuple(circumstances(rows, results)),
-        hosts=tuple(map(_host, _hosts(results))),
+        circumstances=tuple(circumstances(rows, results, hosts)),
+        hosts=tuple(map(_host, hosts)),
         care=_care(cautions),
     )
 
@@ -117,7 +111,7 @@ def standing(rows: Sequence[Row], columns: Sequence[str]) -> list[Standing]:
                     setting(group[0], columns),
                     tuple(judged),
                     tuple(row for row in judged if row["method"] == SUBJECT),
-                    tuple(row for row in compressed if row not in judged),
+                    tuple(row for row in compressed if outcome.outcome(row) not in outcome.COMPARED),
                 )
             )
     return found
@@ -147,9 +141,7 @@ def _headline(
     Without the subject it is the best case of each backbone that is held against the others. ``where``:
     processor and threads.
     """
-    with_subject = [one for one in judged if one.subject]
-    chosen = with_subject or list(judged)
-
+    chosen = [one for one in judged if one.subject] or list(judged)
     backbones = {
         name: [one for one in chosen if one.backbone == name]
         for name in dict.fromkeys(one.backbone for one in chosen)
@@ -171,16 +163,16 @@ def _pair(one: Standing, index: Index) -> str:
     lead = one.lead
     share = _share(lead, index)
     if one.fastest is not None and one.fastest["method"] != lead["method"]:
-        fastest = f"{method_label(one.fastest)} takes {_times(one.fastest)} the time of dense"
-        return f"{fastest}, {method_label(lead)} {_times(lead)}{share}"
-    return f"{method_label(lead)} takes {_times(lead)} the time of dense{share}"
+        fastest = f"{method_label(one.fastest)} takes {outcome.ratio_words(one.fastest)} the time of dense"
+        return f"{fastest}, {method_label(lead)} {outcome.ratio_words(lead)}{share}"
+    return f"{method_label(lead)} takes {outcome.ratio_words(lead)} the time of dense{share}"
 
 
 def _short(one: Standing) -> str:
     lead, fastest = one.lead, one.fastest
-    text = f"{method_label(lead)} takes {_times(lead)}"
+    text = f"{method_label(lead)} takes {outcome.ratio_words(lead)}"
     if fastest is not None and fastest["method"] != lead["method"]:
-        return f"{text}, {method_label(fastest)} {_times(fastest)}"
+        return f"{text}, {method_label(fastest)} {outcome.ratio_words(fastest)}"
     return text
 
 
@@ -192,14 +184,14 @@ def _over_settings(name: str, standings: Sequence[Standing]) -> str:
     what = SUBJECT_NAME if all(row["method"] == SUBJECT for row in leads) else "the best case"
     held = f"{words.pop()} in all of them" if len(words) == 1 else "the verdict turns"
     if len(leads) == 1:
-        return f"on {name} {what} takes {_times(leads[0])} the time of dense"
+        return f"on {name} {what} takes {outcome.ratio_words(leads[0])} the time of dense"
     low, high = (digits.times(ratio) for ratio in (ratios[0], ratios[-1]))
     return f"on {name} {what} takes {low} to {high} the time of dense, {held}"
 
 
-def _where(rows: Sequence[Row], results: Sequence[Results]) -> str:
+def _where(rows: Sequence[Row], hosts: Sequence[Json]) -> str:
     """``Xeon Platinum 8488C AVX512, 1 thread``, of the first host."""
-    host = next(iter(_hosts(results)), {})
+    host = next(iter(hosts), {})
     threads = rows[0]["threads"] if rows else 1
     words = [processor(host) if host else "unknown host", str(host.get("cpu_capability") or "")]
     return f"{' '.join(word for word in words if word)}, {plural(threads, 'thread')}"
@@ -262,14 +254,9 @@ def _place(one: Standing, lead: Row, index: Index) -> str:
 
 
 def _full(row: Row, index: Index) -> str:
-    """``filter_l1(ratio=0.64) 0.21 × (0.20 to 0.22) with 13 % of the parameters``."""
-    _, interval = digits.with_interval(row["ratio"], row["ratio_low"], row["ratio_high"], watch=1)
-    return f"{method_label(row)} {_times(row)}" + (f" ({interval})" if interval else "") + _share(row, index)
-
-
-def _times(row: Row) -> str:
-    text, _ = digits.with_interval(row["ratio"], row["ratio_low"], row["ratio_high"], watch=1)
-    return f"{text} ×"
+    """``filter_l1(ratio=0.64) 0.210 × (0.204 to 0.217) with 13 % of the parameters``."""
+    interval = f" ({digits.ratio(row['ratio_low'])} to {digits.ratio(row['ratio_high'])})"
+    return f"{method_label(row)} {outcome.ratio_words(row)}{interval}{_share(row, index)}"
 
 
 def _share(row: Row, index: Index) -> str:
@@ -277,9 +264,8 @@ def _share(row: Row, index: Index) -> str:
     return f" with {digits.percent(share)} of the parameters" if digits.known(share) else ""
 
 
-def circumstances(rows: Sequence[Row], results: Sequence[Results]) -> list[Fact]:
+def circumstances(rows: Sequence[Row], results: Sequence[Results], hosts: Sequence[Json]) -> list[Fact]:
     """Processor, instruction set, threads, batch, runtime, versions, date, and what `bench doctor` found."""
-    hosts = _hosts(results)
     facts = [
         Fact("processor", "; ".join(dict.fromkeys(map(processor, hosts))) or "unknown"),
         Fact("instruction set", _known(host.get("cpu_capability") for host in hosts)),
@@ -299,7 +285,7 @@ def circumstances(rows: Sequence[Row], results: Sequence[Results]) -> list[Fact]
 def processor(host: Json) -> str:
     """The processor (or GPU) as a reader calls it: without marks of registration and frequencies."""
     name = str(host.get("gpu") or host.get("cpu") or "unknown")
-    name = re.sub(r"\((R|TM|r|tm)\)|\bCPU\b|@\s*[\d.]+\s*GHz", " ", name)
+    name = re.sub(r"\((R|TM|r|tm)\)|\bCPU(?=\s*@)|@\s*[\d.]+\s*GHz", " ", name)
     return shortened(" ".join(name.split()), 80) or "unknown"
 
 

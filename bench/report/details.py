@@ -1,13 +1,29 @@
-"""The details of one case: what was replaced, what was left dense and why, and how its trials went."""
+"""The details of one case: how to measure it again, how its trials went, what was replaced and what left."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 
+from markupsafe import Markup
+
+from bench.analysis.store import Results
+from bench.analysis.story import Name, Story, TrialFact, stories
 from bench.report import digits, outcome
+from bench.report.cautions import MARKS
+from bench.report.columns import Value, decimals_for, fixed
+from bench.report.command import repeat
+from bench.report.prose import plural
 from bench.report.rows import Row, case_name, name, varying
-from bench.report.table import anchor, instructions_of
+from bench.report.strip import strip
+from bench.report.table import instructions_of
+
+MOST_CASES = 200
+"""Cases with details on the page: those of thousands would make a page that no browser likes."""
+
+MOST_ROUNDS = 40
+"""Rounds whose ratio stands on the page."""
 
 
 @dataclass(frozen=True)
@@ -30,6 +46,10 @@ class Details:
     left: tuple[Layers, ...]
     error: str
     disagreements: tuple[str, ...]
+    command: str = ""
+    strip: Markup = field(default=Markup(""))
+    rounds: str = ""
+    marked: tuple[str, ...] = ()
 
     @property
     def replaced_count(self) -> int:
@@ -42,15 +62,43 @@ class Details:
         return sum(len(group.layers) for group in self.left)
 
 
-def details(rows: Sequence[Row]) -> tuple[Details, ...]:
-    """One entry per row, in the table's order."""
+@dataclass(frozen=True)
+class AllDetails:
+    """The details of the first cases; ``folded``: how many others there are."""
+
+    cases: tuple[Details, ...]
+    folded: int = 0
+
+
+def details(rows: Sequence[Row], results: Sequence[Results] = (), most: int = MOST_CASES) -> AllDetails:
+    """One entry for each of the first ``most`` rows, in their order. ``results``: where they are from."""
     columns = varying(rows)
-    return tuple(_one(number, row, columns) for number, row in enumerate(rows))
+    shown = rows[:most]
+    told = _stories(shown, results)
+    starts = {one.start.run: one.start for one in reversed(results)}
+    found = []
+    for row in shown:
+        start = starts.get(row["run"])
+        command = repeat(start, row["case"]) if start else ""
+        found.append(_one(row, columns, command, told.get((row["run"], *_key(row)))))
+    return AllDetails(tuple(found), len(rows) - len(shown))
 
 
-def _one(number: int, row: Row, columns: Sequence[str]) -> Details:
+def _key(row: Row) -> Name:
+    return row["arm"], row["case"], row["host"]
+
+
+def _stories(rows: Sequence[Row], results: Sequence[Results]) -> Mapping[tuple[str, str, str, str], Story]:
+    found: dict[tuple[str, str, str, str], Story] = {}
+    for one in reversed(results):
+        names = [(*_key(row), row["baseline"]) for row in rows if row["run"] == one.start.run]
+        found |= {(one.start.run, *key): story for key, story in stories(one, names).items()}
+    return found
+
+
+def _one(row: Row, columns: Sequence[str], command: str, story: Story | None) -> Details:
     return Details(
-        anchor=anchor(number),
+        anchor=row["anchor"],
         title=name(row, columns),
         verdict=outcome.outcome(row),
         facts=tuple(_facts(row)),
@@ -60,7 +108,44 @@ def _one(number: int, row: Row, columns: Sequence[str]) -> Details:
         left=_together((layer["reason"], layer["name"]) for layer in row["left"]),
         error=row["error"],
         disagreements=tuple(row["disagreements"]),
+        command=command,
+        strip=strip(row, story.trials) if story else Markup(""),
+        rounds=_rounds(row, story),
+        marked=tuple(_marked(story.trials)) if story else (),
     )
+
+
+def _rounds(row: Row, story: Story | None) -> str:
+    """The ratio of every round: ``1: 0.771, 2: 0.768``; of the first ones where there are many."""
+    if story is None or row["is_baseline"] or not story.ratios:
+        return ""
+    places = decimals_for([Value(row["ratio"], row["ratio_low"], row["ratio_high"])]) + 1
+    words = [f"{at + 1}: {fixed(ratio, min(places, 4))}" for at, ratio in story.ratios.items()]
+    rest = len(words) - MOST_ROUNDS
+    return ", ".join(words[:MOST_ROUNDS]) + (f" and {rest} more" if rest > 0 else "")
+
+
+def _marked(trials: Sequence[TrialFact]) -> Iterable[str]:
+    """The marks with their meaning and their rounds, and the trials that failed with their error."""
+    found = Counter(mark for trial in trials for mark in trial.marks)
+    for mark in sorted(found):
+        where = _of_rounds(trial for trial in trials if mark in trial.marks)
+        yield f"{plural(found[mark], 'trial')} marked {mark} ({MARKS.get(mark, 'no further words')}): {where}"
+    if left := [trial for trial in trials if trial.left_out]:
+        yield f"{plural(len(left), 'trial')} left out of the estimate: {_of_rounds(left)}"
+    errors: dict[str, list[TrialFact]] = {}
+    for trial in trials:
+        if trial.error:
+            errors.setdefault(trial.error, []).append(trial)
+    for error, failed in errors.items():
+        yield f"{plural(len(failed), 'trial')} failed, {error}: {_of_rounds(failed)}"
+
+
+def _of_rounds(trials: Iterable[TrialFact]) -> str:
+    numbers = [str(number + 1) for number in sorted({trial.round for trial in trials})]
+    rest = len(numbers) - MOST_ROUNDS
+    word = "round" if len(numbers) == 1 else "rounds"
+    return f"{word} {', '.join(numbers[:MOST_ROUNDS])}" + (f" and {rest} more" if rest > 0 else "")
 
 
 def _facts(row: Row) -> list[tuple[str, str]]:
@@ -100,10 +185,6 @@ def _facts(row: Row) -> list[tuple[str, str]]:
     if digits.known(row["p90"]):
         facts.insert(6, ("90th percentile of all calls", digits.time(row["p90"])))
     facts[5:5] = list(_made(row))
-    if row["marks"]:
-        facts.insert(4, ("trials marked", ", ".join(f"{mark} {n}" for mark, n in row["marks"].items())))
-    if row["left_out_trials"]:
-        facts.insert(4, ("trials left out of the latency", str(row["left_out_trials"])))
     return facts
 
 

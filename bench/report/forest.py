@@ -32,8 +32,8 @@ LOW, HIGH = 0.2, 4.0
 TICKS = (0.2, 0.3, 0.5, 1.0, 2.0, 4.0)
 
 _LABELS = 148.0
-_LEFT, _RIGHT = 156.0, 326.0
-_ROW = 19.0
+_LEFT, _RIGHT = 166.0, 322.0
+_ROW = 18.0
 _TOP = 6.0
 
 
@@ -48,7 +48,7 @@ def forest(rows: Sequence[Row], results: Sequence[Results], palette: Palette) ->
         if cases:
             promised = {row["anchor"]: to_dense(row, "executed_macs", index) for row in cases}
             panels.append(_panel(cases, setting(cases[0], columns), promised, bands, palette))
-    return Chart(TITLE, INTRODUCTION, tuple(panels), "" if panels else MISSING)
+    return svg.chart(TITLE, INTRODUCTION, panels, MISSING)
 
 
 def order(row: Row) -> tuple[bool, float]:
@@ -65,6 +65,8 @@ def _panel(
     palette: Palette,
 ) -> Panel:
     scale = Scale(LOW, HIGH, _LEFT, _RIGHT, log=True)
+    summary = _summary(cases)
+    cases, note = svg.first_marks(cases)
     bottom = _TOP + _ROW * len(cases)
     band = 1 + bands.get(str(cases[0]["run"]), 0.0)
     low, high = scale(1 / band), scale(band)
@@ -79,7 +81,7 @@ def _panel(
         parts.append(_row(row, y, scale, promised[row["anchor"]], palette.look(row)))
     backbone = str(cases[0]["backbone"])
     drawing = svg.drawing(bottom + 32, *parts, label=f"Forest plot of {backbone}")
-    return Panel(backbone, drawing, _summary(cases), words)
+    return Panel(backbone, drawing, summary + note, words)
 
 
 def _row(row: Row, y: float, scale: Scale, promised: float, look: Look) -> Markup:
@@ -99,22 +101,23 @@ def _promise(promised: float, y: float, scale: Scale) -> Markup:
     """The tick of the MACs; beyond the axis a small arrow at the edge."""
     if scale.holds(promised):
         return svg.line(scale(promised), y - 6, scale(promised), y + 6, "promise")
-    return svg.arrow(scale.inside(promised), y, promised > scale.high, "promise-beyond")
+    right = promised > scale.high
+    return svg.arrow(scale.inside(promised) + (5 if right else -5), y, right, "promise-beyond")
 
 
 def _delivery(row: Row, word: str, y: float, scale: Scale, look: Look) -> list[Markup]:
     ratio = float(row["ratio"])
     hollow = word in (outcome.CANNOT_TELL, outcome.NO_INTERVAL)
     css = "dot hollow" if hollow else "dot"
-    text, _ = digits.with_interval(ratio, row["ratio_low"], row["ratio_high"], watch=1)
     if not scale.holds(ratio):
-        mark = svg.arrow(scale.inside(ratio), y, ratio > scale.high, css)
+        right = ratio > scale.high
+        mark = svg.arrow(scale.inside(ratio) + (-5 if right else 5), y, right, css)
     else:
         mark = svg.dot(look.shape, scale(ratio), y, css=css)
     return [
         svg.whisker(scale, row["ratio_low"], row["ratio_high"], y),
         mark,
-        svg.text(svg.WIDTH - 4, y + 4, f"{text} ×", "value", "end"),
+        svg.text(svg.WIDTH - 4, y + 4, outcome.ratio_words(row), "value", "end"),
     ]
 
 
@@ -145,5 +148,4 @@ def _summary(cases: Sequence[Row]) -> str:
 
 
 def _named(row: Row) -> str:
-    text, _ = digits.with_interval(row["ratio"], row["ratio_low"], row["ratio_high"], watch=1)
-    return f"{method_label(row)} {text} × ({outcome.outcome(row)})"
+    return f"{method_label(row)} {outcome.ratio_words(row)} ({outcome.outcome(row)})"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from markupsafe import Markup
@@ -25,23 +25,36 @@ INTRODUCTION = paragraph("""
 MISSING = "No case has both a size and a latency: there is nothing to plot."
 
 _LEFT, _RIGHT = 44.0, 368.0
-_TOP, _BOTTOM = 20.0, 206.0
+_TOP, _BOTTOM = 20.0, 172.0
+_NAME = 88.0
 
 
 @dataclass(frozen=True)
 class Size:
-    """What can stand on the x axis: the frame's column, its name, and how its ticks are written."""
+    """What can stand on the x axis: the frame's column, its name, and whether it is bytes."""
 
     column: str
     name: str
-    words: Callable[[float], str]
+    bytes: bool = False
 
+    def axis(self, scale: Scale) -> Axis:
+        """The axis with ticks at round numbers, of bytes in their binary unit."""
+        title = f"{self.name} (log scale)"
+        if not self.bytes:
+            return Axis(scale, title, svg.log_ticks(scale.low, scale.high, 5), digits.tick)
+        middle = (scale.low * scale.high) ** 0.5
+        name, unit = next(((n, u) for n, u in _BINARY if middle >= u), _BINARY[-1])
+        ticks = [tick * unit for tick in svg.log_ticks(scale.low / unit, scale.high / unit, 5)]
+        return Axis(scale, title, ticks, lambda tick: f"{tick / unit:g}\N{NO-BREAK SPACE}{name}")
+
+
+_BINARY = (("GiB", 2.0**30), ("MiB", 2.0**20), ("KiB", 2.0**10), ("B", 1.0))
 
 SIZES = (
-    Size("params", "stored parameters", digits.tick),
-    Size("executed_macs", "executed MACs", digits.tick),
-    Size("live_peak", "live tensor peak", digits.size),
-    Size("weight_bytes", "weight bytes", digits.size),
+    Size("params", "stored parameters"),
+    Size("executed_macs", "executed MACs"),
+    Size("live_peak", "live tensor peak", bytes=True),
+    Size("weight_bytes", "weight bytes", bytes=True),
 )
 
 
@@ -67,7 +80,7 @@ def frontiers(rows: Sequence[Row], palette: Palette) -> Frontiers:
                 panels.append(_panel(size, group, setting(group[0], columns), palette))
                 shown += group
         if panels:
-            charts.append((size, Chart(TITLE, INTRODUCTION, tuple(panels))))
+            charts.append((size, svg.chart(TITLE, INTRODUCTION, panels, MISSING)))
     return Frontiers(tuple(charts), palette.legend(shown), "" if charts else MISSING)
 
 
@@ -84,7 +97,7 @@ def _panel(size: Size, rows: Sequence[Row], words: str, palette: Palette) -> Pan
     unit = digits.unit_for(row["latency"] for row in rows)
     keys = ("latency", "latency_low", "latency_high")
     times = [row[key] / unit.seconds for row in rows for key in keys if digits.known(row[key])]
-    x = svg.log_scale((row[size.column] for row in rows), _LEFT, _RIGHT, room=1.25)
+    x = _size_scale([float(row[size.column]) for row in rows])
     low, high = min(times), max(times)
     room = max(1.15, (high / low) ** 0.16)  # below the lowest point stands its name
     y = Scale(low / room, high * max(1.08, (high / low) ** 0.05), _BOTTOM, _TOP, log=True)
@@ -93,19 +106,25 @@ def _panel(size: Size, rows: Sequence[Row], words: str, palette: Palette) -> Pan
         (row for row in rows if (row[size.column], row["latency"]) in set(best)),
         key=lambda row: float(row[size.column]),
     )
+    drawn, note = svg.first_marks(rows)
     parts = [
-        svg.below(
-            Axis(x, f"{size.name} (log scale)", svg.log_ticks(x.low, x.high, 5), size.words), _BOTTOM, _TOP
-        ),
+        svg.below(size.axis(x), _BOTTOM, _TOP),
         svg.beside(Axis(y, f"latency, {unit.name} (log scale)", svg.log_ticks(y.low, y.high)), _LEFT, _RIGHT),
         svg.joined(on_front, _front(best, x, y, unit)) if len(best) > 1 else Markup(""),
-        *(_mark(row, size, x, y, unit, palette.look(row)) for row in rows),
+        *(_mark(row, size, x, y, unit, palette.look(row)) for row in drawn),
         *_names(on_front, size, x, y, unit, palette),
     ]
     backbone = str(rows[0]["backbone"])
     drawing = svg.drawing(_BOTTOM + 32, *parts, label=f"{backbone}: {size.name} against latency")
     named = ", ".join(method_label(row) for row in on_front)
-    return Panel(backbone, drawing, f"On the frontier, smallest first: {named}.", words)
+    return Panel(backbone, drawing, f"On the frontier, smallest first: {named}.{note}", words)
+
+
+def _size_scale(values: Sequence[float]) -> Scale:
+    """From the axis on there is room for a name left of the smallest."""
+    inner = svg.log_scale(values, _LEFT + _NAME, _RIGHT, room=1.15)
+    low = inner.low * (inner.low / inner.high) ** (_NAME / (_RIGHT - _LEFT - _NAME))
+    return Scale(low, inner.high, _LEFT, _RIGHT, log=True)
 
 
 def _front(best: Sequence[tuple[float, float]], x: Scale, y: Scale, unit: digits.Unit) -> Markup:
@@ -140,11 +159,8 @@ def _names(
     found = []
     for row, place in zip(on_front, places, strict=True):
         at = x(float(row[size.column])) - 6
-        words = svg.cut(method_label(row), 150)
-        if at - svg.LETTER * len(words) < _LEFT:  # no room to the left: from the axis on
-            label = svg.text(_LEFT + 3, place, words, "own small halo")
-        else:
-            label = svg.text(at, place, words, "own small halo", "end")
+        words = svg.cut(method_label(row), at - _LEFT)
+        label = svg.text(at, place, words, "own small halo", "end")
         found.append(svg.joined([row], label, css=palette.look(row).css))
     return found
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from markupsafe import Markup
 
-from bench.analysis.history import TIMES, History, Point, Series, Step
+from bench.analysis.commit_history import TIMES, History, Point, Series, Step
 from bench.report import digits, svg
 from bench.report.prose import paragraph, plural
 from bench.report.svg import Axis, Chart, Panel, Scale

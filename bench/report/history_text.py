@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 
-from bench.analysis.history import TIMES, History, Series, Step
+from bench.analysis.commit_history import TIMES, History, Series, Step
 from bench.report.gate import as_text, markdown_table
 
 COLUMNS = ["commit", "case", "metric", "before", "after", "change", "subject"]

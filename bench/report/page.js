@@ -16,6 +16,7 @@
   });
 
   function openTarget() {
+    if (location.hash.includes("=")) return; // what table.js keeps there is no anchor
     const target = document.getElementById(decodeURIComponent(location.hash.slice(1)));
     if (target instanceof HTMLDetailsElement) {
       target.open = true;

@@ -30,7 +30,7 @@ QUADRANTS = ("promised and delivered", "paper only", "delivered unpromised", "ne
 """Left below, left above, right below, right above."""
 
 _LEFT, _RIGHT = 40.0, 368.0
-_TOP, _BOTTOM = 20.0, 230.0
+_TOP, _BOTTOM = 20.0, 220.0
 
 
 def promise(rows: Sequence[Row], palette: Palette) -> Chart:
@@ -43,7 +43,7 @@ def promise(rows: Sequence[Row], palette: Palette) -> Chart:
         _panel(group, [pairs[row["anchor"]] for row in group], _title(group[0], columns), palette)
         for group in grouped([row for row, _ in usable if row["anchor"] in pairs], SETTING)
     ]
-    return Chart(TITLE, INTRODUCTION, tuple(panels), "" if panels else MISSING)
+    return svg.chart(TITLE, INTRODUCTION, panels, MISSING)
 
 
 def rho_words(rho: Interval) -> str:
@@ -70,20 +70,22 @@ def _panel(rows: Sequence[Row], macs: Sequence[float], title: str, palette: Pale
     ratios = [float(row["ratio"]) for row in rows]
     x = svg.log_scale([1.1, 1 / 1.1, *macs], _LEFT, _RIGHT, room=1.25)
     y = svg.log_scale([1.1, 1 / 1.1, *ratios], _BOTTOM, _TOP, room=1.25)
+    drawn, note = svg.first_marks(rows)
     parts = [
         svg.below(Axis(x, "executed MACs ÷ dense (log scale)", svg.log_ticks(x.low, x.high)), _BOTTOM, _TOP),
         svg.beside(Axis(y, "latency ÷ dense (log scale)", svg.log_ticks(y.low, y.high)), _LEFT, _RIGHT),
         svg.line(x(1), _TOP, x(1), _BOTTOM, "one"),
         svg.line(_LEFT, y(1), _RIGHT, y(1), "one"),
         _diagonal(x, y),
-        *(_mark(row, ratio, x, y, palette) for row, ratio in zip(rows, macs, strict=True)),
+        *(_mark(row, ratio, x, y, palette) for row, ratio in zip(drawn, macs, strict=False)),
         *_corners(x),
     ]
     drawing = svg.drawing(_BOTTOM + 32, *parts, label="Executed MACs against latency, both over dense")
     where = [quadrant(m, r) for m, r in zip(macs, ratios, strict=True)]
     tally = ", ".join(f"{where.count(word)} {word}" for word in QUADRANTS if word in where)
     rho = rho_words(spearman(macs, ratios))
-    return Panel(title, drawing, f"{rho[0].upper()}{rho[1:]} over {plural(len(rows), 'case')}: {tally}.")
+    words = f"{rho[0].upper()}{rho[1:]} over {plural(len(rows), 'case')}: {tally}."
+    return Panel(title, drawing, words + note)
 
 
 def _diagonal(x: Scale, y: Scale) -> Markup:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from markupsafe import Markup, escape
+
 LONGEST = 2000
 """Characters of a message that the page shows: some libraries' messages are megabytes long."""
 
@@ -14,6 +16,15 @@ def paragraph(text: str) -> str:
 def shortened(text: str, longest: int = LONGEST) -> str:
     """The text, or its beginning with the number of its characters: ``Some… (7,600,000 characters)``."""
     return text if len(text) <= longest else f"{text[:longest]}… ({len(text):,} characters)"
+
+
+def coded(text: str) -> Markup:
+    """The text as HTML, with what stands between backticks as code: ``see `bench run` ``."""
+    pieces = text.split("`")
+    return Markup("").join(
+        Markup("<code>{}</code>").format(piece) if at % 2 else escape(piece)
+        for at, piece in enumerate(pieces)
+    )
 
 
 def plural(number: int, noun: str) -> str:

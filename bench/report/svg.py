@@ -33,8 +33,8 @@ from bench.report.rows import Row
 WIDTH = 380.0
 """Units of a panel's width: as many CSS pixels in three columns of a desktop, in one of a telephone."""
 
-LETTER = 5.9
-"""Mean width of a letter of a label at 11 units: what is used to cut text, as nothing here can measure it."""
+LETTER = 6.3
+"""Width of a letter of a label in a wide typeface: texts are cut by it, as nothing here can measure them."""
 
 Attributes = Mapping[str, object]
 
@@ -64,7 +64,7 @@ def drawing(height: float, *inside: str | Markup, label: str, width: float = WID
 def marked(row: Row, title: str, *inside: str | Markup, css: str = "") -> Markup:
     """What stands for one case. ``title``: lines that the pointer shows."""
     attributes = {
-        "class": f"mark {css}".strip(),
+        "class": f"datum {css}".strip(),
         "data-case": row["anchor"],
         "data-backbone": row["backbone"],
         "data-method": row["method"],
@@ -147,7 +147,7 @@ def linear_ticks(low: float, high: float, most: int = 6) -> list[float]:
         step = factor * power
         first, last = math.ceil(low / step - 1e-9), math.floor(high / step + 1e-9)
         if last - first < most:
-            return [round(number * step, 12) for number in range(first, last + 1)]
+            return [float(f"{number * step:.10g}") for number in range(first, last + 1)]
     return []
 
 
@@ -300,7 +300,7 @@ class Panel:
 
 @dataclass(frozen=True)
 class Chart:
-    """Panels of one kind with an introduction; ``missing`` says in words why there are none, or which."""
+    """Panels of one kind with an introduction; ``missing`` says in words why there are none, or fewer."""
 
     title: str
     introduction: str
@@ -308,6 +308,39 @@ class Chart:
     missing: str = ""
 
 
+MOST_MARKS = 500
+"""Cases that one panel draws: beyond that no eye tells dots apart."""
+
+MOST_LETTERS = 350_000
+"""Letters of all drawings of one chart: results of thousands of cases still make a page that opens."""
+
+
+def chart(title: str, introduction: str, panels: Sequence[Panel], missing: str) -> Chart:
+    """The chart of the first panels up to MOST_LETTERS, with a word for those left out.
+
+    ``missing``: why there is none.
+    """
+    if not panels:
+        return Chart(title, introduction, (), missing)
+    kept: list[Panel] = []
+    letters = 0
+    for panel in panels:
+        letters += len(panel.drawing)
+        if kept and letters > MOST_LETTERS:
+            break
+        kept.append(panel)
+    left = len(panels) - len(kept)
+    words = f"{left} further panels are left out; the table has their cases." if left else ""
+    return Chart(title, introduction, tuple(kept), words)
+
+
+def first_marks(rows: Sequence[Row]) -> tuple[Sequence[Row], str]:
+    """The rows that a panel draws, and a sentence where it does not draw all."""
+    if len(rows) <= MOST_MARKS:
+        return rows, ""
+    return rows[:MOST_MARKS], f" Drawn are the first {MOST_MARKS} of {len(rows):,} cases."
+
+
 def _number(value: float) -> str:
     """A length with two decimals at most: ``12.5``."""
-    return f"{value:.2f}".rstrip("0").rstrip(".") if "." in f"{value:.2f}" else f"{value:.2f}"
+    return f"{round(value, 2) + 0.0:.2f}".rstrip("0").rstrip(".")

@@ -39,7 +39,8 @@ INTRODUCTION = paragraph("""
 MISSING = f"No method was measured at two whole numbers for {KNOB} beside dense: there is nothing to plot."
 
 _LEFT, _RIGHT = 40.0, 300.0
-_TOP, _BOTTOM = 20.0, 176.0
+_TOP, _BOTTOM = 20.0, 160.0
+_TIMES = "\N{NO-BREAK SPACE}×"
 _GUIDES = (("1/T²", 1.0, 2.0), ("2/T", 2.0, 1.0))
 """Name, factor and power: factor / T ** power."""
 
@@ -69,7 +70,7 @@ def t_sweep(rows: Sequence[Row], palette: Palette) -> Chart:
             if len({point.T for point in points}) > 1:
                 words = ", ".join(part for part in (method, knobs, setting(group[0], columns)) if part)
                 panels.append(_panel(points, words, palette.look(members[0])))
-    return Chart(TITLE, INTRODUCTION, tuple(panels), "" if panels else MISSING)
+    return svg.chart(TITLE, INTRODUCTION, panels, MISSING)
 
 
 def steps(row: Row) -> int | None:
@@ -162,7 +163,7 @@ def _names(points: Sequence[Point], y: Scale) -> list[Markup]:
     """Names at the right ends of the lines, moved apart, each with the last value."""
     last = points[-1]
     ends = [
-        (f"{name} {digits.times(value)}", y(float(value)))
+        (f"{name} {digits.times(value).removesuffix(_TIMES)}", y(float(value)))
         for name, value in (("latency", last.row["ratio"]), ("MACs", last.macs), ("params", last.params))
         if digits.known(value) and value > 0
     ]

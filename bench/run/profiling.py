@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from bench.analysis.records import LayerTime, ProfileRecord
 from bench.analysis.roofline import Peak, layer_bytes, peak_for
 from bench.case import Case
-from bench.counting.counts import LayerCounts
+from bench.counting.counts import Counts, LayerCounts
+from bench.errors import InputError
 from bench.plan.targets import TARGETS
 from bench.run.launch import run_worker
+from bench.run.session import Session
+from bench.run.sitting import now
 from bench.worker import protocol
 from bench.worker.counter import count_case
 from bench.worker.protocol import Job, Profiled
@@ -59,7 +63,13 @@ class Profile:
     case: str
     seconds: float
     layers: tuple[ProfiledLayer, ...]
-    with_peak: bool
+    host: Mapping[str, Any]
+    peak: Peak | None
+
+    @property
+    def with_peak(self) -> bool:
+        """True where the host's peaks are known."""
+        return self.peak is not None
 
     @property
     def inside(self) -> float:
@@ -79,6 +89,24 @@ class Profile:
         layers = [layer.as_dict() for layer in self.layers]
         return {"case": self.case, "seconds": self.seconds, "layers": layers}
 
+    def as_record(self, run: str) -> ProfileRecord:
+        """What is kept with a run's results."""
+        return ProfileRecord(
+            run=run,
+            case=self.case,
+            taken=now(),
+            host=dict(self.host),
+            seconds=self.seconds,
+            layers=tuple(
+                LayerTime(
+                    row.layer, row.kind, row.macs, row.bytes, row.seconds, row.parts and dict(row.parts)
+                )
+                for row in self.layers
+            ),
+            flops=self.peak.flops if self.peak else None,
+            bandwidth=self.peak.bandwidth if self.peak else None,
+        )
+
 
 def profile_case(
     case: Case, peaks: Mapping[str, Any] | None, turn: AbstractContextManager[object]
@@ -90,15 +118,48 @@ def profile_case(
     counted = count_case(case)
     if counted.error is not None or counted.counts is None:
         raise CaseFailedError(counted.error.message if counted.error else "no counts")
-    job = Job(case, recipes=counted.recipes)
     with turn:
-        answer = run_worker(TARGETS.get("cpu"), job, TIMEOUT, Profiled, module="bench.worker.profiler")
+        return _profile(Job(case, recipes=counted.recipes), counted.counts, peaks)
+
+
+def refuse_profile(case: Case) -> None:
+    """Raises InputError for a case whose layers cannot be timed: it runs elsewhere, or as one piece."""
+    if case.target != "cpu" or case.runtime != "eager":
+        where = f"runtime {case.runtime}" if case.runtime != "eager" else f"target {case.target}"
+        raise InputError(
+            f"--profile {case.id}: layers are timed in eager mode on this processor, not on {where}"
+        )
+
+
+def with_baselines(cases: Iterable[Case]) -> list[Case]:
+    """The cases and what each is to be seen beside: its dense baseline first."""
+    return list({one.id: one for case in cases for one in (case.baseline(), case)}.values())
+
+
+def profile_cases(session: Session, cases: Sequence[Case]) -> None:
+    """Profiles of the cases of a run, when all its rounds are over; one that fails is noted as failed."""
+    for case in with_baselines(cases):
+        count = session.count_of(session.arms[0], case)
+        if count is None or count.counts is None:
+            continue  # it could not be counted, and is a failed case already
+        job = Job(case, recipes=count.recipes, plugins=session.plan.plugins)
+        try:
+            found = _profile(job, count.counts, session.start.peaks)
+        except CaseFailedError as error:
+            session.outcome.failed.setdefault(f"{case.id} (profile)", str(error))
+        else:
+            session.add_profile(found.as_record(session.start.run))
+
+
+def _profile(job: Job, counts: Counts, peaks: Mapping[str, Any] | None) -> Profile:
+    case = job.case
+    answer = run_worker(TARGETS.get("cpu"), job, TIMEOUT, Profiled, module="bench.worker.profiler")
     if answer.error is not None or answer.host is None:
         raise CaseFailedError(answer.error.message if answer.error else "no answer")
     peak = peak_for(peaks, answer.host["id"], case.threads, case.dtype)
     timed = {row.name: row for row in answer.layers}
-    layers = tuple(_profiled(layer, timed[layer.name], case, peak) for layer in counted.counts.layers)
-    return Profile(case.id, answer.seconds, layers, peak is not None)
+    layers = tuple(_profiled(layer, timed[layer.name], case, peak) for layer in counts.layers)
+    return Profile(case.id, answer.seconds, layers, answer.host, peak)
 
 
 def _profiled(

@@ -17,12 +17,15 @@ import bench
 from bench.analysis.records import RunEnd, RunStart
 from bench.analysis.roofline import read_peaks
 from bench.analysis.store import Results, Store, list_results, read_results
+from bench.case import Case
 from bench.errors import InputError
 from bench.plan.declared import DECLARED_RUNTIMES
 from bench.plan.plan import Plan
+from bench.run.asked import command_of, packages, shown_path
 from bench.run.counting import count_networks
 from bench.run.pace import Pace
 from bench.run.probing import probe_cases
+from bench.run.profiling import profile_cases
 from bench.run.rounds import run_rounds
 from bench.run.session import Arm, Hosts, Listener, Outcome, Session
 from bench.run.sitting import now
@@ -31,11 +34,18 @@ VERSIONS_OF = ("torch", "torchvision", "timm", "fvcore", "torch-pruning", "numpy
 
 
 def begin(
-    plan: Plan, folder: Path, seed: int | None, arms: dict[str, str] | None = None, *, timed: bool = True
+    plan: Plan,
+    folder: Path,
+    seed: int | None,
+    arms: dict[str, str] | None = None,
+    command: Sequence[str] = (),
+    *,
+    timed: bool = True,
 ) -> tuple[Path, RunStart]:
     """The file and first record of a new run; nothing is written yet. ``arms``: name -> revision.
 
-    ``timed`` False: networks are counted and their memory is read, and no round follows.
+    ``command``: the words of the command line after the program's name, where there was one. ``timed`` False:
+    networks are counted and their memory is read, and no round follows.
     """
     started = datetime.now(UTC)
     run_id = f"{started:%Y%m%d-%H%M%S}-{plan.suite}-{secrets.token_hex(2)}"
@@ -55,6 +65,10 @@ def begin(
         arms=arms or {},
         peaks=read_peaks(folder),
         solved=[solved.as_dict() for solved in plan.solved],
+        command=command_of(command) if command else [],
+        suite_file=shown_path(plan.file),
+        suite_text=plan.text,
+        packages=packages(),
     )
     return folder / f"{run_id}.jsonl", start
 
@@ -89,11 +103,13 @@ def execute(
     clock: Callable[[], float] = time.monotonic,
     hosts: Hosts | None = None,
     counted: Callable[[], None] | None = None,
+    profiled: Sequence[Case] = (),
 ) -> Outcome:
     """Measures the plan into ``file``, with every arm's package where there are two.
 
     ``hosts`` measure instead of this one; ``counted`` is called when every network is counted, after which
-    this host has nothing more to compute for them. Ctrl-C ends it cleanly; what was measured is on the disk.
+    this host has nothing more to compute for them. ``profiled``: cases whose profile is taken when all rounds
+    are over. Ctrl-C ends it cleanly; what was measured is on the disk.
     Raises InputError where the file cannot be written, and where all of the hosts are out of reach.
     """
     with Store(file) as store, exports_folder() as exports:
@@ -107,6 +123,7 @@ def execute(
             probe_cases(session, exports)
             if start.timed:
                 run_rounds(session)
+            profile_cases(session, profiled)
         except KeyboardInterrupt:
             session.outcome.interrupted = True
         store.append(RunEnd(start.run, "interrupted" if session.outcome.interrupted else "complete", now()))

@@ -11,7 +11,7 @@ from typing import Protocol
 
 from bench.analysis.pairing import round_logs
 from bench.analysis.proof import Record, proved, refuted
-from bench.analysis.records import CountRecord, Probe, RunStart, Trial
+from bench.analysis.records import CountRecord, Probe, ProfileRecord, RunStart, Trial
 from bench.analysis.resolution import undecided
 from bench.analysis.store import Results, Store
 from bench.case import Case
@@ -142,6 +142,10 @@ class Session:
         self.probes[probe.case] = probe
         if probe.error is not None:
             self.outcome.failed[_named(probe.arm, probe.case)] = probe.error.in_words()
+
+    def add_profile(self, record: ProfileRecord) -> None:
+        """Keeps where a case's time goes."""
+        self._store.append(record)
 
     def add_export(self, arm: Arm, case: Case, folder: str, answer: Exported) -> None:
         """Remembers where the runtime's file of a case lies, for this session alone."""

@@ -64,7 +64,7 @@ class Failure:
         return self.message.strip().partition("\n")[0]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Turn:
     """Samples taken in one go, between the turns of other cases.
 
@@ -77,7 +77,7 @@ class Turn:
     count: int
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Latency:
     """Raw samples of one trial: seconds per call, each the mean of ``calls_per_sample`` calls.
 
@@ -102,7 +102,7 @@ class Latency:
     queued_samples: tuple[float, ...] = ()
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Memory:
     """Bytes. None is "unknown": the platform did not say.
 
@@ -153,7 +153,7 @@ class Energy:
     refused: str = ""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Output:
     """What the network answered: shape, SHA-256 of its bytes as float32, mean magnitude, finiteness.
 

@@ -10,7 +10,7 @@ import pytest
 from made_history import CASE, DENSE, asv_result, write_asv
 
 from bench.analysis.asv_results import BENCHMARKS, METRIC_OF, Listed, disagreements, read_asv, read_page
-from bench.analysis.history import Reading, make_history
+from bench.analysis.commit_history import Reading, make_history
 from bench.errors import InputError
 from bench.tracking import cases
 

@@ -304,3 +304,47 @@ def test_delivered_share_at_its_limits() -> None:
     assert stats.delivered_share(1e-9, 0.5) > 1
     assert stats.delivered_share(2.0, 1e-9) == pytest.approx(math.log(2) / math.log(1e-9))
     assert math.isnan(stats.delivered_share(0.5, -0.5))
+
+
+def test_the_delivered_share_has_the_interval_of_the_ratio() -> None:
+    found = stats.delivered_interval(Interval(0.5, 0.4, 0.8, 5), 0.25)
+    assert found.value == pytest.approx(0.5)
+    assert found.low == pytest.approx(math.log(0.8) / math.log(0.25))
+    assert found.high == pytest.approx(math.log(0.4) / math.log(0.25))
+    assert found.low < found.value < found.high
+    slower = stats.delivered_interval(Interval(2.0, 1.9, 2.1, 5), 0.5)
+    assert slower.high < 0
+
+
+@pytest.mark.parametrize(
+    ("ratio", "macs"),
+    [
+        (Interval(1.5, 1.4, 1.6, 5), 0.92),  # 8 % saved: -1810 % and the like
+        (Interval(1.5, 1.4, 1.6, 5), 1.0),
+        (Interval(1.5, 1.4, 1.6, 5), math.nan),
+        (Interval(1.01, 0.99, 1.03, 5), 0.3),  # cannot tell
+        (Interval(1.0, 1.0, 1.0, 5), 0.3),
+        (Interval(0.5, math.nan, math.nan, 1), 0.3),
+    ],
+)
+def test_a_delivered_share_that_says_nothing_is_not_told(ratio: Interval, macs: float) -> None:
+    found = stats.delivered_interval(ratio, macs)
+    assert math.isnan(found.value)
+    assert math.isnan(found.low)
+    assert math.isnan(found.high)
+
+
+def test_a_tenth_of_the_macs_is_enough() -> None:
+    assert stats.delivered_interval(Interval(0.5, 0.4, 0.6, 5), 0.9).low > 0
+
+
+@given(st.integers(1, 60), st.integers(0, 2**32 - 1), st.booleans())
+def test_many_values_have_the_interval_that_few_have(count: int, seed: int, with_ties: bool) -> None:
+    """The bisection beside all pairwise means, as they are written down for few values."""
+    values = np.random.default_rng(seed).normal(size=6 * count)
+    values = np.round(values, 1) if with_ties else values
+    assert stats._centre_of_many(values) == pytest.approx(stats.centre_interval(values), abs=1e-12)
+
+
+def test_a_thousand_equal_values_are_their_centre() -> None:
+    assert stats.centre_interval(np.full(1000, 0.25)) == (0.25, 0.25, 0.25)

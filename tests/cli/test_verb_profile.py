@@ -8,7 +8,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from made_trials import made_end, made_start, made_trial
 
+from bench.analysis.store import Store, read_results
+from bench.case import Case
+from bench.plan.case_id import parse_case_id
 from bench.run import profiling
 from bench.worker.protocol import Failure, Profiled, ProfiledLayer
 
@@ -88,3 +92,50 @@ def test_odd_peaks_are_named_with_code_2(
     assert (said.code, said.out) == (2, "")
     assert said.err.startswith("bench: results/peaks.json: n")
     assert len(said.err.splitlines()) == 1
+
+
+def run_of(folder: Path, name: str, *cases: Case) -> Path:
+    """A run of those cases that is over."""
+    file = folder / f"{name}.jsonl"
+    with Store(file) as store:
+        store.append(made_start(cases, run=name))
+        store.append(made_trial(cases[0], run=name))
+        store.append(made_end(name))
+    return file
+
+
+def test_a_profile_is_stored_with_the_newest_run_of_the_case_and_beside_its_baseline(
+    bench: Callable[..., Any], tmp_path: Path, worker: None
+) -> None:
+    case = parse_case_id(CASE)
+    results = tmp_path / "results"
+    older = run_of(results, "20260101-a", case.baseline(), case)
+    newer = run_of(results, "20260102-b", case.baseline(), case)
+    run_of(results, "20260103-c", case.baseline())
+    (results / "20260104-odd.jsonl").write_text("[]")
+    said = bench("profile", CASE, "--store")
+    assert said.code == 0
+    assert "stored in results/20260102-b.jsonl" in said.err
+    found = read_results(newer)
+    assert list(found.profiles) == [case.baseline().id, case.id]
+    profile = found.profiles[case.id]
+    assert (profile.run, profile.host, profile.seconds) == ("20260102-b", {"id": "h"}, 16e-6)
+    assert (profile.layers[0].layer, profile.layers[0].parts) == ("conv", PARTS)
+    assert found.complete
+    assert read_results(older).profiles == {}
+
+
+def test_a_profile_has_no_run_to_go_to(bench: Callable[..., Any], tmp_path: Path, worker: None) -> None:
+    said = bench("profile", CASE, "--store")
+    assert (said.code, said.out) == (2, "")
+    assert (
+        said.err == f"bench: --store: no run in results has the case {CASE}; `bench run` measures it first\n"
+    )
+
+
+def test_a_revision_that_knows_no_profiles_says_so_and_others_are_read(tmp_path: Path) -> None:
+    """Lines of other kinds keep their schema: only a file with a profile is a newer one."""
+    case = parse_case_id(CASE)
+    file = run_of(tmp_path, "a", case)
+    schemas = [json.loads(line)["schema"] for line in file.read_text().splitlines()]
+    assert schemas == [3, 3, 3]

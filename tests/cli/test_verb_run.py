@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import json
 import re
+import shlex
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
@@ -18,6 +19,7 @@ from bench.analysis.store import Store, read_results
 from bench.errors import InputError
 from bench.plan.plan import make_plan
 from bench.plan.suite import load_suite
+from bench.report.command import repeat
 from bench.run import lock
 from bench.run import run as runs
 from bench.run.session import Outcome
@@ -252,3 +254,56 @@ def test_a_name_that_is_too_long_for_a_file_is_told_first(bench: Callable[..., A
     assert (said.code, said.out) == (2, "")
     assert len(said.err.splitlines()) == 1
     assert [file.name for file in tmp_path.iterdir()] == ["s.yaml"]
+
+
+@pytest.mark.slow
+def test_a_profile_is_taken_after_the_rounds_and_drawn(bench: Callable[..., Any], tmp_path: Path) -> None:
+    (tmp_path / "s.yaml").write_text(GOOD)
+    said = bench("run", "s.yaml", "--json", "--profile", "csr_conv")
+    assert said.code == 0, said.err
+    answer = json.loads(said.out)
+    kinds = [json.loads(line)["kind"] for line in (tmp_path / answer["results"]).read_text().splitlines()]
+    assert kinds.index("profile") > max(at for at, kind in enumerate(kinds) if kind == "trial")
+    assert kinds.count("profile") == 2
+    assert "beside dense" in (tmp_path / answer["report"]).read_text()
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (("--profile", "nothing"), "bench: --profile nothing: no case fits"),
+        (("--profile", "csr", "--cluster", "local"), "layers are timed on this host; leave --cluster out\n"),
+    ],
+)
+def test_a_profile_that_cannot_be_taken_is_refused_before_the_first_trial(
+    bench: Callable[..., Any], tmp_path: Path, options: tuple[str, ...], words: str
+) -> None:
+    (tmp_path / "s.yaml").write_text(GOOD)
+    said = bench("run", "s.yaml", *options)
+    assert said.code == 2
+    assert words in said.err
+    assert not (tmp_path / "results").exists()
+
+
+def test_another_runtime_has_no_layers_to_time(bench: Callable[..., Any], tmp_path: Path) -> None:
+    (tmp_path / "s.yaml").write_text(GOOD + "runtimes: [compile]\n")
+    said = bench("run", "s.yaml", "--profile", "csr_conv")
+    assert said.code == 2
+    assert "layers are timed in eager mode on this processor, not on runtime compile" in said.err
+
+
+@pytest.mark.slow
+def test_the_command_of_the_page_measures_that_case_again(bench: Callable[..., Any], tmp_path: Path) -> None:
+    (tmp_path / "s.yaml").write_text(GOOD.replace("[8x8]", "[8x8]\nthreads: [1, 2]"))
+    first = json.loads(bench("run", "s.yaml", "--json", "--quick", "--seed", "3").out)
+    found = read_results(tmp_path / first["results"])
+    assert found.start.command == ["bench", "run", "s.yaml", "--json", "--quick", "--seed", "3"]
+    assert (found.start.suite_file, found.start.suite_text) == ("s.yaml", (tmp_path / "s.yaml").read_text())
+    assert any(one.startswith("torch==") for one in found.start.packages)
+    case = "layer/4-4-k3/csr_conv(T=2)/eager/cpu/b1/4x8x8"
+    command = repeat(found.start, case)
+    assert command == f"bench run s.yaml --only '{case}' --seed 3 --quick"
+    again = bench(*shlex.split(command)[1:], "--json")
+    assert again.code == 0, again.err
+    cases = read_results(tmp_path / json.loads(again.out)["results"]).start.planned()
+    assert [planned.case.id for planned in cases] == [case.replace("csr_conv(T=2)", "dense"), case]

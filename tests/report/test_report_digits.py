@@ -82,3 +82,11 @@ def test_one_unit_for_all() -> None:
     assert digits.unit_for([0.002, 0.5, NAN]).name == "ms"
     assert digits.unit_for([2e-5, 3e-5]).name == "µs"
     assert digits.unit_for([]).name == "ms"
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [(0.77249, "0.772"), (1, "1.00"), (1.0041, "1.004"), (0.99996, "0.99996"), (2.5801, "2.58"), (NAN, "—")],
+)
+def test_a_ratio_has_three_digits_and_never_looks_like_one(value: float, text: str) -> None:
+    assert digits.ratio(value) == text

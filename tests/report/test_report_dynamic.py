@@ -56,7 +56,7 @@ def test_the_page_shows_it_with_words_about_random_inputs() -> None:
     assert '<h2 id="dynamic">Dynamic networks</h2>' in page
     assert "absolute confidence would mean nothing" in page
     assert "stage1" in page
-    assert "<small>expected</small>" in page
+    assert 'title="expected">expected</span>' in page
 
 
 def test_a_page_without_dynamic_networks_does_not_speak_of_them() -> None:

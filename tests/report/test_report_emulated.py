@@ -10,11 +10,12 @@ from report_lab import Net, Parsed, run
 from bench.analysis.frame import make_frame
 from bench.analysis.store import Results
 from bench.report import page
+from bench.report.answer import answer
 from bench.report.details import details
 from bench.report.outcome import BASELINE, NOT_TIMED
 from bench.report.rows import Row, records
 from bench.report.table import instructions_of, table
-from bench.report.words import summarise
+from bench.report.words import findings
 
 HEADER = "instructions (emulated Cortex-A72)"
 
@@ -43,11 +44,11 @@ def test_the_core_is_named_as_its_maker_does() -> None:
 
 def test_the_column_has_totals_and_ratios_to_dense() -> None:
     drawn = table(found())
-    at = [column.header for column in drawn.columns].index(HEADER)
-    dense, csr = (line.cells[at] for line in drawn.lines)
-    assert (dense.text, dense.small) == ("4.000\xa0k", ())
-    assert csr.sort == 3000
-    assert csr.small[0].startswith("0.75")
+    at = [column.header for column in drawn.columns].index(f"{HEADER}, k")
+    dense, csr = (line.cells[at : at + 2] for line in drawn.lines)
+    assert [cell.text for cell in dense] == ["4.00", "1.00"]
+    assert [cell.text for cell in csr] == ["3.00", "0.75"]
+    assert csr[0].sort == 3000
     assert [line.verdict for line in drawn.lines] == [BASELINE, NOT_TIMED]
 
 
@@ -57,7 +58,7 @@ def test_a_run_without_such_a_core_has_no_such_column() -> None:
 
 
 def test_the_details_split_them_by_kind() -> None:
-    facts = dict(details(found())[1].facts)
+    facts = dict(details(found()).cases[1].facts)
     assert facts[HEADER] == "3,000"
     assert "200 multiply-adds" in facts["of them"]
     assert "2,500 loads" in facts["of them"]
@@ -65,9 +66,8 @@ def test_the_details_split_them_by_kind() -> None:
 
 
 def test_the_words_speak_of_instructions_and_of_no_speed() -> None:
-    said = summarise(found())
-    assert "instructions are counted there, and no time is taken" in " ".join(said.sentences)
-    assert said.headline.startswith("Nothing is claimed about speed")
+    assert "instructions are counted there, and no time is taken" in " ".join(findings(found()))
+    assert answer(found(), [emulated()], ()).headline.startswith("Nothing is claimed about speed")
 
 
 def test_the_page_can_be_drawn() -> None:

@@ -11,8 +11,8 @@ import pytest
 from made_history import CASE, DENSE, Repository, asv_result, write_asv
 
 from bench.analysis.asv_results import BENCHMARKS
+from bench.analysis.commit_history import Reading, make_history
 from bench.analysis.frame import make_frame
-from bench.analysis.history import Reading, make_history
 from bench.report.history import MISSING, Past, history_chart, words_of
 from bench.report.page import render
 

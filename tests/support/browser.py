@@ -10,6 +10,7 @@ import re
 import select
 import shutil
 import subprocess
+import sys
 import time
 from pathlib import Path
 from types import TracebackType
@@ -36,10 +37,10 @@ class Browser:
     def __init__(self, program: str, profile: Path) -> None:
         ours_in, theirs_out = _pipe()
         theirs_in, ours_out = _pipe()
-        start = f'exec "$@" 3<&{theirs_in} 4>&{theirs_out}'
-        command = ["/bin/sh", "-c", start, "sh", program, *FLAGS, f"--user-data-dir={profile}", "about:blank"]
+        placed = f"os.dup2({theirs_in}, 3); os.dup2({theirs_out}, 4)"
+        start = f"import os, sys; {placed}; os.execv(sys.argv[1], sys.argv[1:])"
         self._process = subprocess.Popen(
-            command,
+            [sys.executable, "-c", start, program, *FLAGS, f"--user-data-dir={profile}", "about:blank"],
             pass_fds=(theirs_in, theirs_out),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,

@@ -13,6 +13,7 @@ from bench.analysis.records import (
     SCHEMA,
     CountRecord,
     Json,
+    ProfileRecord,
     Record,
     RunEnd,
     RunStart,
@@ -195,6 +196,44 @@ def made_emulated(
     host = made_host(cpu=f"emulated {core}", machine="aarch64", emulated=True)
     counted = {"total": total, **(kinds or {"other": total})}
     return made_trial(case, round, None, host=host, instructions=counted)
+
+
+def made_profile(
+    case: Case,
+    layers: Mapping[str, float],
+    *,
+    seconds: float,
+    parts: Mapping[str, Mapping[str, float]] | None = None,
+    run: str = "r",
+    flops: float | None = 1e11,
+    bandwidth: float | None = 1e10,
+    host: str | Json = "host-a",
+) -> ProfileRecord:
+    """Where a case's time goes: layer -> seconds, each with 10⁶ MACs and 10⁵ bytes."""
+    rows = [
+        {
+            "layer": name,
+            "kind": "CSRConv2d" if parts and name in parts else "Conv2d",
+            "macs": 1_000_000,
+            "bytes": 100_000,
+            "seconds": taken,
+            "parts": dict(parts[name]) if parts and name in parts else None,
+        }
+        for name, taken in layers.items()
+    ]
+    fields: dict[str, Any] = {
+        "run": run,
+        "case": case.id,
+        "taken": "2026",
+        "host": made_host(host) if isinstance(host, str) else host,
+        "seconds": seconds,
+        "layers": rows,
+        "flops": flops,
+        "bandwidth": bandwidth,
+    }
+    profile = _read("profile", fields)
+    assert isinstance(profile, ProfileRecord)
+    return profile
 
 
 def made_end(run: str = "r", status: str = "complete") -> RunEnd:

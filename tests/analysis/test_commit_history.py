@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 import pytest
 
-from bench.analysis.history import ANYWHERE, METRICS, Reading, make_history
+from bench.analysis.commit_history import ANYWHERE, METRICS, Reading, make_history
 
 CASE = "resnet20/csr_conv(T=4)/eager/cpu/b1/3x32x32"
 
