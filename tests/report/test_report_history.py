@@ -84,11 +84,11 @@ def test_several_candidates_are_a_stretch() -> None:
 
 def test_the_page_has_the_section_only_where_it_was_asked_for(past: Past) -> None:
     frame = make_frame([])
-    text = render(frame, [], past)
-    assert 'id="history"' in text
+    text = render(frame, [], commits=past)
+    assert 'id="commits"' in text
     assert "http" not in text.replace("http-equiv", "").replace("http://www.w3.org", "")
-    assert text == render(frame, [], past)
-    assert 'id="history"' not in render(frame, [])
+    assert text == render(frame, [], commits=past)
+    assert 'id="commits"' not in render(frame, [])
 
 
 def test_the_command_reads_asvs_results(bench: Any, tmp_path: Path) -> None:
