@@ -143,3 +143,20 @@ def test_a_revision_that_is_none_is_refused_and_worktrees_go_away(tmp_path: Path
     assert not any(path.exists() for path in paths)
     with pytest.raises(InputError, match="in no git checkout"):
         commits.repository_of(Path("/"))
+
+
+def test_a_run_that_is_not_timed_counts_and_takes_no_trial(
+    plan: Plan, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def count_networks(session: Session) -> None:
+        for arm in session.arms:
+            for case in plan.cases:
+                session.add_count(made_count(case, arm.name, params=100 + len(arm.name)))
+
+    monkeypatch.setattr(runs, "count_networks", count_networks)
+    monkeypatch.setattr(runs, "probe_cases", lambda *_: None)
+    monkeypatch.setattr(runs, "run_rounds", lambda *_: pytest.fail("timed"))
+    file, start = runs.begin(plan, tmp_path, 1, {"base": "1", "header": "2"}, timed=False)
+    runs.execute(plan, file, start, Quiet(), arms=(Arm("base", Path("base")), Arm("header", Path("head"))))
+    (change,) = compare_arms(read_results(file), "base", "header", 0.03, ["bigger"]).cases
+    assert (change.verdict, change.changed, change.note) == ("not timed", {"params": (104, 106)}, "")
