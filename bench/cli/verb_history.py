@@ -63,6 +63,7 @@ def history(
     from bench.analysis.commit_history import make_history
     from bench.report.history_text import (
         COLUMNS,
+        doubts_in_words,
         history_in_markdown,
         resolutions,
         settling,
@@ -81,8 +82,7 @@ def history(
     notes += [*found.notes, *settling(found, str(suite)), *resolutions(found)]
     page = read_page(ASV_PAGE)
     notes += disagreements(found, page) if page is not None else []
-    doubts = [f"{one.case} {one.metric}: {doubt}" for one in found.series for doubt in one.doubts]
-    notes += dict.fromkeys(doubts)
+    notes += doubts_in_words(found)
     subjects = {commit.id: commit.subject for commit in line}
     with leaving(0 if found.told else CANNOT_TELL):
         if as_json:

@@ -77,6 +77,18 @@ def resolutions(history: History) -> list[str]:
     return lines
 
 
+def doubts_in_words(history: History) -> list[str]:
+    """What cannot be told, each reason once, with what it holds for."""
+    by_reason: dict[str, list[str]] = {}
+    for one in history.series:
+        for doubt in one.doubts:
+            by_reason.setdefault(doubt, []).append(f"{one.case} {one.metric}")
+    return [
+        f"{of[0]}{f' and {len(of) - 1} more' if len(of) > 1 else ''}: {reason}"
+        for reason, of in by_reason.items()
+    ]
+
+
 def history_in_markdown(history: History, subjects: Mapping[str, str], notes: Sequence[str]) -> str:
     """The same as a table with notes."""
     rows = [[as_text(cell) for cell in row] for row in step_rows(history, subjects)]

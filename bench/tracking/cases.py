@@ -52,8 +52,8 @@ AnyFunction = TypeVar("AnyFunction", bound=Callable[..., Any])
 def measure(plan: Any, columns: Iterable[str] = COLUMNS) -> Rows:
     """Runs the plan through the harness and returns case id -> tracked columns, status and error.
 
-    A case that failed has its row too. ``rounds`` of a row: what each round said, None where the commit
-    cannot tell. Waits for another run on this host to end. Raises KeyboardInterrupt when the run was
+    A case that failed has its row too. ``rounds`` of a row: what each round said, without numbers where the
+    commit tells none. Waits for another run on this host to end. Raises KeyboardInterrupt when the run was
     interrupted, so that asv keeps nothing of half a run.
     """
     with tempfile.TemporaryDirectory() as folder:
@@ -61,22 +61,33 @@ def measure(plan: Any, columns: Iterable[str] = COLUMNS) -> Rows:
     frame = api.make_frame([results])
     if "allocator_peak" not in frame:  # a commit that called this number the live peak, and had no other
         frame = frame.rename(columns={"live_peak": "allocator_peak"}).assign(live_peak=math.nan)
-    frame = frame.reindex(
-        columns=["case", *columns, "status", "error"]
-    )  # nan for what the commit did not know
+    marked = {str(row["case"]): row for row in frame.to_dict("records")}
+    # Columns that the commit did not know become nan.
+    frame = frame.reindex(columns=["case", *columns, "status", "error"])
     by_round = api.round_values(results) if hasattr(api, "round_values") else {}
     rows = {str(row.pop("case")): {str(k): v for k, v in row.items()} for row in frame.to_dict("records")}
     for case, row in rows.items():
-        row["rounds"] = _plain(by_round.get(case))
+        row["rounds"] = _told(by_round[case]) if case in by_round else _marked(marked[case])
     return rows
 
 
-def _plain(values: Any) -> Row | None:
+def _told(values: Any) -> Row:
     """A case's rounds as what every process can read back: asv keeps the rows in a file."""
-    if values is None:
-        return None
     told = {"latency": list(values.latencies), "ratio": list(values.ratios)}
     return {**told, "disturbed": values.disturbed, "trials": values.trials, "trusted": values.trusted}
+
+
+def _marked(row: Row) -> Row:
+    """The same of a commit that tells no rounds: how many trials it marked, and no numbers."""
+    marks, trials = row.get("marks") or {}, int(row.get("trials") or 0)
+    disturbed = max(marks.get("busy", 0), marks.get("stolen", 0))
+    return {
+        "latency": [],
+        "ratio": [],
+        "disturbed": disturbed,
+        "trials": trials,
+        "trusted": 2 * disturbed <= trials,
+    }
 
 
 def look_up(rows: Rows, case: str, column: str) -> float:
@@ -100,8 +111,8 @@ def look_up_time(rows: Rows, case: str, column: str) -> Number:
     nan, said on stderr, for a case that was mostly measured while others used the processor: such a number
     is the neighbour's as much as the commit's.
     """
-    value, rounds = look_up(rows, case, column), rows[case].get("rounds")
-    if rounds is None or math.isnan(value):
+    value, rounds = look_up(rows, case, column), rows[case]["rounds"]
+    if math.isnan(value):
         return value
     if not rounds["trusted"]:
         print(

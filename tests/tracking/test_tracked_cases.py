@@ -98,7 +98,8 @@ def test_all_share_one_run_of_the_suite(found: list[dict[str, Any]]) -> None:
 
 
 def row(status: str = "ok", error: str = "", **values: float) -> cases.Row:
-    return {**full(math.nan), **values, "status": status, "error": error}
+    none = {"latency": [], "ratio": [], "disturbed": 0, "trials": 0, "trusted": True}
+    return {**full(math.nan), **values, "rounds": none, "status": status, "error": error}
 
 
 def full(value: float) -> dict[str, Any]:
@@ -139,7 +140,10 @@ def look_up(name: str, rows: cases.Rows) -> Any:
 
 
 def test_a_time_of_a_commit_that_tells_no_rounds_is_one_number() -> None:
-    assert look_up("Latency.track_latency", {PSCONV: {**row(latency=2.1), "rounds": None}}) == 2.1
+    assert (
+        look_up("Latency.track_latency", {PSCONV: {**row(latency=2.1), "rounds": {**ROUNDS, "latency": []}}})
+        == 2.1
+    )
 
 
 def test_a_baselines_ratio_has_no_rounds() -> None:
@@ -208,7 +212,19 @@ def test_a_commit_that_knew_one_peak_told_the_allocators(monkeypatch: pytest.Mon
     monkeypatch.delattr(api, "round_values")
     row = cases.measure(cases.PLAN)["c"]
     assert (row["allocator_peak"], math.isnan(row["live_peak"])) == (7.0, True)
-    assert row["rounds"] is None
+    assert row["rounds"] == {"latency": [], "ratio": [], "disturbed": 0, "trials": 0, "trusted": True}
+
+
+def test_a_commit_that_tells_no_rounds_tells_its_marks(monkeypatch: pytest.MonkeyPatch) -> None:
+    columns = {name: [7.0] for name in cases.COLUMNS}
+    marks = {"marks": [{"busy": 3, "stolen": 1}], "trials": [5]}
+    frame = pd.DataFrame({"case": ["c"], **columns, **marks, "status": ["ok"], "error": [""]})
+    monkeypatch.setattr(api, "run", lambda plan, folder: None)
+    monkeypatch.setattr(api, "make_frame", lambda results: frame)
+    monkeypatch.delattr(api, "round_values")
+    rows = cases.measure(cases.PLAN)
+    assert math.isnan(ask("Latency.track_latency", rows, "c"))
+    assert ask("Memory.track_live_peak", rows, "c") == 7
 
 
 def test_a_commit_that_knew_no_disputes_has_none_to_tell(monkeypatch: pytest.MonkeyPatch) -> None:
