@@ -39,13 +39,22 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
             pytest.skip(NO_DEVICE)
 
 
+WANTING = {
+    NO_DEVICE: "a CUDA device",
+    "no Chromium": "Chromium",
+    "no axe-core": "axe-core (AXE_CORE names its axe.min.js)",
+}
+"""Reasons to skip that nobody is to take for a pass, and what is wanting."""
+
+
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """Names what was left out for want of a CUDA device: nobody is to think that it passed."""
-    skipped = [r for r in terminalreporter.stats.get("skipped", []) if NO_DEVICE in str(r.longrepr)]
-    if skipped:
-        terminalreporter.write_line(f"{len(skipped)} tests need a CUDA device, and were left out here:")
-    for report in skipped:
-        terminalreporter.write_line(f"  {report.nodeid}")
+    """Names what was left out for want of something: nobody is to think that it passed."""
+    for reason, thing in WANTING.items():
+        skipped = [r for r in terminalreporter.stats.get("skipped", []) if reason in str(r.longrepr)]
+        if skipped:
+            terminalreporter.write_line(f"{len(skipped)} tests need {thing}, and were left out here:")
+        for report in skipped:
+            terminalreporter.write_line(f"  {report.nodeid}")
 
 
 @pytest.fixture(autouse=True, scope="session")

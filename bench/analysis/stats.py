@@ -121,7 +121,9 @@ def p_value(logs: Sequence[float]) -> float:
     values = np.asarray(logs)
     if values.std() == 0:
         return float(values[0] == 0)
-    return float(distributions.ttest_1samp(values, 0.0).pvalue)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", RuntimeWarning)  # as in ``change``
+        return float(distributions.ttest_1samp(values, 0.0).pvalue)
 
 
 def percentile(samples: Sequence[float], which: int) -> float:

@@ -15,7 +15,7 @@ from bench.analysis.store import Results
 from bench.report import digits, outcome
 from bench.report.cautions import Caution
 from bench.report.circumstances import Fact
-from bench.report.prose import plural, shortened
+from bench.report.prose import isolated, plural, shortened
 from bench.report.rows import (
     NAMES,
     Index,
@@ -151,10 +151,10 @@ def _headline(
         parts = [_over_settings(name, backbones[name]) for name in dict.fromkeys((order[0], order[-1]))]
         return f"{_settings(rows, columns)}: {'; '.join(parts)}."
     best = backbones[order[0]][0]
-    text = f"{best.backbone}, {where}: {_pair(best, index)}"
+    text = f"{isolated(best.backbone)}, {where}: {_pair(best, index)}"
     if len(order) > 1:
         worst = backbones[order[-1]][0]
-        text += f"; on {worst.backbone} {_short(worst)}"
+        text += f"; on {isolated(worst.backbone)} {_short(worst)}"
     return f"{text}."
 
 
@@ -163,16 +163,16 @@ def _pair(one: Standing, index: Index) -> str:
     lead = one.lead
     share = _share(lead, index)
     if one.fastest is not None and one.fastest["method"] != lead["method"]:
-        fastest = f"{method_label(one.fastest)} takes {outcome.ratio_words(one.fastest)} the time of dense"
-        return f"{fastest}, {method_label(lead)} {outcome.ratio_words(lead)}{share}"
-    return f"{method_label(lead)} takes {outcome.ratio_words(lead)} the time of dense{share}"
+        fastest = f"{_label(one.fastest)} takes {outcome.ratio_words(one.fastest)} the time of dense"
+        return f"{fastest}, {_label(lead)} {outcome.ratio_words(lead)}{share}"
+    return f"{_label(lead)} takes {outcome.ratio_words(lead)} the time of dense{share}"
 
 
 def _short(one: Standing) -> str:
     lead, fastest = one.lead, one.fastest
-    text = f"{method_label(lead)} takes {outcome.ratio_words(lead)}"
+    text = f"{_label(lead)} takes {outcome.ratio_words(lead)}"
     if fastest is not None and fastest["method"] != lead["method"]:
-        return f"{text}, {method_label(fastest)} {outcome.ratio_words(fastest)}"
+        return f"{text}, {_label(fastest)} {outcome.ratio_words(fastest)}"
     return text
 
 
@@ -184,16 +184,16 @@ def _over_settings(name: str, standings: Sequence[Standing]) -> str:
     what = SUBJECT_NAME if all(row["method"] == SUBJECT for row in leads) else "the best case"
     held = f"{words.pop()} in all of them" if len(words) == 1 else "the verdict turns"
     if len(leads) == 1:
-        return f"on {name} {what} takes {outcome.ratio_words(leads[0])} the time of dense"
-    low, high = (digits.times(ratio) for ratio in (ratios[0], ratios[-1]))
-    return f"on {name} {what} takes {low} to {high} the time of dense, {held}"
+        return f"on {isolated(name)} {what} takes {outcome.ratio_words(leads[0])} the time of dense"
+    ends = dict.fromkeys(digits.times(ratio) for ratio in (ratios[0], ratios[-1]))
+    return f"on {isolated(name)} {what} takes {' to '.join(ends)} the time of dense, {held}"
 
 
 def _where(rows: Sequence[Row], hosts: Sequence[Json]) -> str:
-    """``Xeon Platinum 8488C AVX512, 1 thread``, of the first host."""
+    """``AMD EPYC (Zen 5) AVX512, 1 thread``, of the first host."""
     host = next(iter(hosts), {})
     threads = rows[0]["threads"] if rows else 1
-    words = [processor(host) if host else "unknown host", str(host.get("cpu_capability") or "")]
+    words = [_processor(host) if host else "unknown host", str(host.get("cpu_capability") or "")]
     return f"{' '.join(word for word in words if word)}, {plural(threads, 'thread')}"
 
 
@@ -225,7 +225,7 @@ def _takeaway(one: Standing, index: Index) -> Takeaway:
 def _level(one: Standing, fastest: Row) -> str:
     """The cases whose intervals reach into that of the fastest: between them nothing was decided."""
     near = [
-        method_label(row)
+        _label(row)
         for row in one.cases
         if row is not fastest
         and outcome.outcome(row) == outcome.FASTER
@@ -256,7 +256,11 @@ def _place(one: Standing, lead: Row, index: Index) -> str:
 def _full(row: Row, index: Index) -> str:
     """``filter_l1(ratio=0.64) 0.210 × (0.204 to 0.217) with 13 % of the parameters``."""
     interval = f" ({digits.ratio(row['ratio_low'])} to {digits.ratio(row['ratio_high'])})"
-    return f"{method_label(row)} {outcome.ratio_words(row)}{interval}{_share(row, index)}"
+    return f"{_label(row)} {outcome.ratio_words(row)}{interval}{_share(row, index)}"
+
+
+def _label(row: Row) -> str:
+    return isolated(method_label(row))
 
 
 def _share(row: Row, index: Index) -> str:
@@ -267,7 +271,7 @@ def _share(row: Row, index: Index) -> str:
 def circumstances(rows: Sequence[Row], results: Sequence[Results], hosts: Sequence[Json]) -> list[Fact]:
     """Processor, instruction set, threads, batch, runtime, versions, date, and what `bench doctor` found."""
     facts = [
-        Fact("processor", "; ".join(dict.fromkeys(map(processor, hosts))) or "unknown"),
+        Fact("processor", "; ".join(dict.fromkeys(map(_processor, hosts))) or "unknown"),
         Fact("instruction set", _known(host.get("cpu_capability") for host in hosts)),
     ]
     for column in ("threads", "batch", "runtime", "dtype"):
@@ -289,10 +293,16 @@ def processor(host: Json) -> str:
     return shortened(" ".join(name.split()), 80) or "unknown"
 
 
+def _processor(host: Json) -> str:
+    """``AMD EPYC (Zen 5)``: with the microarchitecture where it is known and the name does not have it."""
+    name, core = processor(host), shortened(str(host.get("microarchitecture") or "unknown"), 80)
+    return name if core == "unknown" or core in name or "gpu" in host else f"{name} ({core})"
+
+
 def _host(host: Json) -> str:
     """``board: Some CPU (Zen 5), AVX512, 2 logical CPUs, 1.00 GiB, virtual machine``."""
-    name, core = host.get("name") or host.get("id"), host.get("microarchitecture")
-    words = [processor(host) + (f" ({core})" if core and core != "unknown" else "")]
+    name = host.get("name") or host.get("id")
+    words = [_processor(host)]
     words += [str(host["cpu_capability"])] if host.get("cpu_capability") else []
     if digits.known(cpus := host.get("logical_cpus")):
         words.append(plural(int(cpus), "logical CPU"))

@@ -11,7 +11,7 @@ from bench.analysis.judging import resolution_asked
 from bench.analysis.store import Results
 from bench.report import digits, outcome, svg
 from bench.report.palette import Look, Palette
-from bench.report.prose import paragraph
+from bench.report.prose import isolated, paragraph
 from bench.report.rows import Row, baselines, grouped, method_label, setting, to_dense, varying
 from bench.report.svg import Axis, Chart, Panel, Scale
 
@@ -148,4 +148,4 @@ def _summary(cases: Sequence[Row]) -> str:
 
 
 def _named(row: Row) -> str:
-    return f"{method_label(row)} {outcome.ratio_words(row)} ({outcome.outcome(row)})"
+    return f"{isolated(method_label(row))} {outcome.ratio_words(row)} ({outcome.outcome(row)})"

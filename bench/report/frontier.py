@@ -9,7 +9,7 @@ from markupsafe import Markup
 
 from bench.report import digits, svg
 from bench.report.palette import Look, Palette
-from bench.report.prose import paragraph
+from bench.report.prose import isolated, paragraph
 from bench.report.rows import Row, grouped, method_label, setting, varying
 from bench.report.svg import Axis, Chart, Panel, Scale
 
@@ -116,7 +116,7 @@ def _panel(size: Size, rows: Sequence[Row], words: str, palette: Palette) -> Pan
     ]
     backbone = str(rows[0]["backbone"])
     drawing = svg.drawing(_BOTTOM + 32, *parts, label=f"{backbone}: {size.name} against latency")
-    named = ", ".join(method_label(row) for row in on_front)
+    named = ", ".join(isolated(method_label(row)) for row in on_front)
     return Panel(backbone, drawing, f"On the frontier, smallest first: {named}.{note}", words)
 
 

@@ -42,7 +42,7 @@ def about(suites: str, headline: str, cases: int, results: Sequence[Results]) ->
         str(trial.host.get("name") or trial.host["id"])
         for one in results
         for trial in one.trials
-        if trial.host
+        if trial.host and trial.status == "ok"
     }
     data = {
         "suites": suites[:200],

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from unicodedata import bidirectional
+
 from markupsafe import Markup, escape
 
 LONGEST = 2000
@@ -30,3 +32,13 @@ def coded(text: str) -> Markup:
 def plural(number: int, noun: str) -> str:
     """``1 case``, ``3 cases``."""
     return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
+_OTHER_WAY = {"R", "AL", "AN", "RLE", "RLO", "LRE", "LRO", "RLI", "LRI", "FSI", "PDF", "PDI"}
+
+
+def isolated(name: str) -> str:
+    """The name, in marks that keep one which reads from right to left from turning the words around it."""
+    if any(bidirectional(letter) in _OTHER_WAY for letter in name):
+        return f"\N{FIRST STRONG ISOLATE}{name}\N{POP DIRECTIONAL ISOLATE}"
+    return name

@@ -31,7 +31,9 @@ def repeats(results: Sequence[Results]) -> tuple[Repeat, ...]:
 
 def _repeat(one: Results) -> Repeat:
     start = one.start
-    hosts = dict.fromkeys(str(trial.host["id"]) for trial in one.trials if trial.host)
+    hosts = dict.fromkeys(
+        str(trial.host["id"]) for trial in one.trials if trial.host and trial.status == "ok"
+    )
     facts = (
         ("command", shlex.join(start.command) if start.command else NOT_RECORDED),
         (

@@ -99,7 +99,12 @@ class Profile:
             seconds=self.seconds,
             layers=tuple(
                 LayerTime(
-                    row.layer, row.kind, row.macs, row.bytes, row.seconds, row.parts and dict(row.parts)
+                    row.layer,
+                    row.kind,
+                    row.macs,
+                    row.bytes,
+                    row.seconds,
+                    dict(row.parts) if row.parts else None,
                 )
                 for row in self.layers
             ),

@@ -44,7 +44,8 @@ def test_a_step_in_a_ratio_is_found_between_two_runs_of_a_host() -> None:
     stepped = {line.row["label"]: line.steps for line in found.lines if line.steps}
     assert set(stepped) == {"csr_conv(T=4)"}
     (step,) = stepped["csr_conv(T=4)"]
-    assert (step.run, math.exp(step.step)) == ("20260201-b", pytest.approx(2.5 / 3.4, rel=0.02))
+    assert step.run == "20260201-b"
+    assert math.exp(step.step) == pytest.approx(2.5 / 3.4, rel=0.02)
 
 
 def test_runs_are_in_the_order_of_their_time_whatever_the_files_order() -> None:
@@ -69,8 +70,8 @@ def test_one_run_has_no_history() -> None:
         ((1.0, math.nan, math.nan), (2.0, 1.9, 2.1), False),
     ],
 )
-def test_what_is_a_step(one: tuple[float, ...], two: tuple[float, ...], step: bool) -> None:
-    found = step_between(Interval(*one, 5), Interval(*two, 5))  # type: ignore[misc]
+def test_what_is_a_step(one: tuple[float, float, float], two: tuple[float, float, float], step: bool) -> None:
+    found = step_between(Interval(*one, 5), Interval(*two, 5))
     assert (found != 0) is step
 
 

@@ -13,15 +13,19 @@ NAME = ("", CSR_CASE.id, "host-a", DENSE_CASE.id)
 
 
 def test_trials_ratios_marks_and_failures_by_round() -> None:
-    throttled = {"before": made_conditions(throttled=1), "after": made_conditions(clock=1, throttled=2)}
+    before, after = made_conditions(throttled=1), made_conditions(clock=1, throttled=2)
     trials = [made_trial(DENSE_CASE, number, 1.0) for number in range(5)]
     trials += [made_trial(CSR_CASE, number, 2.0) for number in (1, 0, 2)]
-    trials += [made_trial(CSR_CASE, 3, 9.0, **throttled), made_trial(CSR_CASE, 4, error="gone")]
+    trials += [
+        made_trial(CSR_CASE, 3, 9.0, before=before, after=after),
+        made_trial(CSR_CASE, 4, error="gone"),
+    ]
     story = stories(made_results([DENSE_CASE, CSR_CASE], trials), [NAME])["", CSR_CASE.id, "host-a"]
     assert [fact.round for fact in story.trials] == [0, 1, 2, 3, 4]
     assert story.ratios == {0: pytest.approx(2), 1: pytest.approx(2), 2: pytest.approx(2)}
     slow, failed = story.trials[3:]
-    assert (slow.seconds, slow.left_out) == (pytest.approx(9), True)
+    assert slow.seconds == pytest.approx(9)
+    assert slow.left_out
     assert {"throttled", "far"} <= set(slow.marks)
     assert math.isnan(failed.seconds)
     assert failed.error == "RuntimeError in build: gone"

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from golden import after, before, board
 
+from bench.analysis.records import Record
 from bench.analysis.store import Results, Store
 from bench.report import index
 
@@ -20,7 +21,8 @@ def stored(results: Results, folder: Path) -> Path:
     file = folder / f"{results.start.run}.jsonl"
     with Store(file) as store:
         store.append(results.start)
-        for record in (*results.counts.values(), *results.trials, *results.profiles.values(), *results.ends):
+        records: list[Record] = [*results.counts.values(), *results.trials]
+        for record in (*records, *results.profiles.values(), *results.ends):
             store.append(record)
     return file.relative_to(folder.parent)
 
@@ -119,7 +121,12 @@ def test_the_page_is_opened_where_asked(
     bench: Callable[..., Any], files: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     opened: list[str] = []
-    monkeypatch.setattr(webbrowser, "open", lambda url: opened.append(url) or True)
+
+    def shown(url: str) -> bool:
+        opened.append(url)
+        return True
+
+    monkeypatch.setattr(webbrowser, "open", shown)
     bench("report", files[0])
     assert opened == []
     bench("report", files[0], "--open")

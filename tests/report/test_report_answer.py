@@ -127,7 +127,7 @@ def test_over_several_hosts_the_headline_has_the_range_and_whether_the_verdict_h
     found = answered(run(DENSE, CSR, *SLOW), run(DENSE, turned, *SLOW, name="run-2", host=other))
     assert re.fullmatch(
         r"Over 2 hosts: on resnet20 CSR-Conv takes 0\.80\d × to 1\.4\d × the time of dense, "
-        r"the verdict turns; on resnet56 CSR-Conv takes 2\.6\d × to 2\.6\d × the time of dense, "
+        r"the verdict turns; on resnet56 CSR-Conv takes 2\.6\d × the time of dense, "
         r"slower in all of them\.",
         plain(found.headline),
     )
@@ -206,3 +206,21 @@ def test_any_results_have_an_answer_in_words(
     assert found.headline.endswith(".")
     fastest = [row for row in rows(one) if row["verdict"] == "faster" and not math.isnan(row["ratio_low"])]
     assert ("Fastest is" in text) == bool(fastest)
+
+
+def test_a_name_from_right_to_left_does_not_turn_the_sentence() -> None:
+    name = "\u05e9\u202eabc"
+    found = said(Net(backbone=name), Net("csr_conv", around(0.8e-3), {"T": 4, "order": name}, backbone=name))
+    inside = f"\N{FIRST STRONG ISOLATE}{name}\N{POP DIRECTIONAL ISOLATE}"
+    assert found.headline.startswith(f"{inside}, Some CPU")
+    assert "\N{FIRST STRONG ISOLATE}csr_conv(T=4" in found.takeaways[0].sentence
+    assert "\N{FIRST STRONG ISOLATE}" not in said(DENSE, CSR).headline
+
+
+def test_the_microarchitecture_stands_beside_a_name_that_does_not_have_it() -> None:
+    def told(**facts: str) -> str:
+        return answered(run(DENSE, CSR, host={**HOST, **facts})).circumstances[0].value
+
+    assert told(cpu="AMD EPYC", microarchitecture="Zen 5") == "AMD EPYC (Zen 5)"
+    assert told(cpu="emulated cortex-a72", microarchitecture="cortex-a72") == "emulated cortex-a72"
+    assert told(cpu="AMD EPYC", microarchitecture="unknown") == "AMD EPYC"

@@ -157,8 +157,9 @@ def test_item_1_the_answer_comes_first(lab: Lab, width: int) -> None:
         assert name in held
 
 
-def test_item_2_a_forest_plot_per_backbone(lab: Lab) -> None:
-    view = lab.open()
+@pytest.mark.parametrize("width", WIDTHS)
+def test_item_2_a_forest_plot_per_backbone(lab: Lab, width: int) -> None:
+    view = lab.open(width)
     panels = "[...document.querySelectorAll('section[aria-labelledby=forest] figure.panel')]"
     assert view.ask(f"{panels}.length") == 8
     assert view.ask(f"{panels}.every((one) => one.querySelector('.one') && one.querySelector('.band'))")
@@ -181,8 +182,9 @@ def test_item_3_numbers_come_within_two_screens(lab: Lab) -> None:
     assert top(lab.open(), "section[aria-labelledby=forest] svg") < 900
 
 
-def test_item_4_one_sweep_per_backbone_with_its_crossover(lab: Lab) -> None:
-    view = lab.open()
+@pytest.mark.parametrize("width", WIDTHS)
+def test_item_4_one_sweep_per_backbone_with_its_crossover(lab: Lab, width: int) -> None:
+    view = lab.open(width)
     panels = "[...document.querySelectorAll('section[aria-labelledby=sweep] figure.panel')]"
     assert view.ask(f"{panels}.length") == 7
     said = view.ask(f"{panels}.map((one) => one.querySelector('.summary').textContent)")
@@ -191,8 +193,9 @@ def test_item_4_one_sweep_per_backbone_with_its_crossover(lab: Lab) -> None:
     assert any("T = " in text for text in said)
 
 
-def test_item_5_the_size_of_the_frontier_can_be_chosen(lab: Lab) -> None:
-    view = lab.open()
+@pytest.mark.parametrize("width", WIDTHS)
+def test_item_5_the_size_of_the_frontier_can_be_chosen(lab: Lab, width: int) -> None:
+    view = lab.open(width)
     shown = (
         "[...document.querySelectorAll('.choice .panels')]"
         ".map((one) => getComputedStyle(one).display !== 'none')"
@@ -224,8 +227,9 @@ def test_item_5_a_method_has_one_colour_and_shape_on_the_whole_page(lab: Lab) ->
     assert len(looks) == 11
 
 
-def test_item_6_promise_against_delivery(lab: Lab) -> None:
-    view = lab.open()
+@pytest.mark.parametrize("width", WIDTHS)
+def test_item_6_promise_against_delivery(lab: Lab, width: int) -> None:
+    view = lab.open(width)
     panel = "document.querySelector('section[aria-labelledby=promise] figure.panel')"
     assert "Spearman's ρ" in view.ask(f"{panel}.querySelector('.summary').textContent")
     assert view.ask(f"{panel}.querySelectorAll('[data-case]').length") == 47

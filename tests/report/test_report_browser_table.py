@@ -91,13 +91,13 @@ def test_item_7_bars_by_layer_in_order_of_execution_and_a_roofline(lab: Lab) -> 
     section = "document.querySelector('section[aria-labelledby=time]')"
     titles = view.ask(f"[...{section}.querySelectorAll('figcaption b')].map((one) => one.textContent)")
     assert titles == ["resnet20: csr_conv(T=4) beside dense", "resnet20: csr_conv(T=4) under the roof"]
-    bars = view.ask(f"[...{section}.querySelector('svg').querySelectorAll('.mark title')]"
+    bars = view.ask(f"[...{section}.querySelector('svg').querySelectorAll('[data-case] title')]"
                     ".map((one) => one.textContent.split(':')[0])")  # fmt: skip
     assert bars == ["conv1", "layer1.conv1", "outside the layers"] * 2
     words = view.ask(f"{section}.querySelector('.summary').textContent")
     assert "dense 1.00" in words
     assert "U convolutions 24" in words
-    places = view.ask(f"[...{section}.querySelector('svg').querySelectorAll('.mark')].slice(0, 3)"
+    places = view.ask(f"[...{section}.querySelector('svg').querySelectorAll('[data-case]')].slice(0, 3)"
                       ".map((one) => one.getBoundingClientRect().left)")  # fmt: skip
     assert places == sorted(places)
 
