@@ -61,7 +61,7 @@ def measure(plan: Any, columns: Iterable[str] = COLUMNS) -> Rows:
     frame = api.make_frame([results])
     if "allocator_peak" not in frame:  # a commit that called this number the live peak, and had no other
         frame = frame.rename(columns={"live_peak": "allocator_peak"}).assign(live_peak=math.nan)
-    marked = {str(row["case"]): row for row in frame.to_dict("records")}
+    marked = {str(row["case"]): {str(k): v for k, v in row.items()} for row in frame.to_dict("records")}
     # Columns that the commit did not know become nan.
     frame = frame.reindex(columns=["case", *columns, "status", "error"])
     by_round = api.round_values(results) if hasattr(api, "round_values") else {}
