@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
     from bench.analysis.compare import Comparison
     from bench.analysis.records import Trial
+    from bench.analysis.round_values import RoundValues
     from bench.analysis.store import Results
     from bench.plan.plan import Plan
     from bench.plan.suite import LoadedSuite
@@ -33,7 +34,7 @@ Name = str | PathLike[str]
 
 __all__ = [
     "InputError", "Silent", "compare", "is_set_up", "load_suite", "make_frame", "make_plan", "read_results",
-    "run",
+    "round_values", "run",
 ]  # fmt: skip
 
 
@@ -125,6 +126,13 @@ def make_frame(results: Iterable[Results]) -> pd.DataFrame:
     from bench.analysis.frame import make_frame as make
 
     return make(results)
+
+
+def round_values(results: Results) -> dict[str, RoundValues]:
+    """Case id -> what each round of a run said: latencies in seconds, ratios to the dense baseline."""
+    from bench.analysis.round_values import round_values as values
+
+    return values(results)
 
 
 def compare(

@@ -21,7 +21,13 @@ from bench.case import FLOAT32
 FAIL_ON = ("slower", "bigger")
 """What may count as "got worse"."""
 
-EXACT = ("params", "logical_params", "macs", "executed_macs", "weight_bytes", "live_peak")
+COUNTED = (
+    "params", "logical_params", "macs", "executed_macs", "disputed_layers", "witnessed_macs",
+    "activation_macs", "other_elements", "weight_bytes",
+)  # fmt: skip
+"""Those of the counting process, which needs no trial."""
+
+EXACT = (*COUNTED, "live_peak")
 """Integers that are compared exactly: any change is reported, none goes through an interval. They belong to
 the network, whatever the host."""
 
@@ -40,12 +46,12 @@ INSTRUCTIONS, REPEATS = "instructions", 0.001
 """Instructions of an emulated core repeat to a few parts in ten thousand: up to REPEATS they are equal."""
 
 NOT_TIMED = "not timed"
-"""The word where both sides are of an emulated core, and no time was taken."""
+"""The word where no time was taken on purpose: on an emulated core, and where nothing may fail by it."""
 
 
 @dataclass(frozen=True)
 class Side:
-    """One case as one side measured it. ``refused``: no time may be taken there."""
+    """One case as one side measured it. ``refused``: no time was to be taken there."""
 
     medians: Mapping[int, float]
     exact: Mapping[str, int]
@@ -81,7 +87,7 @@ class CaseChange:
 
 @dataclass(frozen=True)
 class Comparison:
-    """All cases with the exit code. ``refused`` says why nothing was compared."""
+    """All cases with the exit code. ``refused`` says why no times were compared."""
 
     cases: tuple[CaseChange, ...] = ()
     resolution: float = 0.03
@@ -98,7 +104,8 @@ class Comparison:
             return 1
         unknown_time = "slower" in self.fail_on and any(c.verdict == CANNOT_TELL for c in self.cases)
         missing = any(c.note for c in self.cases)
-        return 4 if self.refused or not self.cases or unknown_time or missing else 0
+        refused = "slower" in self.fail_on and bool(self.refused)
+        return 4 if refused or not self.cases or unknown_time or missing else 0
 
     def as_dict(self) -> dict[str, Any]:
         """Plain data for ``--json``."""
@@ -136,17 +143,14 @@ def compare_runs(
 ) -> Comparison:
     """Two results files. Their runs share no rounds, so what drifted between them is in the ratios.
 
-    Files of different hosts (or torch, Python, kernel versions: all that the fingerprint holds) are
-    refused unless ``across_hosts``, and then the allocator's peak is not compared.
+    Between different hosts (or torch, Python, kernel versions: all that the fingerprint holds) counts are
+    compared as ever, the allocator's peak is not, and times only with ``across_hosts``.
     """
     hosts = _hosts(base), _hosts(head)
     differing = _differing(base, head)
+    refused = ""
     if all(hosts) and hosts[0] != hosts[1] and not across_hosts:
-        return Comparison(
-            resolution=resolution,
-            fail_on=tuple(fail_on),
-            refused=f"the hosts differ ({differing}); --across-hosts compares them all the same",
-        )
+        refused = f"times are not compared: the hosts differ ({differing}); --across-hosts compares them"
     left, right = _sides(base, ""), _sides(head, "")
     one_host = all(hosts) and hosts[0] == hosts[1]
     if not one_host:
@@ -155,22 +159,25 @@ def compare_runs(
     common = [case for case in left if case in right]
     ratios, p_values = [], []
     for case in common:
-        ratio, p_value = stats.change(list(left[case].medians.values()), list(right[case].medians.values()))
+        times = ([], []) if refused else (left[case].medians.values(), right[case].medians.values())
+        ratio, p_value = stats.change(*map(list, times))
         ratios.append(ratio)
         p_values.append(p_value)
     changes = _judge(common, left, right, ratios, p_values, resolution)
-    if not across_hosts:
+    if not across_hosts and not refused:
         changes = [_moved(change, left[change.case], right[change.case]) for change in changes]
     changes += [_missing(case) for case in missing]
-    notes = ["the runs were not interleaved: what drifted between them is part of every ratio"]
-    if all(hosts) and hosts[0] != hosts[1]:
+    notes = (
+        [] if refused else ["the runs were not interleaved: what drifted between them is part of every ratio"]
+    )
+    if all(hosts) and hosts[0] != hosts[1] and not refused:
         notes.append(f"compared across hosts ({differing})")
     if not one_host:
         notes.append("the allocator's peak was left out: it is exact on one host only")
     new = [case for case in right if case not in left]
     if new:
         notes.append(f"only in HEAD: {', '.join(new)}")
-    return Comparison(tuple(changes), resolution, tuple(fail_on), notes=tuple(notes))
+    return Comparison(tuple(changes), resolution, tuple(fail_on), refused, tuple(notes))
 
 
 def compare_arms(
@@ -195,6 +202,11 @@ def compare_arms(
     return Comparison(tuple(changes), resolution, tuple(fail_on))
 
 
+def exact_of(results: Results, arm: str) -> dict[str, Mapping[str, int]]:
+    """Case id -> its integers on one arm."""
+    return {case: side.exact for case, side in _sides(results, arm).items()}
+
+
 def _judge(
     cases: Sequence[str],
     left: Mapping[str, Side],
@@ -216,6 +228,8 @@ def _change(case: str, base: Side, head: Side, ratio: Interval, word: str) -> Ca
         if name in base.exact and name in head.exact and _differ(name, base.exact[name], head.exact[name])
     }
     counted = bool(base.exact.keys() & head.exact.keys())
+    if not _disputed(base) and not _disputed(head):
+        changed.pop("witnessed_macs", None)  # what all witnesses saw is among the executed ones
     if base.refused and head.refused:
         return CaseChange(case, ratio, NOT_TIMED, changed, counted=counted)
     problems = [
@@ -229,6 +243,11 @@ def _change(case: str, base: Side, head: Side, ratio: Interval, word: str) -> Ca
 def _differ(name: str, base: int, head: int) -> bool:
     within = REPEATS * base if name == INSTRUCTIONS else 0
     return abs(head - base) > within
+
+
+def _disputed(side: Side) -> bool:
+    """True where a witness saw more than the closed form knows."""
+    return side.exact.get("witnessed_macs") != side.exact.get("executed_macs")
 
 
 def _moved(change: CaseChange, base: Side, head: Side) -> CaseChange:
@@ -248,7 +267,7 @@ def _missing(case: str) -> CaseChange:
 
 def _sides(results: Results, arm: str) -> dict[str, Side]:
     by_case, probes = standing(results, arm)
-    return {
+    sides = {
         case.id: _side(
             by_case.get(case.id, []),
             probes.get(case.id),
@@ -257,6 +276,9 @@ def _sides(results: Results, arm: str) -> dict[str, Side]:
         )
         for case in (planned.case for planned in results.start.planned())
     }
+    if results.start.timed:
+        return sides
+    return {case: replace(side, refused=not side.failure) for case, side in sides.items()}
 
 
 def _side(
@@ -264,7 +286,8 @@ def _side(
 ) -> Side:
     exact: dict[str, int] = {}
     if count is not None and count.counts is not None:
-        exact |= {name: getattr(count.counts, name) for name in EXACT if hasattr(count.counts, name)}
+        told = {name: getattr(count.counts, name) for name in COUNTED}
+        exact |= {name: value for name, value in told.items() if value is not None}
     asked = [*trials, *([] if probe is None else [probe])]
     for name in PEAKS if dtype == FLOAT32 else (*PEAKS, *CAST):
         peaks = {getattr(t.memory, name) for t in asked if t.memory} - {None}

@@ -32,11 +32,12 @@ from bench.worker.protocol import Latency
 class CaseRow:
     """One row of the frame. Times in seconds, memory in bytes; ratios are to the dense baseline.
 
-    What is not known is nan, None for a yes or no. ``host_latency`` and ``launch_overhead`` are known of
-    GPUs: a call on the host's clock, and how much of it the device did not need. ``float32_ratio``: latency
-    over that of the same case in float32, from processes of the same rounds. ``energy``: joules of a call,
-    idle power subtracted. ``delivered_share`` is a bare estimate; its interval is known only where the share
-    may be told (see ``stats.delivered_interval``). ``exits`` (``ExitRow`` as plain data) and
+    What is not known is nan, None for a yes or no. ``disputed_layers``: layers on whose MACs the witnesses
+    differ; ``witnessed_macs``: the most that one of them counts. ``host_latency`` and ``launch_overhead`` are
+    known of GPUs: a call on the host's clock, and how much of it the device did not need. ``float32_ratio``:
+    latency over that of the same case in float32, from processes of the same rounds. ``energy``: joules of a
+    call, idle power subtracted. ``delivered_share`` is a bare estimate; its interval is known only where the
+    share may be told (see ``stats.delivered_interval``). ``exits`` (``ExitRow`` as plain data) and
     ``input_quantiles`` (per cent -> seconds) are those of a network that inputs leave early; its MACs and
     latency are expectations. ``instructions`` of one forward, in total and by kind, are those of the core
     that the target ``emulates``. ``weights``: name and SHA-256 of the file that was loaded into a network of
@@ -67,6 +68,8 @@ class CaseRow:
     flops: float = math.nan
     other_elements: float = math.nan
     activation_macs: float = math.nan
+    disputed_layers: float = math.nan
+    witnessed_macs: float = math.nan
     witnesses_agree: bool = False
     disagreements: list[str] = field(default_factory=list)
     replaced: list[dict[str, str]] = field(default_factory=list)
@@ -139,7 +142,10 @@ class CaseRow:
 COLUMNS = tuple(column.name for column in fields(CaseRow))
 """Columns of the frame."""
 
-_COUNTED = ("params", "logical_params", "macs", "executed_macs", "flops", "other_elements", "activation_macs")
+_COUNTED = (
+    "params", "logical_params", "macs", "executed_macs", "flops", "other_elements", "disputed_layers",
+    "witnessed_macs",
+)  # fmt: skip
 _MEMORY = (
     "weight_bytes", "live_peak", "allocator_peak", "resident_growth", "cuda_allocated_peak",
     "cuda_reserved_peak", "cuda_nvml_peak",
@@ -258,6 +264,7 @@ def _counted(count: CountRecord | None) -> dict[str, Any]:
     counts = count.counts
     return {
         **{name: getattr(counts, name) for name in _COUNTED},
+        "activation_macs": math.nan if counts.activation_macs is None else counts.activation_macs,
         "witnesses_agree": not counts.disagreements,
         "disagreements": list(counts.disagreements),
         "replaced": [asdict(layer) for layer in count.replaced],

@@ -63,6 +63,11 @@ class RunStart:
     sweeps: list[Json] = field(default_factory=list)
     kind: str = field(default="run", init=False)
 
+    @property
+    def timed(self) -> bool:
+        """False for a run that counted and read memory, and took no time."""
+        return self.measure.get("timed") is not False
+
     def planned(self) -> list[PlannedCase]:
         """The cases with their baselines. Raises KeyError, TypeError or ValueError for what is no case."""
         return [PlannedCase.of(data) for data in self.cases]

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from bench.cli.app import app
-from bench.cli.ending import INTERRUPTED, interrupt_when_asked_to_end
-from bench.cli.locking import host_lock
 from bench.cli.options import (
     AsJson,
     FailOn,
@@ -25,7 +22,7 @@ from bench.cli.options import (
     SuiteFile,
     Trust,
 )
-from bench.cli.screen import duration, one_line, run_progress, say
+from bench.cli.screen import duration, run_progress
 from bench.cli.verb_compare import parse_fail_on, show
 
 
@@ -52,46 +49,31 @@ def ab(
     """Measure two revisions of this package in one interleaved run and compare them, case by case.
 
     After the suite's rounds a case is measured again until its ratio is known to the resolution, in
-    `--max-rounds` rounds at most.
+    `--max-rounds` rounds at most. With `--fail-on bigger` counts and memory are compared and nothing is
+    timed.
 
     Exit: 0 nothing got worse, 1 something did, 2 the input was wrong, 4 cannot tell, 130 interrupted.
     """
     from bench.analysis.compare import compare_arms
-    from bench.analysis.disk import check_writable, naming
     from bench.analysis.resolution import parse_percent
-    from bench.analysis.store import read_results
+    from bench.cli.two_revisions import Both, measure
     from bench.plan.plan import make_plan
     from bench.plan.suite import load_suite
-    from bench.run import arms
-    from bench.run import run as runs
+    from bench.run import arms, commits
     from bench.run.estimate import stored_seconds
-    from bench.run.reach import require_targets
 
     wanted, band = parse_fail_on(fail_on), parse_percent(resolution)
-    repository = arms.repository_of(Path.cwd())
-    commits = {arms.BASE: arms.resolve(rev_a, repository), arms.HEAD: arms.resolve(rev_b, repository)}
+    repository = commits.repository_of(Path.cwd())
+    base, head = commits.resolve(rev_a, repository), commits.resolve(rev_b, repository)
     loaded = load_suite(suite, trust=trust)
     with run_progress() as progress:
         plan = make_plan(loaded, rounds, only, False, band, max_rounds, progress.solving)
     plan.require_trust(trust)
-    for words in (*(f"runs: {command}" for command in plan.untrusted), *plan.imports_in_words()):
-        say(one_line(words), err=True)
-    file, start = runs.begin(plan, results.resolve(), seed, commits, sys.argv[1:])
-    check_writable(file)
-    interrupt_when_asked_to_end()
-    require_targets(plan.targets[name] for name in dict.fromkeys(case.target for case in plan.cases))
+    timed = "slower" in wanted
     seconds = stored_seconds(plan, results)
-    time = "" if seconds is None else f", about {duration(2 * seconds)}"
-    say(f"{rev_a} against {rev_b}: {len(plan.cases)} cases, {2 * plan.trials} trials{time}", err=True)
-    with (
-        naming(file, "what was measured before is in it"),
-        arms.worktrees(repository, commits) as both,
-        host_lock(no_wait),
-        run_progress() as progress,
-    ):
-        outcome = runs.execute(plan, file, start, progress, arms=both)
-    say(f"results: {file}", err=True)
-    if outcome.interrupted:
-        say("interrupted: nothing is said about what was measured so far", err=True)
-        raise typer.Exit(INTERRUPTED)
-    show(compare_arms(read_results(file), arms.BASE, arms.HEAD, band, wanted), as_json, header)
+    time = f"{2 * plan.trials} trials" + ("" if seconds is None else f", about {duration(2 * seconds)}")
+    found = measure(
+        Both(plan, repository, base, head, results, seed, not no_wait, timed),
+        f"{rev_a} against {rev_b}: {len(plan.cases)} cases, {time if timed else 'not timed'}",
+    )
+    show(compare_arms(found, arms.BASE, arms.HEAD, band, wanted), as_json, header)

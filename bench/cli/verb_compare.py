@@ -35,14 +35,15 @@ def compare(
     fail_on: FailOn = "slower,bigger",
     resolution: SameWithin = "3%",
     across_hosts: Annotated[
-        bool, typer.Option("--across-hosts", help="Compare although the hosts' fingerprints differ.")
+        bool, typer.Option("--across-hosts", help="Compare times although the hosts' fingerprints differ.")
     ] = False,
     header: Header = False,
     as_json: AsJson = False,
 ) -> None:
     """Compare two results files, case by case: times by intervals, counts exactly.
 
-    Counts, weight bytes and live tensors are compared everywhere, the allocator's peak on one host only.
+    Counts, weight bytes and live tensors are compared everywhere, the allocator's peak on one host only,
+    times between hosts only with `--across-hosts`.
 
     Exit: 0 nothing got worse, 1 something did, 2 the input was wrong, 4 cannot tell (too little data,
     a case missing, or the hosts differ).
@@ -75,10 +76,10 @@ def show(comparison: Comparison, as_json: bool, header: bool = False) -> None:
     with leaving(code):
         if as_json:
             say(json.dumps(comparison.as_dict(), indent=1))
-        elif comparison.refused:
-            say(one_line(f"bench: {comparison.refused}"), err=True)
         else:
-            _print(comparison, header)
+            print_comparison(comparison, header)
+            if comparison.refused:
+                say(one_line(f"bench: {comparison.refused}"), err=True)
             meanings = {
                 0: "nothing got worse",
                 1: "something got worse",
@@ -87,7 +88,8 @@ def show(comparison: Comparison, as_json: bool, header: bool = False) -> None:
             say(meanings[code], err=True)
 
 
-def _print(comparison: Comparison, header: bool) -> None:
+def print_comparison(comparison: Comparison, header: bool = False) -> None:
+    """Prints a comparison as a table, its notes on stderr."""
     rows = []
     for c in comparison.cases:
         known = c.ratio.known

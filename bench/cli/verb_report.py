@@ -14,9 +14,10 @@ from bench.cli.screen import one_line, say
 from bench.errors import InputError
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Collection, Sequence
 
     from bench.analysis.store import Results
+    from bench.report.history import Past
 
 
 @app.command(
@@ -25,14 +26,18 @@ if TYPE_CHECKING:
 )
 def report(
     results: Annotated[
-        list[Path],
+        list[Path] | None,
         typer.Argument(help="Results files of `bench run`.", autocompletion=completion.result_files),
-    ],
+    ] = None,
     output: Annotated[
         Path | None, typer.Option("-o", "--output", help="HTML file to write; reports/RUN.html by default.")
     ] = None,
     history: Annotated[
-        Path | None, typer.Option(help="Folder whose other runs make the history of each case: results.")
+        list[Path] | None,
+        typer.Option(
+            help="Folder whose other runs make the history of each case (results), or that of asv's results "
+            "(results/asv) for each case from commit to commit; may be repeated."
+        ),
     ] = None,
     open_page: Annotated[bool, typer.Option("--open", help="Show the page in the browser.")] = False,
 ) -> None:
@@ -41,13 +46,19 @@ def report(
     Of two files the first is the base and the second the head: the page compares them as `bench compare`
     does. Files of several hosts stand side by side. Each report writes reports/index.html anew.
     """
+    from bench.analysis.asv_results import is_asv_folder
     from bench.analysis.store import read_results
     from bench.report import write_report
 
-    measured = [read_results(file) for file in results]
-    past = _past(history, {one.start.run for one in measured}) if history else []
-    page = output or Path("reports") / f"{results[-1].stem}.html"
-    write_report(measured, page, past)
+    folders = [folder for folder in history or () if not is_asv_folder(folder)]
+    of_asv = [folder for folder in history or () if is_asv_folder(folder)]
+    if not results and not of_asv:
+        raise InputError("no results file was given; `bench results` lists those there are")
+    measured = [read_results(file) for file in results or ()]
+    shown = {one.start.run for one in measured}
+    past = [one for folder in folders for one in _past(folder, shown)]
+    page = output or Path("reports") / f"{results[-1].stem if results else 'history'}.html"
+    write_report(measured, page, past, _commits(of_asv) if of_asv else None)
     say(f"report: {page}")
     if open_page and not webbrowser.open(page.resolve().as_uri()):
         say(f"bench: no browser was found; open {page} yourself", err=True)
@@ -69,3 +80,18 @@ def _past(folder: Path, shown: Collection[str]) -> list[Results]:
         if one.start.run not in shown:
             found.append(one)
     return found
+
+
+def _commits(folders: Sequence[Path]) -> Past:
+    """The histories under folders of asv, with the subjects of this checkout's commits."""
+    from bench.analysis.asv_results import read_asv
+    from bench.analysis.commit_history import make_history
+    from bench.report.history import Past
+    from bench.run import commits
+
+    read = [read_asv(folder) for folder in folders]
+    line = commits.line_of(commits.repository_of(Path.cwd()))
+    found = make_history((one for readings, _ in read for one in readings), [commit.id for commit in line])
+    for note in (*(note for _, notes in read for note in notes), *found.notes):
+        say(one_line(note), err=True)
+    return Past(found, {commit.id: commit.subject for commit in line})

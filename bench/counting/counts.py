@@ -45,7 +45,7 @@ class Counts:
     ``executed_macs`` what the layers compute; ``flops`` = 2 × executed MACs. ``other_elements``: output
     elements of all other operators. ``witnesses``: executed MACs by who counted them.
     ``activation_macs``: multiply-accumulates of activations with activations, which are no convolution's and
-    no linear layer's: in none of the other counts.
+    no linear layer's: in none of the other counts. None where whoever counted did not tell them apart.
     ``disagreements``: a line for each thing the witnesses differ on, empty where all is well.
     ``layers``: one row for each call of a counted layer, in the order of the calls. ``exits``: where inputs
     may leave, the end included; MACs and other elements are then expectations over the seeded inputs.
@@ -62,7 +62,24 @@ class Counts:
     disagreements: tuple[str, ...]
     layers: tuple[LayerCounts, ...]
     exits: tuple[ExitCounts, ...] = ()
-    activation_macs: int = 0
+    activation_macs: int | None = None
+
+    @property
+    def disputed_layers(self) -> int:
+        """Layers whose executed MACs the three witnesses count differently; 0 where all agree."""
+        if not self.disagreements:
+            return 0
+        own: dict[str, int] = {}
+        others: dict[str, set[int]] = {}
+        for row in self.layers:  # a witness tells what all calls of a layer cost together
+            own[row.name] = own.get(row.name, 0) + row.executed_macs
+            others.setdefault(row.name, set()).update((row.fvcore_macs, row.torch_macs))
+        return sum(1 for name, macs in own.items() if others[name] != {macs})
+
+    @property
+    def witnessed_macs(self) -> int:
+        """The largest of the three witnesses' MACs: what a network computes and throws away is in it."""
+        return max((self.executed_macs, *self.witnesses.values()))
 
     def as_dict(self) -> dict[str, Any]:
         """Plain data for JSON."""

@@ -46,5 +46,5 @@ def expected(ways: Sequence[Counts], exits: Sequence[str], left: Sequence[int]) 
             ExitCounts(name, number, way.macs, way.executed_macs, way.other_elements)
             for name, number, way in zip(exits, left, ways, strict=True)
         ),
-        activation_macs=mean([way.activation_macs for way in ways], left),
+        activation_macs=mean([way.activation_macs or 0 for way in ways], left),
     )

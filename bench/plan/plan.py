@@ -362,11 +362,16 @@ def _with_options(measure: Measure, options: Mapping[str, float | None]) -> Meas
     return measure.model_copy(update=given)
 
 
+def means(case_id: str, words: str) -> bool:
+    """Whether a glob on ids, or a part of one, means a case."""
+    return words in case_id or fnmatchcase(case_id, f"*{words}*")
+
+
 def named(cases: Iterable[Case], words: str, option: str) -> list[Case]:
     """The cases that a glob, a part of an id or a whole id means. Raises InputError where it means none."""
     every = list(cases)
     fitting = [c for c in every if c.id == words]
-    fitting = fitting or [c for c in every if words in c.id or fnmatchcase(c.id, f"*{words}*")]
+    fitting = fitting or [c for c in every if means(c.id, words)]
     if not fitting:
         raise InputError(f"{option} {words}: no case fits{nearest(words, (c.id for c in every))}")
     return fitting

@@ -19,6 +19,7 @@ from bench.report.details import details
 from bench.report.dynamic import INTRODUCTION, RANDOM, dynamic
 from bench.report.export import page_texts
 from bench.report.forest import forest
+from bench.report.history import Past, history_chart
 from bench.report.index import about
 from bench.report.limits import limits
 from bench.report.palette import Palette
@@ -40,10 +41,12 @@ def render(
     results: Sequence[Results],
     past: Sequence[Results] = (),
     past_frame: pd.DataFrame | None = None,
+    commits: Past | None = None,
 ) -> str:
     """One HTML text that loads nothing: the same frame and results give the same bytes.
 
-    ``past``: earlier runs with their frame, for the history alone.
+    ``past``: earlier runs with their frame, for the history alone. ``commits``: how cases went from commit to
+    commit.
     """
     rows = records(frame)
     # Rows of other files have no details here.
@@ -78,6 +81,7 @@ def render(
         by_host=hosts_section(rows),
         change=change_section(rows, results),
         over_time=history_section([*earlier, *rows], [one.start for one in (*past, *results)]),
+        commits=history_chart(commits),
         repeats=repeats(results),
         details=details(rows, results),
         limits=limits(rows, results),

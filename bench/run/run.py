@@ -39,10 +39,13 @@ def begin(
     seed: int | None,
     arms: dict[str, str] | None = None,
     command: Sequence[str] = (),
+    *,
+    timed: bool = True,
 ) -> tuple[Path, RunStart]:
     """The file and first record of a new run; nothing is written yet. ``arms``: name -> revision.
 
-    ``command``: the words of the command line after the program's name, where there was one.
+    ``command``: the words of the command line after the program's name, where there was one. ``timed`` False:
+    networks are counted and their memory is read, and no round follows.
     """
     started = datetime.now(UTC)
     run_id = f"{started:%Y%m%d-%H%M%S}-{plan.suite}-{secrets.token_hex(2)}"
@@ -53,7 +56,7 @@ def begin(
         suite_digest=plan.digest(),
         started=started.isoformat(timespec="seconds"),
         seed=secrets.randbits(32) if seed is None else seed,
-        measure={**plan.measure.model_dump(), "quick": plan.quick},
+        measure={**plan.measure.model_dump(), "quick": plan.quick, **({} if timed else {"timed": False})},
         cases=[{**case.as_dict(), "baseline": case.baseline().id} for case in plan.cases],
         targets=[asdict(target) for target in plan.targets.values()],
         plugins=list(plan.plugins),
@@ -119,7 +122,8 @@ def execute(
             if counted is not None:
                 counted()
             probe_cases(session, exports)
-            run_rounds(session)
+            if start.timed:
+                run_rounds(session)
             profile_cases(session, profiled)
         except KeyboardInterrupt:
             session.outcome.interrupted = True

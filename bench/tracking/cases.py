@@ -1,4 +1,4 @@
-"""The benchmarks that asv finds: one value of one case of suites/asv.yaml each.
+"""The benchmarks that asv finds: one number of one case of suites/asv.yaml each.
 
 asv imports this folder from the checkout, as the package ``tracking``, beside the ``bench`` of the commit
 that it measures. So this file stands alone: ``bench.tracking`` would be another commit's.
@@ -7,6 +7,7 @@ that it measures. So this file stands alone: ``bench.tracking`` would be another
 from __future__ import annotations
 
 import math
+import sys
 import tempfile
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -21,8 +22,8 @@ SUITE = Path(__file__).resolve().parents[2] / "suites" / "asv.yaml"
 PLAN = api.make_plan(api.load_suite(SUITE))
 
 COLUMNS = (
-    "params", "logical_params", "macs", "executed_macs", "weight_bytes", "live_peak", "allocator_peak",
-    "latency", "ratio",
+    "params", "logical_params", "macs", "executed_macs", "disputed_layers", "witnessed_macs",
+    "other_elements", "weight_bytes", "live_peak", "allocator_peak", "latency", "ratio",
 )  # fmt: skip
 """Columns of the frame that are tracked."""
 
@@ -40,6 +41,9 @@ EMULATED_CASES = tuple(
 SETUP_TIMEOUT = 1200.0
 """Seconds that measuring the suite may take: a slow board is no failure, and asv's own limit is 60."""
 
+Number = float | dict[str, Any]
+"""What a benchmark may return: one number, or ``samples`` that asv treats as it treats its own timings."""
+
 Row = dict[str, Any]
 Rows = dict[str, Row]
 AnyFunction = TypeVar("AnyFunction", bound=Callable[..., Any])
@@ -48,15 +52,42 @@ AnyFunction = TypeVar("AnyFunction", bound=Callable[..., Any])
 def measure(plan: Any, columns: Iterable[str] = COLUMNS) -> Rows:
     """Runs the plan through the harness and returns case id -> tracked columns, status and error.
 
-    A case that failed has its row too. Waits for another run on this host to end. Raises
-    KeyboardInterrupt when the run was interrupted, so that asv keeps nothing of half a run.
+    A case that failed has its row too. ``rounds`` of a row: what each round said, without numbers where the
+    commit tells none. Waits for another run on this host to end. Raises KeyboardInterrupt when the run was
+    interrupted, so that asv keeps nothing of half a run.
     """
     with tempfile.TemporaryDirectory() as folder:
-        frame = api.make_frame([api.run(plan, Path(folder))])
+        results = api.run(plan, Path(folder))
+    frame = api.make_frame([results])
     if "allocator_peak" not in frame:  # a commit that called this number the live peak, and had no other
         frame = frame.rename(columns={"live_peak": "allocator_peak"}).assign(live_peak=math.nan)
-    kept = frame[["case", *columns, "status", "error"]].to_dict("records")
-    return {str(row.pop("case")): {str(k): v for k, v in row.items()} for row in kept}
+    marked = {str(row["case"]): {str(k): v for k, v in row.items()} for row in frame.to_dict("records")}
+    # Columns that the commit did not know become nan.
+    frame = frame.reindex(columns=["case", *columns, "status", "error"])
+    by_round = api.round_values(results) if hasattr(api, "round_values") else {}
+    rows = {str(row.pop("case")): {str(k): v for k, v in row.items()} for row in frame.to_dict("records")}
+    for case, row in rows.items():
+        row["rounds"] = _told(by_round[case]) if case in by_round else _marked(marked[case])
+    return rows
+
+
+def _told(values: Any) -> Row:
+    """A case's rounds as what every process can read back: asv keeps the rows in a file."""
+    told = {"latency": list(values.latencies), "ratio": list(values.ratios)}
+    return {**told, "disturbed": values.disturbed, "trials": values.trials, "trusted": values.trusted}
+
+
+def _marked(row: Row) -> Row:
+    """The same of a commit that tells no rounds: how many trials it marked, and no numbers."""
+    marks, trials = row.get("marks") or {}, int(row.get("trials") or 0)
+    disturbed = max(marks.get("busy", 0), marks.get("stolen", 0))
+    return {
+        "latency": [],
+        "ratio": [],
+        "disturbed": disturbed,
+        "trials": trials,
+        "trusted": 2 * disturbed <= trials,
+    }
 
 
 def look_up(rows: Rows, case: str, column: str) -> float:
@@ -72,6 +103,26 @@ def look_up(rows: Rows, case: str, column: str) -> float:
             raise RuntimeError(f"{case}: {row['error'] or row['status']}")
         return math.nan
     return int(value) if value.is_integer() else value
+
+
+def look_up_time(rows: Rows, case: str, column: str) -> Number:
+    """As ``look_up``, with the numbers of all rounds where the commit tells them.
+
+    nan, said on stderr, for a case that was mostly measured while others used the processor: such a number
+    is the neighbour's as much as the commit's.
+    """
+    value, rounds = look_up(rows, case, column), rows[case]["rounds"]
+    if math.isnan(value):
+        return value
+    if not rounds["trusted"]:
+        print(
+            f"{case}: {rounds['disturbed']} of {rounds['trials']} trials were taken while others used the "
+            f"processor (busy or stolen): no {column} is kept; measure this commit again on a quiet host",
+            file=sys.stderr,
+        )
+        return math.nan
+    samples = rounds[column]
+    return {"samples": samples, "number": 1} if len(samples) > 1 else value
 
 
 def emulated_plan() -> Any:
@@ -132,6 +183,21 @@ class Counts(Tracked):
         """Multiply-accumulates that the runtime really does."""
         return look_up(rows, case, "executed_macs")
 
+    @tell_asv(unit="layers", version="1")
+    def track_disputed_layers(self, rows: Rows, case: str) -> float:
+        """Layers whose executed MACs the three witnesses count differently."""
+        return look_up(rows, case, "disputed_layers")
+
+    @tell_asv(unit="MACs", version="1")
+    def track_witnessed_macs(self, rows: Rows, case: str) -> float:
+        """The largest of the three witnesses' MACs: more than the executed ones where work is thrown away."""
+        return look_up(rows, case, "witnessed_macs")
+
+    @tell_asv(unit="elements", version="1")
+    def track_other_elements(self, rows: Rows, case: str) -> float:
+        """Output elements of all other operators: normalisation, pooling, element-wise work."""
+        return look_up(rows, case, "other_elements")
+
 
 class Memory(Tracked):
     """Bytes that do not depend on the moment: any change is news. Histories are one machine's each."""
@@ -153,17 +219,17 @@ class Memory(Tracked):
 
 
 class Latency(Tracked):
-    """Times: they carry the noise of the machine."""
+    """Times: they carry the noise of the machine. Version 1 gave one number, version 2 gives one a round."""
 
-    @tell_asv(unit="seconds", version="1")
-    def track_latency(self, rows: Rows, case: str) -> float:
-        """Geometric mean over the trials of each trial's median latency, in seconds."""
-        return look_up(rows, case, "latency")
+    @tell_asv(unit="seconds", version="2")
+    def track_latency(self, rows: Rows, case: str) -> Number:
+        """Median latency of each round's process, in seconds."""
+        return look_up_time(rows, case, "latency")
 
-    @tell_asv(unit="x dense", version="1")
-    def track_ratio(self, rows: Rows, case: str) -> float:
+    @tell_asv(unit="x dense", version="2")
+    def track_ratio(self, rows: Rows, case: str) -> Number:
         """Latency over that of the dense case, formed within each round: above 1 is slower than dense."""
-        return look_up(rows, case, "ratio")
+        return look_up_time(rows, case, "ratio")
 
 
 class Emulated:

@@ -15,7 +15,7 @@ from bench.plan.expand import expand
 from bench.plan.suite import Measure, Suite, load_suite
 
 SUITES = Path(__file__).parents[2] / "suites"
-SHIPPED = sorted(SUITES.glob("*.yaml"))
+SHIPPED = sorted(file for file in SUITES.glob("*.yaml") if file.name != "expected.yaml")
 SLOW = {"budget"}
 """Suites whose wanted budgets take many seconds to solve."""
 

@@ -313,3 +313,27 @@ def test_a_layer_that_no_other_witness_has_seen_has_none_of_their_macs() -> None
 def test_an_operator_has_its_name_or_its_words() -> None:
     assert _name(torch.ops.aten.mm) == "mm"
     assert _name(7) == "7"
+
+
+def test_disputed_layers_are_those_whose_macs_differ_and_the_largest_count_is_kept() -> None:
+    network = nn.Sequential(false(5), nn.Conv2d(3, 4, 3), nn.ReLU(), nn.Conv2d(4, 4, 1))
+    found = count(network, torch.randn(1, 3, 8, 8))
+    assert found.disputed_layers == 1
+    assert found.witnessed_macs == found.executed_macs == found.witnesses["torch"] + 5
+    sound = count(network[1:], torch.randn(1, 3, 8, 8))
+    assert (sound.disputed_layers, sound.witnessed_macs) == (0, sound.executed_macs)
+
+
+class Wasteful(nn.Conv2d):
+    """A convolution that is computed twice, once for nothing; its formula is that of one."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        super().forward(x)
+        return super().forward(x)
+
+
+def test_what_is_thrown_away_is_disputed_by_torchs_counter_alone() -> None:
+    found = count(nn.Sequential(Wasteful(3, 4, 3)), torch.randn(1, 3, 8, 8))
+    assert found.disputed_layers == 1
+    assert found.witnessed_macs == 2 * found.executed_macs
+    assert found.witnesses["fvcore"] == found.executed_macs

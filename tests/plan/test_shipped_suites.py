@@ -18,6 +18,7 @@ SUITES = Path(__file__).parents[2] / "suites"
 WITHOUT_TORCH = sorted(
     file
     for file in SUITES.glob("*.yaml")
+    if file.name != "expected.yaml"  # no suite: what `bench gate` lets pass
     if not any(word in file.read_text() for word in ("solve:", "torchvision/", "timm/"))
 )
 

@@ -18,7 +18,7 @@ from bench.errors import InputError
 from bench.plan.plan import Plan, make_plan
 from bench.plan.suite import load_suite
 from bench.run import arms as ab
-from bench.run import rounds
+from bench.run import commits, rounds
 from bench.run import run as runs
 from bench.run import session as session_of_a_run
 from bench.run.session import Arm, Session
@@ -132,14 +132,31 @@ def test_a_revision_that_is_none_is_refused_and_worktrees_go_away(tmp_path: Path
     (tmp_path / "x").write_text("1")
     git("add", "x")
     git("commit", "--quiet", "-m", "one")
-    commit = ab.resolve("HEAD", tmp_path)
+    commit = commits.resolve("HEAD", tmp_path)
     assert commit == git("rev-parse", "HEAD")
     with pytest.raises(InputError, match="'nothing' is no revision"):
-        ab.resolve("nothing", tmp_path)
+        commits.resolve("nothing", tmp_path)
     with ab.worktrees(tmp_path, {"base": commit, "head": commit}) as both:
         paths = [arm.checkout for arm in both if arm.checkout is not None]
         assert [(path / "x").read_text() for path in paths] == ["1", "1"]
     assert len(git("worktree", "list").splitlines()) == 1
     assert not any(path.exists() for path in paths)
     with pytest.raises(InputError, match="in no git checkout"):
-        ab.repository_of(Path("/"))
+        commits.repository_of(Path("/"))
+
+
+def test_a_run_that_is_not_timed_counts_and_takes_no_trial(
+    plan: Plan, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def count_networks(session: Session) -> None:
+        for arm in session.arms:
+            for case in plan.cases:
+                session.add_count(made_count(case, arm.name, params=100 + len(arm.name)))
+
+    monkeypatch.setattr(runs, "count_networks", count_networks)
+    monkeypatch.setattr(runs, "probe_cases", lambda *_: None)
+    monkeypatch.setattr(runs, "run_rounds", lambda *_: pytest.fail("timed"))
+    file, start = runs.begin(plan, tmp_path, 1, {"base": "1", "header": "2"}, timed=False)
+    runs.execute(plan, file, start, Quiet(), arms=(Arm("base", Path("base")), Arm("header", Path("head"))))
+    (change,) = compare_arms(read_results(file), "base", "header", 0.03, ["bigger"]).cases
+    assert (change.verdict, change.changed, change.note) == ("not timed", {"params": (104, 106)}, "")
