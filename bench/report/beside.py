@@ -111,17 +111,17 @@ def change_section(rows: Sequence[Row], results: Sequence[Results]) -> Section |
     if found is None:
         return None
     title, comparison = found
-    if comparison.refused:
-        return Section(title, CHANGE, (), (), f"Not compared: {comparison.refused.partition(';')[0]}.")
     by_case = {row["case"]: row for row in rows}
     places = _places([change.ratio for change in comparison.cases])
+    # Of times that are not compared nothing can be shown but counts that changed.
+    told = [change for change in comparison.cases if change.changed or not comparison.refused]
     shown = tuple(
         _changed(change, by_case[change.case], places)
-        for change in comparison.cases[:MOST_CASES]
+        for change in told[:MOST_CASES]
         if change.case in by_case
     )
     heads = ("head ÷ base", "verdict", "counts")
-    notes = (*comparison.notes, *_cut(len(comparison.cases)))
+    notes = (*comparison.notes, *_cut(len(told)))
     return Section(title, CHANGE, heads, shown, _totals(comparison), notes)
 
 
@@ -186,6 +186,9 @@ def _totals(comparison: Comparison) -> str:
     ]
     counts = sum(bool(change.changed) for change in comparison.cases)
     changed = f"counts changed in {counts}" if counts else "no count changed"
+    if comparison.refused:
+        why = comparison.refused.partition(";")[0]
+        return f"{why[:1].upper()}{why[1:]}. Of {plural(len(comparison.cases), 'case')}: {changed}."
     return f"Of {plural(len(comparison.cases), 'case')}: {', '.join([*words, changed])}."
 
 

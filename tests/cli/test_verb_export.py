@@ -99,7 +99,7 @@ def test_two_files_are_base_and_head(bench: Callable[..., Any], files: list[Path
     assert "params 500 → 501" in text
     bench("report", files[1], files[2])
     text = (tmp_path / "reports/20260202-c.html").read_text(encoding="utf-8")
-    assert "Not compared: the hosts differ" in text
+    assert "Times are not compared: the hosts differ" in text
     assert "Host beside host" in text
 
 

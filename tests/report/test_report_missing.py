@@ -28,10 +28,10 @@ MISSING: dict[str, tuple[Sequence[Results], tuple[str, ...]]] = {
         [run(Net(backbone=LONG), Net("m" * 300, around(2e-3), {"k" * 300: "v" * 300}, backbone=LONG))],
         (LONG, "k" * 300),
     ),
-    "two files of nothing": ([run(), run(name="run-2")], ("Of 0 cases",)),
+    "two files of nothing": ([run(), run(name="run-2")], ("No case was measured",)),
     "two runs that share no case": (
         [run(Net()), run(Net(backbone="other"), name="run-2")],
-        ("HEAD does not have this case",),
+        ("Only dense networks were measured",),
     ),
 }
 
