@@ -12,9 +12,14 @@ FOLDER = Path(__file__).parents[1] / "suites"
 """In a checkout a link to the repository's own folder: there is one copy, and wheels have it as files."""
 
 
+NO_SUITES = ("expected",)
+"""Files of the folder that say something about suites: what `bench gate` is told to expect."""
+
+
 def shipped_suites() -> dict[str, Path]:
     """Name -> file of every suite that comes with the package, by name."""
-    return {file.stem: file.resolve() for file in sorted(FOLDER.glob("*.yaml"))}
+    files = sorted(FOLDER.glob("*.yaml"))
+    return {file.stem: file.resolve() for file in files if file.stem not in NO_SUITES}
 
 
 def find_suite(given: Path) -> Path:
