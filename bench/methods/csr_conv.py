@@ -13,12 +13,14 @@ from torch import Tensor, nn
 
 from bench.counting.layer_count import LayerCount
 from bench.counting.protocols import Span
+from bench.methods.parts.fused_csr import Geometry, Kernels, Weights, compile_kernels, convolve, is_exporting
 from bench.methods.parts.method import Context, Rewritten, method
 from bench.methods.parts.per_layer import Built, replace_each
 from bench.methods.parts.selection import blocks as blocks_of
 from bench.methods.parts.selection import roles
 
 ORDERS = ("batched", "literal")
+FUSED = "fused"
 
 
 class CSRConv2d(nn.Module):
@@ -31,7 +33,9 @@ class CSRConv2d(nn.Module):
 
     and the output is the concatenation of all h_t, cut to Co channels: (B, Ci, H, W) -> (B, Co, H', W').
     ``order="literal"`` computes step by step; ``"batched"`` does all U convolutions in one call and
-    gives the same numbers. The depthwise form convolves with groups = gi and groups = go instead.
+    gives the same numbers; ``"fused"`` does all steps in one compiled kernel, equal up to rounding, or where
+    it cannot work the batched ones: see ``executed_order``. The depthwise form convolves with groups = gi
+    and groups = go instead.
 
     Parameters: k²·go·(gi+go) + 2, and 2·go more with bias. MACs: H'·W'·k²·(T·go·gi + (T-1)·go²).
 
@@ -63,8 +67,8 @@ class CSRConv2d(nn.Module):
         reason = undefined(in_channels, kernel_size, T, dilation, groups)
         if reason:
             raise ValueError(reason)
-        if order not in ORDERS:
-            raise ValueError(f"order must be 'batched' or 'literal', not '{order}'")
+        if order not in (*ORDERS, FUSED):
+            raise ValueError(f"order must be 'batched', 'literal' or 'fused', not '{order}'")
         kernel = kernel_size if isinstance(kernel_size, int) else kernel_size[0]
         self.in_channels = in_channels
         self.out_channels = out_channels
@@ -74,6 +78,7 @@ class CSRConv2d(nn.Module):
         self.padding = padding
         self.depthwise = depthwise
         self.order = order
+        self._kernels = Kernels()
         self.gi = math.ceil(in_channels / T)
         self.go = math.ceil(out_channels / T)
         indivisible = _indivisible(in_channels, out_channels, T) if depthwise else ""
@@ -103,13 +108,37 @@ class CSRConv2d(nn.Module):
         nn.init.constant_(self.beta, 0.5)
 
     def forward(self, x: Tensor) -> Tensor:
+        exporting = self.order == FUSED and is_exporting()
+        if self.order == FUSED and not exporting:
+            fused = self._fused(x)
+            if fused is not None:
+                return fused
         missing = self.gi * self.T - self.in_channels
         if missing:
             x = torch.cat([x, x[:, :missing]], 1)
-        h = self._literal(x) if self.order == "literal" else self._batched(x)
+        h = self._literal(x) if self.order == "literal" or exporting else self._batched(x)
         y = torch.cat(h, 1) if len(h) > 1 else h[0]
         surplus = self.go * self.T - self.out_channels
         return y[:, : self.out_channels] if surplus else y
+
+    @property
+    def executed_order(self) -> str:
+        """What the last call did: the order that was asked for, or another one and why."""
+        return self._kernels.words if self.order == FUSED else self.order
+
+    def _fused(self, x: Tensor) -> Tensor | None:
+        """The layer in one operator; None where there is no kernel for it."""
+        known = self._parameters  # past the module's own look-up, which takes a microsecond for six of them
+        weights = Weights(
+            known["u"], known["v"], known["alpha"], known["beta"], known["bias_u"], known["bias_v"]
+        )  # type: ignore[arg-type]
+        return convolve(self._kernels, x, weights, self._geometry())
+
+    def _geometry(self) -> Geometry:
+        stride, padding = self.stride, self.padding
+        down_right = (stride, stride) if isinstance(stride, int) else stride
+        top_left = (padding, padding) if isinstance(padding, int) else padding
+        return Geometry(self.T, self.out_channels, down_right, top_left, self.depthwise)
 
     def _literal(self, x: Tensor) -> list[Tensor]:
         steps = torch.split(x, self.gi, 1)
