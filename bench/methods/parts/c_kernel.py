@@ -28,8 +28,7 @@ LONGEST = 120.0
 
 FLAGS = ("-std=gnu11", "-O3", "-fno-math-errno", "-ffp-contract=fast", "-fPIC", "-shared", "-w", "-Wl,-z,now")
 THREADED = ("-fopenmp", "-nodefaultlibs", "-lc")
-"""The threads are those of torch, which brings an OpenMP library of its own: a second one would only be in the
-way of the first."""
+"""The threads are those of torch, which brings an OpenMP library: a second one would be in its way."""
 
 
 class NoKernel(Exception):  # noqa: N818 - no error: the layer runs in another order, and says so
@@ -73,8 +72,10 @@ def load(source: Source) -> ctypes.CDLL:
 
 
 def build(sources: Iterable[Source]) -> None:
-    """Compiles what was not compiled before, as many at a time as there are cores. What fails, fails in silence:
-    who loads it is told why."""
+    """Compiles what was not compiled before, as many at a time as there are cores.
+
+    What fails, fails in silence: who loads it is told why.
+    """
 
     def one(source: Source) -> None:
         with suppress(NoKernel):
@@ -110,8 +111,8 @@ def cache_folder() -> Path:
 def private(folder: Path) -> Path:
     """The folder, made where it is missing. Raises NoKernel where somebody else could put a file into it.
 
-    It must belong to this user and nobody else may write it; every folder above it must belong to this user or
-    to the system, and may be written by others only where they cannot rename what is not theirs (as in /tmp).
+    It must belong to this user and nobody else may write it. Every folder above it must belong to this user
+    or to the system; others may write it only where they cannot rename what is not theirs, as in /tmp.
     """
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -167,7 +168,12 @@ def _compile(source: Source, file: Path) -> Path:
             command = [compiler(), *_flags(source)[: len(FLAGS)], *native, *inputs, *_link(source)]
             try:
                 run = subprocess.run(
-                    command, capture_output=True, text=True, timeout=LONGEST, check=False, stdin=subprocess.DEVNULL
+                    command,
+                    capture_output=True,
+                    text=True,
+                    timeout=LONGEST,
+                    check=False,
+                    stdin=subprocess.DEVNULL,
                 )
             except (OSError, subprocess.TimeoutExpired) as error:
                 raise NoKernel(f"{compiler()}: {error}") from None
@@ -214,7 +220,16 @@ def _texts() -> tuple[str, ...]:
 
 def _cpu_facts() -> Mapping[str, str]:
     """The first processor's lines of /proc/cpuinfo that say what it is; none where there is no such file."""
-    wanted = ("vendor_id", "cpu family", "model", "model name", "flags", "Features", "CPU implementer", "CPU part")
+    wanted = (
+        "vendor_id",
+        "cpu family",
+        "model",
+        "model name",
+        "flags",
+        "Features",
+        "CPU implementer",
+        "CPU part",
+    )
     found: dict[str, str] = {}
     with suppress(OSError), Path("/proc/cpuinfo").open(encoding="utf-8", errors="replace") as lines:
         for line in lines:

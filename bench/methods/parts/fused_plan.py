@@ -90,7 +90,9 @@ class Shape:
 
 def _taps(kernel: int, outputs: int, stride: int, padding: int, inputs: int) -> range:
     reading = [
-        tap for tap in range(kernel) if any(0 <= at * stride + tap - padding < inputs for at in range(outputs))
+        tap
+        for tap in range(kernel)
+        if any(0 <= at * stride + tap - padding < inputs for at in range(outputs))
     ]
     return range(reading[0], reading[-1] + 1) if reading else range(0)
 
@@ -163,7 +165,10 @@ def _off_the_page(length: int, bytes_of_real: int) -> int:
 
 @dataclass(frozen=True)
 class Tile:
-    """A block of registers: R outputs by P vectors of pixels, or R vectors of outputs by down × across pixels."""
+    """A block of registers, by form.
+
+    PIXELS: R outputs by P vectors of pixels. CHANNELS: R vectors of outputs by down × across pixels.
+    """
 
     form: int
     R: int
@@ -290,7 +295,7 @@ def tiles(shape: Shape, processor: Processor) -> Iterator[Tile]:
     vectors = math.ceil(((high - 1) * (wide + shape.reach) + wide) / lanes)
     for P in range(1, min(vectors, 8) + 1):
         for R in range(1, (1 if shape.depthwise else min(shape.go, 14)) + 1):
-            if R * P + P + 1 <= free:
+            if free >= R * P + P + 1:
                 yield Tile(PIXELS, R, P)
     if shape.depthwise:
         return
