@@ -161,8 +161,14 @@ def obstacle(x: Tensor, weights: tuple[Tensor | None, ...]) -> str:
 
 
 def version(weights: tuple[Tensor | None, ...]) -> tuple[int, ...]:
-    """Changes whenever a weight does: where each lies, and how often it was written."""
-    return tuple([n for w in weights if w is not None for n in (w.data_ptr(), w._version)])
+    """Changes whenever a weight does: where each lies, and how often it was written.
+
+    Empty where that is not counted, as for inference tensors: see ``obstacle``.
+    """
+    try:
+        return tuple([n for w in weights if w is not None for n in (w.data_ptr(), w._version)])
+    except RuntimeError:
+        return ()
 
 
 def graphed(x: Tensor) -> bool:
