@@ -1,4 +1,4 @@
-"""Why a network takes the time it takes: dispatch, reorders of layout, arithmetic on channels that are padding.
+"""Why a network takes the time it takes: dispatch, reorders of layout, arithmetic on padded channels.
 
 Pure functions. The times of layers come from an undisturbed run; what happened inside them, from runs of
 their own that a log and a profiler slow down, so only a layer's shares are taken from there, and never more
@@ -18,7 +18,7 @@ ELEMENTWISE, MOVING, DISPATCH = "element-wise work", "splitting and concatenatin
 BETWEEN = "operators between the layers"
 PARTS = (ARITHMETIC, PADDING, REORDERS, ELEMENTWISE, MOVING, DISPATCH, BETWEEN)
 
-NATIVE = "torch's own: the input unfolded, and a matrix product"
+NATIVE = "unfolding and a matrix product (torch's own)"
 """What torch runs where it takes a convolution for too small for oneDNN (aten::_slow_conv2d_forward)."""
 
 
@@ -26,8 +26,8 @@ NATIVE = "torch's own: the input unfolded, and a matrix product"
 class SeenLayer:
     """What was seen of a layer's call: ``seconds`` undisturbed, the log's lines, operators' own seconds.
 
-    ``elementwise`` and ``moving``: seconds of such operators inside the layer; ``kernels``: of what multiplies
-    and is in no log, by operator.
+    ``elementwise`` and ``moving``: seconds of such operators inside the layer; ``kernels``: of what
+    multiplies and is in no log, by operator.
     """
 
     name: str
@@ -76,7 +76,9 @@ class Explanation:
         """``of 13.7 ms 61 % is dispatch, 22 % reorders of layout, …``: the largest first, from 1 % on."""
         shares = {part: taken / self.seconds for part, taken in self.parts.items()}
         named = sorted((share, part) for part, share in shares.items() if share >= 0.005)[::-1]
-        words = ", ".join(f"{share:.0%}{' is' if not at else ''} {part}" for at, (share, part) in enumerate(named))
+        words = ", ".join(
+            f"{share:.0%}{' is' if not at else ''} {part}" for at, (share, part) in enumerate(named)
+        )
         return f"of {self.seconds * 1e3:.3g} ms {words}".replace("%", " %")
 
     def as_dict(self) -> dict[str, Any]:
@@ -129,4 +131,4 @@ def _padded_share(primitive: Primitive) -> float:
 
 
 def _kernel_name(operator: str) -> str:
-    return NATIVE if "slow_conv" in operator else operator
+    return NATIVE if "slow_conv" in operator or operator.startswith("thnn_conv") else operator

@@ -37,8 +37,12 @@ def eager_folded(network: nn.Module, example: Tensor) -> Forward:
     layer that a method put in a convolution's place keeps its BatchNorm.
     """
     del example
-    network = copy.deepcopy(network)
-    return Folded(network, fold(network))
+    with (
+        torch.inference_mode(False),
+        torch.no_grad(),
+    ):  # an ordinary network, whose layers may still pack weights
+        network = copy.deepcopy(network)
+        return Folded(network, fold(network))
 
 
 def fold(network: nn.Module) -> str:

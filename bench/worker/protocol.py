@@ -394,6 +394,23 @@ class ProfiledLayer:
 
 
 @dataclass(frozen=True)
+class Explained:
+    """What happened inside each layer's call, in the order of the calls."""
+
+    error: Failure | None = None
+    layers: tuple[ExplainedLayer, ...] = ()
+
+
+@dataclass(frozen=True)
+class ExplainedLayer:
+    """One call of a layer: the lines of oneDNN's log, and its operators' own seconds by name."""
+
+    name: str
+    log: tuple[str, ...]
+    operators: dict[str, float]
+
+
+@dataclass(frozen=True)
 class Peaks:
     """What a host can reach at best: FLOPs per second by dtype, bytes per second."""
 

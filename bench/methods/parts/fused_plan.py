@@ -295,7 +295,7 @@ def tiles(shape: Shape, processor: Processor) -> Iterator[Tile]:
     vectors = math.ceil(((high - 1) * (wide + shape.reach) + wide) / lanes)
     for P in range(1, min(vectors, 8) + 1):
         for R in range(1, (1 if shape.depthwise else min(shape.go, 14)) + 1):
-            if R * P + P <= free:
+            if free >= R * P + P:
                 yield Tile(PIXELS, R, P)
     if shape.depthwise:
         return
