@@ -141,10 +141,11 @@ class CSRConv2d(nn.Module):
 
     def _fused(self, x: Tensor) -> Tensor | None:
         """The layer in one operator; None where there is no kernel for it."""
-        known = self._parameters  # past the module's own look-up, which takes a microsecond for six of them
+        # Past the module's own look-up, which takes as long as a small kernel for six of them.
+        known: dict[str, Any] = self._parameters
         weights = Weights(
             known["u"], known["v"], known["alpha"], known["beta"], known["bias_u"], known["bias_v"]
-        )  # type: ignore[arg-type]
+        )
         return convolve(self._kernels, x, weights, self._geometry())
 
     def _geometry(self) -> Geometry:

@@ -9,13 +9,13 @@ from bench.analysis.onednn_log import blocks, read
 BEFORE = "onednn_verbose,v1,primitive,exec,cpu,convolution,"
 NARROW = (
     f"{BEFORE}jit:avx512_core,forward_training,src:f32:a:blocked:aBcd16b::f0 "
-    "wei:f32:a:blocked:ABcd16b16a::f0 bia:undef::undef::: dst:f32:a:blocked:aBcd16b::f0,attr-scratchpad:user,alg:convolution_direct,"
-    "mb4_ic4oc4_ih32oh32kh3sh1dh0ph1_iw32ow32kw3sw1dw0pw1,0.0405"
+    "wei:f32:a:blocked:ABcd16b16a::f0 bia:undef::undef::: dst:f32:a:blocked:aBcd16b::f0,attr-scratchpad:user,"
+    "alg:convolution_direct,mb4_ic4oc4_ih32oh32kh3sh1dh0ph1_iw32ow32kw3sw1dw0pw1,0.0405"
 )
 DEPTHWISE = (
     f"{BEFORE}jit_dw:avx512_core,forward_training,src:f32:a:blocked:aBcd16b::f0 "
-    "wei:f32:a:blocked:Abcde16a::f0 bia:f32:a:blocked:a::f0 dst:f32:a:blocked:aBcd16b::f0,attr-scratchpad:user,alg:convolution_direct,"
-    "g24mb1_ic24oc24_ih16oh8kh3sh2dh0ph1_iw16ow8kw3sw2dw0pw1,0.0148926"
+    "wei:f32:a:blocked:Abcde16a::f0 bia:f32:a:blocked:a::f0 dst:f32:a:blocked:aBcd16b::f0,"
+    "attr-scratchpad:user,alg:convolution_direct,g24mb1_ic24oc24_ih16oh8kh3sh2dh0ph1_iw16ow8kw3sw2dw0pw1,0.0148926"
 )
 REORDER = (
     "onednn_verbose,v1,primitive,exec,cpu,reorder,jit:blk,undef,src:f32::blocked:abcd::f0 "

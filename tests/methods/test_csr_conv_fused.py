@@ -190,7 +190,7 @@ def test_three_witnesses_count_the_same(name: str) -> None:
 def test_gradients_are_those_of_the_batched_order() -> None:
     one = SHAPES["cut"]
     layer, x = one.layer(), one.input().requires_grad_()
-    grads = []
+    grads: list[list[Tensor]] = []
     for order in ("fused", "batched"):
         layer.order = order
         layer.zero_grad()
@@ -298,4 +298,5 @@ def test_a_damaged_file_is_compiled_anew() -> None:
         file.chmod(0o600)
         file.unlink()
         file.write_bytes(b"no library")
+    c_kernel._loaded.clear()
     both(copy.deepcopy(layer), SHAPES["pixels"].input())

@@ -59,6 +59,16 @@ class Source:
 
 def load(source: Source) -> ctypes.CDLL:
     """The kernel, compiled where that was not done before. Raises NoKernel."""
+    kept = source, cache_folder(), os.environ.get("CC", "")
+    if kept not in _loaded:
+        _loaded[kept] = _load(source)
+    return _loaded[kept]
+
+
+_loaded: dict[tuple[Source, Path, str], ctypes.CDLL] = {}
+
+
+def _load(source: Source) -> ctypes.CDLL:
     file = compiled(source)
     try:
         return ctypes.CDLL(str(file))

@@ -65,10 +65,10 @@ class Kernels:
         """
         key = x.shape, x.dtype, torch.get_num_threads()
         ready = self._ready.get(key)
-        if ready.__class__ is not Ready or ready.version != version:  # type: ignore[union-attr]
+        if ready.__class__ is not Ready or ready.version != version:
             ready = self._made(key, ready, make)
         self.words = "fused"
-        run, _, _, addresses, output, scratch, batch, threads = ready  # type: ignore[misc]
+        run, _, _, addresses, output, scratch, batch, threads = ready
         if not x.is_contiguous():
             x = x.contiguous()
         out = torch.empty(output, dtype=x.dtype)
@@ -106,7 +106,8 @@ _gathered: list[Source] | None = None
 def gathering() -> Iterator[list[Source]]:
     """Until the context ends, layers note the kernels that they need, and run in their other order."""
     global _gathered
-    _gathered = found = []
+    found: list[Source] = []
+    _gathered = found
     try:
         yield found
     finally:
@@ -183,7 +184,7 @@ def graphed(x: Tensor) -> bool:
 
 def watched() -> bool:
     """Whether somebody follows the call by its operators: a counter, a profiler."""
-    return torch._C._len_torch_dispatch_stack() > 0 or torch.autograd._profiler_enabled()
+    return torch._C._len_torch_dispatch_stack() > 0 or torch._C._autograd._profiler_enabled()
 
 
 def learns(x: Tensor, weights: tuple[Tensor | None, ...]) -> bool:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cache, cached_property
 
 from bench.methods.parts.c_kernel import Processor, Source
 
@@ -35,38 +35,38 @@ class Shape:
     bytes_of_real: int = 4
     threads: int = 1
 
-    @property
+    @cached_property
     def gi(self) -> int:
         """Input channels of a group."""
         return math.ceil(self.in_channels / self.T)
 
-    @property
+    @cached_property
     def go(self) -> int:
         """Output channels of a group."""
         return math.ceil(self.out_channels / self.T)
 
-    @property
+    @cached_property
     def planes(self) -> Planes:
         """The input's maps, with places that are those of h too."""
         plain = Planes(self.height, self.width, self.kernel, 1, self.stride, self.padding)
         return replace(plain, row_at_least=plain.output[1] + self.reach)
 
-    @property
+    @cached_property
     def output(self) -> tuple[int, int]:
         """Height and width of the output."""
         return self.planes.output
 
-    @property
+    @cached_property
     def reach(self) -> int:
         """Zeros that V puts on each side of its map."""
         return (self.kernel - 1) // 2
 
-    @property
+    @cached_property
     def u_channels(self) -> int:
         """Input channels that one output reads in U."""
         return 1 if self.depthwise else self.gi
 
-    @property
+    @cached_property
     def v_channels(self) -> int:
         """Channels that one output reads in V."""
         return 1 if self.depthwise else self.go
@@ -112,7 +112,7 @@ class Planes:
     padding: tuple[int, int]
     row_at_least: int = 0
 
-    @property
+    @cached_property
     def output(self) -> tuple[int, int]:
         """Height and width of the convolution's output."""
         reach = self.dilation * (self.kernel - 1)
@@ -120,7 +120,7 @@ class Planes:
         wide = (self.width + 2 * self.padding[1] - reach - 1) // self.stride[1] + 1
         return high, wide
 
-    @property
+    @cached_property
     def row(self) -> int:
         """Length of a row."""
         reach, padding = self.dilation * (self.kernel - 1), self.padding[1]
@@ -130,12 +130,12 @@ class Planes:
             needed = self.output[1] + reach // self.stride[1]
         return max(needed, self.row_at_least)
 
-    @property
+    @cached_property
     def rows(self) -> int:
         """Rows of a plane."""
         return self.output[0] + self.dilation * (self.kernel - 1) // self.stride[0]
 
-    @property
+    @cached_property
     def places(self) -> int:
         """From the first output to the last, with all that lies between."""
         return (self.output[0] - 1) * self.row + self.output[1]
@@ -244,7 +244,7 @@ class Layout:
         """Outputs of one block."""
         return self.tile.R * (self.lanes if self.tile.form == CHANNELS else 1)
 
-    @property
+    @cached_property
     def padded(self) -> int:
         """Outputs of a group with the last block's surplus."""
         return math.ceil(self.shape.go / self.outputs) * self.outputs
@@ -282,28 +282,35 @@ class Layout:
         return reals * self.shape.bytes_of_real <= FIRST_LEVEL
 
 
+@cache
 def layout(shape: Shape, processor: Processor) -> Layout:
     """The layout with the tile that takes the fewest cycles, by ``cycles``."""
     return min((Layout(shape, processor, tile) for tile in tiles(shape, processor)), key=cycles)
 
 
 def tiles(shape: Shape, processor: Processor) -> Iterator[Tile]:
-    """Every tile that fits into the registers and is no larger than the layer."""
+    """Tiles that fit into the registers and share the layer out evenly."""
     high, wide = shape.output
     free = processor.registers * 27 // 32  # with fewer over, compilers begin to keep sums in memory
     lanes = processor.lanes(shape.bytes_of_real)
-    vectors = math.ceil(((high - 1) * (wide + shape.reach) + wide) / lanes)
+    vectors = math.ceil(shape.planes.places / lanes)
+    outputs = 1 if shape.depthwise else shape.go
     for P in range(1, min(vectors, 8) + 1):
-        for R in range(1, (1 if shape.depthwise else min(shape.go, 14)) + 1):
+        for R in shares(outputs, 14):
             if free >= R * P + P:
                 yield Tile(PIXELS, R, P)
     if shape.depthwise:
         return
     for R in range(1, min(math.ceil(shape.go / lanes), 4) + 1):
-        for down in range(1, min(high, 8) + 1):
-            for across in range(1, min(wide, 16) + 1):
+        for down in shares(high, 8):
+            for across in shares(wide, 16):
                 if down * across * R + R <= free:
                     yield Tile(CHANNELS, R, 1, down, across)
+
+
+def shares(whole: int, most: int) -> list[int]:
+    """Sizes up to ``most`` in which a whole can be shared out with no share smaller than it need be."""
+    return sorted({math.ceil(whole / number) for number in range(1, whole + 1)} & set(range(1, most + 1)))
 
 
 def cycles(layout: Layout) -> float:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -91,8 +93,9 @@ class TapConv2d(nn.Module):
         if obstacle:
             self._kernels.words = f"unfolded: {obstacle}"
             return None
-        known = [self._parameters[f"weight{a}"] for a in range(self.classes)]
-        rows = [self._buffers[f"rows{a}"] for a in range(self.classes)]
+        # Past the module's own look-up, which takes as long as a small kernel for all classes together.
+        known: list[Any] = [self._parameters[f"weight{a}"] for a in range(self.classes)]
+        rows: list[Any] = [self._buffers[f"rows{a}"] for a in range(self.classes)]
         stride = self.stride[0], self.stride[1]
         sparse = Sparse(known, rows, self.bias, stride, (top, left), self.dilation[0])
         return convolve(self._kernels, x, sparse)
