@@ -29,7 +29,7 @@ class Folded:
         return answer
 
 
-@runtime(NAME)
+@runtime("eager-folded")
 def eager_folded(network: nn.Module, example: Tensor) -> Forward:
     """Eager mode, BatchNorm folded into plain convolutions by torch's own fusion.
 
