@@ -4,20 +4,29 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from contextlib import AbstractContextManager
+from dataclasses import dataclass, replace
 from typing import Any
 
 from bench.analysis.why import Explanation, SeenLayer, explain
 from bench.case import Case
 from bench.plan.targets import TARGETS
 from bench.run.launch import run_worker
-from bench.run.profiling import TIMEOUT, CaseFailedError, ProfiledLayer, counted, profile_counted
+from bench.run.profiling import TIMEOUT, CaseFailedError, Profile, ProfiledLayer, counted, profile_counted
+from bench.worker import protocol
 from bench.worker.explainer import kind_of
-from bench.worker.protocol import Explained, ExplainedLayer
+
+
+@dataclass(frozen=True)
+class Explained:
+    """A case's explanation, and its profile with the explained parts of every layer."""
+
+    explanation: Explanation
+    profile: Profile
 
 
 def explain_case(
     case: Case, peaks: Mapping[str, Any] | None, turn: AbstractContextManager[object]
-) -> Explanation:
+) -> Explained:
     """Profiles the case, then looks into its layers, each in a fresh process while ``turn`` is held.
 
     ``peaks`` is what ``read_peaks`` gives. Raises CaseFailedError when it cannot be counted or run.
@@ -25,14 +34,20 @@ def explain_case(
     counts, job = counted(case)
     with turn:
         profile = profile_counted(job, counts, peaks)
-        answer = run_worker(TARGETS.get("cpu"), job, TIMEOUT, Explained, module="bench.worker.explainer")
+        answer = run_worker(
+            TARGETS.get("cpu"), job, TIMEOUT, protocol.Explained, module="bench.worker.explainer"
+        )
     if answer.error is not None:
         raise CaseFailedError(answer.error.message)
     layers = [seen(row, inside) for row, inside in zip(profile.layers, answer.layers, strict=True)]
-    return explain(case.id, profile.seconds, layers)
+    found = explain(case.id, profile.seconds, layers)
+    parted = tuple(
+        replace(row, parts=layer.parts) for row, layer in zip(profile.layers, found.layers, strict=True)
+    )
+    return Explained(found, replace(profile, layers=parted))
 
 
-def seen(layer: ProfiledLayer, inside: ExplainedLayer) -> SeenLayer:
+def seen(layer: ProfiledLayer, inside: protocol.ExplainedLayer) -> SeenLayer:
     """What both runs know of a layer's call."""
     by_kind: dict[str, dict[str, float]] = {"multiplies": {}, "moves": {}, "elementwise": {}}
     for operator, seconds in inside.operators.items():
