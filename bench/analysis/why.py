@@ -131,4 +131,6 @@ def _padded_share(primitive: Primitive) -> float:
 
 
 def _kernel_name(operator: str) -> str:
+    if operator == "kernel":
+        return "compiled kernel"
     return NATIVE if "slow_conv" in operator or operator.startswith("thnn_conv") else operator

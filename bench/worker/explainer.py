@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from torch import Tensor, nn
 
 REPEATS = 20
-MULTIPLYING = ("slow_conv", "thnn_conv", "addmm", "mm", "bmm", "baddbmm", "csr_conv2d", "tap_conv2d")
+MULTIPLYING = ("slow_conv", "thnn_conv", "addmm", "mm", "bmm", "baddbmm", "kernel")
 """Operators that multiply, and that are in no log of oneDNN's."""
 
 
@@ -120,7 +120,8 @@ def by_operator(events: Iterable[Event]) -> dict[str, float]:
         outer = event.cpu_parent
         while outer is not None and outer.name != CALL_SPAN:
             outer = outer.cpu_parent
-        if outer is None or namespace not in ("aten", "csr_bench") or name in WRAPPERS or "mkldnn" in name:
+        known = namespace == "aten" or event.name == "csr_bench::kernel"
+        if outer is None or not known or name in WRAPPERS or "mkldnn" in name:
             continue
         found[name][id(outer)] += event.self_cpu_time_total / 1e6
     return {name: statistics.median(times.get(call, 0.0) for call in calls) for name, times in found.items()}

@@ -163,7 +163,7 @@ def kernel_times(events: Iterable[Event], spans: Sequence[str]) -> list[dict[str
         around = list(_around(event))
         call = next((outer for outer in around if outer.name == CALL_SPAN), None)
         name = event.name.removeprefix("aten::")
-        if call is not None and event.name.startswith("csr_bench::"):
+        if call is not None and event.name == "csr_bench::kernel":
             of_call = calls.setdefault(id(call), dict.fromkeys(parts, 0.0))
             of_call[KERNEL] = of_call.get(KERNEL, 0.0) + event.self_cpu_time_total
         if call is None or not event.name.startswith("aten::") or name in WRAPPERS:

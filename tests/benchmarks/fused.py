@@ -8,7 +8,7 @@ from typing import Any
 
 from bench import api
 
-Row = dict[str, Any]
+Row = dict[Any, Any]
 FORMS = {
     "csr_conv(T=4,order=fused)": "fused",
     "csr_conv(T=4,order=batched)": "batched",

@@ -1,6 +1,7 @@
 """Single CSR-Conv layers in every order beside the dense one; with ``--tiles`` the blocks of one shape.
 
-Minima over turns, one thread, batch 1: for choosing among kernels, not for quoting beside a run's intervals.
+``--two-threads``: the orders with two. Minima over turns at batch 1: for choosing among kernels, not for
+quoting beside a run's intervals.
 """
 
 from __future__ import annotations
@@ -77,7 +78,7 @@ def _call(plan: Layout, weights: Weights, x: Tensor, out: Tensor) -> Callable[[]
 
 
 def main() -> None:
-    torch.set_num_threads(1)
+    torch.set_num_threads(2 if "--two-threads" in sys.argv else 1)
     torch.set_flush_denormal(True)
     if "--tiles" in sys.argv:
         blocks(*(int(word) for word in sys.argv[2:] or (16, 16, 3, 32)))

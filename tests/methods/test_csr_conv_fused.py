@@ -20,6 +20,7 @@ from bench.counting.protocols import SaysOrder
 from bench.methods.csr_conv import CSRConv2d
 from bench.methods.parts import c_kernel
 from bench.methods.parts.c_kernel import NoKernel, Processor
+from bench.methods.parts.fused_plan import layout
 
 __all__ = ["kernel_cache"]
 
@@ -100,6 +101,7 @@ SHAPES = {
     "no zeros around": Drawn(32, 64, 1, 4, (1, 1), (0, 0), False, False, 2, 8, 8),
     "one pixel": Drawn(64, 64, 3, 4, (1, 1), (1, 1), False, False, 1, 1, 1),
     "depthwise": Drawn(12, 24, 3, 3, (1, 1), (1, 1), True, True, 1, 7, 9),
+    "shared": Drawn(64, 64, 3, 4, (1, 1), (1, 1), True, False, 2, 24, 24),
     "cut": Drawn(10, 5, 3, 4, (1, 1), (1, 1), False, False, 1, 6, 6),
 }
 
@@ -111,16 +113,25 @@ def test_fused_equals_batched_in_float32(name: str) -> None:
     assert far(found, expected) <= 1e-5
 
 
-def test_several_threads_make_the_same_numbers() -> None:
-    one = SHAPES["pixels"]
+@pytest.mark.parametrize(("name", "share"), [("shared", True), ("channels", True), ("pixels", False)])
+def test_several_threads_make_the_same_numbers(
+    name: str, share: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one = SHAPES[name]
+    monkeypatch.setattr("bench.methods.parts.fused_plan.WORTH_SHARING", 0 if name == "channels" else 100_000)
+    layout.cache_clear()
     layer, x = one.layer(torch.float32), one.input(torch.float32)
     alone, _ = both(layer, x)
     before = torch.get_num_threads()
     try:
         torch.set_num_threads(2 if before == 1 else 1)
         other, _ = both(layer, x)
+        ready = layer._kernels._ready[x.shape, x.dtype, 2]
+        assert not isinstance(ready, str)
+        assert (ready.threads == 2) is share
     finally:
         torch.set_num_threads(before)
+        layout.cache_clear()
     assert torch.equal(alone, other)
 
 

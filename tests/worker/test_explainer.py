@@ -30,8 +30,13 @@ def test_an_operator_has_its_own_time_and_none_in_calls_without_it() -> None:
         outer = Happened("aten::conv2d", 9.0, call)
         events += [outer, Happened("aten::_slow_conv2d_forward", 7.0, outer)]
         events += [Happened("aten::mkldnn_convolution", 5.0, outer), Happened("other::op", 4.0, call)]
+        events += [Happened("csr_bench::csr_conv2d", 4.0, call), Happened("csr_bench::kernel", 6.0, call)]
     events += [Happened("aten::add", 3.0, calls[0]), Happened("aten::mul", 3.0)]
-    assert by_operator(events) == {"_slow_conv2d_forward": pytest.approx(7e-6), "add": 0.0}
+    assert by_operator(events) == {
+        "_slow_conv2d_forward": pytest.approx(7e-6),
+        "kernel": pytest.approx(6e-6),
+        "add": 0.0,
+    }
 
 
 @pytest.mark.parametrize(
@@ -39,7 +44,7 @@ def test_an_operator_has_its_own_time_and_none_in_calls_without_it() -> None:
     [
         ("_slow_conv2d_forward", "multiplies"),
         ("addmm", "multiplies"),
-        ("csr_conv2d", "multiplies"),
+        ("kernel", "multiplies"),
         ("cat", "moves"),
         ("relu", "elementwise"),
     ],

@@ -23,6 +23,10 @@ NAMES = {4: "float", 8: "double"}
 """Their types in C."""
 
 
+KERNEL = "csr_bench::kernel"
+"""What a kernel's call is named in a profile, apart from the operator around it, which is Python."""
+
+
 class Ready(NamedTuple):
     """A kernel that is ready for inputs of one shape.
 
@@ -73,7 +77,11 @@ class Kernels:
             x = x.contiguous()
         out = torch.empty(output, dtype=x.dtype)
         room = torch.empty(scratch, dtype=x.dtype)
-        run(x.data_ptr(), out.data_ptr(), *addresses, room.data_ptr(), batch, threads)
+        if torch._C._autograd._profiler_enabled():
+            with torch.autograd.profiler.record_function(KERNEL):
+                run(x.data_ptr(), out.data_ptr(), *addresses, room.data_ptr(), batch, threads)
+        else:
+            run(x.data_ptr(), out.data_ptr(), *addresses, room.data_ptr(), batch, threads)
         return out
 
     def _made(self, key: Any, known: Ready | str | None, make: Callable[[], Ready]) -> Ready:

@@ -81,7 +81,7 @@ def _ready(x: Tensor, weights: Weights, geometry: Geometry, written: tuple[int, 
     plan = layout(shape, processor())
     found = library(plan.source())
     output = (x.shape[0], geometry.out_channels, high, wide)
-    return ready(found, written, (pack(plan, weights),), output, shape.threads)
+    return ready(found, written, (pack(plan, weights),), output, plan.shape.threads)
 
 
 def shape_of(x: Tensor, weights: Weights, geometry: Geometry) -> Shape:

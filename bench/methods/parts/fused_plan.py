@@ -15,6 +15,9 @@ from bench.methods.parts.c_kernel import Processor, Source
 PIXELS, CHANNELS = 0, 1
 """Forms: vectors of neighbouring pixels, or of output channels."""
 
+WORTH_SHARING = 100_000
+"""Cycles of a layer from which several threads share it: they wait for each other three times a step."""
+
 FIRST_LEVEL = 32 * 1024
 """Bytes that a first-level data cache holds at least."""
 
@@ -284,8 +287,11 @@ class Layout:
 
 @cache
 def layout(shape: Shape, processor: Processor) -> Layout:
-    """The layout with the tile that takes the fewest cycles, by ``cycles``."""
-    return min((Layout(shape, processor, tile) for tile in tiles(shape, processor)), key=cycles)
+    """The layout with the tile of the fewest ``cycles``; for one thread where several would not pay."""
+    found = min((Layout(shape, processor, tile) for tile in tiles(shape, processor)), key=cycles)
+    if shape.threads > 1 and cycles(found) < WORTH_SHARING:
+        return replace(found, shape=replace(shape, threads=1))
+    return found
 
 
 def tiles(shape: Shape, processor: Processor) -> Iterator[Tile]:
