@@ -24,7 +24,7 @@ from bench.methods.parts.fused_plan import layout
 
 __all__ = ["kernel_cache"]
 
-WIDE, PORTABLE = Processor(64, 32, "wide"), Processor(16, 16, "portable")
+PROCESSORS = [Processor(64, 32, "wide"), Processor(32, 16, "middle"), Processor(16, 16, "portable")]
 
 
 @dataclass(frozen=True)
@@ -85,7 +85,7 @@ def far(found: Tensor, expected: Tensor) -> float:
 
 
 @settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.too_slow])
-@given(drawn(), st.sampled_from([WIDE, PORTABLE]))
+@given(drawn(), st.sampled_from(PROCESSORS))
 def test_fused_equals_batched_in_float64(one: Drawn, processor: Processor) -> None:
     """Whatever the processor: vectors that it has not are made of those that it has."""
     with pytest.MonkeyPatch.context() as patch:
@@ -221,6 +221,17 @@ def test_a_fake_tensor_gets_the_output_s_shape() -> None:
     expected = layer(one.input()).shape
     with FakeTensorMode(allow_non_fake_inputs=True) as mode, torch.no_grad():
         assert layer(mode.from_tensor(one.input())).shape == expected
+
+
+@pytest.mark.slow
+def test_a_compiled_graph_calls_the_operator() -> None:
+    one = SHAPES["strides"]
+    layer, x = one.layer(), one.input()
+    compiled = torch.compile(layer, fullgraph=True, dynamic=False, backend="aot_eager")
+    with torch.no_grad():
+        found = compiled(x)
+    assert far(found, both(layer, x)[1]) <= 1e-12
+    torch.compiler.reset()
 
 
 def test_an_exported_graph_has_torch_s_own_operators_alone() -> None:

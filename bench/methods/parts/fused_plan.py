@@ -16,7 +16,7 @@ PIXELS, CHANNELS = 0, 1
 """Forms: vectors of neighbouring pixels, or of output channels."""
 
 WORTH_SHARING = 100_000
-"""Cycles of a layer from which several threads share it: they wait for each other three times a step."""
+"""Cycles of a layer from which several threads share it: they wait for each other twice a step."""
 
 FIRST_LEVEL = 32 * 1024
 """Bytes that a first-level data cache holds at least."""

@@ -309,7 +309,12 @@ static void image(const struct layer *l, const REAL *x, REAL *out, REAL *scratch
                 settle_one(h[t % 2] + c, to);
 #endif
         }
-        WAIT
+#ifndef DIRECT_X
+        if (t == T - 1) /* in other steps those who fill the planes wait for each other before h is read */
+#endif
+        {
+            WAIT
+        }
 #endif
     }
 }
