@@ -125,6 +125,8 @@ class CaseRow:
     live_peak_by_order: dict[str, int] = field(default_factory=dict)
     allocator_peak_by_order: dict[str, int] = field(default_factory=dict)
     live_peak_refused: str = ""
+    executed_order: dict[str, str] = field(default_factory=dict)
+    runtime_did: str = ""
     exits: list[dict[str, Any]] = field(default_factory=list)
     input_quantiles: dict[str, float] = field(default_factory=dict)
     emulates: str = ""
@@ -346,6 +348,8 @@ def _seen(trials: CaseTrials, probe: Probe | None, count: CountRecord | None) ->
         "allocator_peak_by_order": next(
             (m.allocator_peak_by_order for m in memories if m.allocator_peak_by_order), {}
         ),
+        "executed_order": next((one.executed_order for one in asked if one.executed_order), {}),
+        "runtime_did": next((one.runtime_did for one in asked if one.runtime_did), ""),
         "live_peak_refused": next((m.live_peak_refused for m in memories if m.live_peak_refused), ""),
         "same_output": len(checksums) == 1 if checksums else None,
         "finite_output": all(output.finite for output in outputs) if checksums else None,

@@ -13,14 +13,10 @@ from bench.cli.app import app
 from bench.cli.ending import interrupt_when_asked_to_end
 from bench.cli.locking import host_lock
 from bench.cli.options import AsJson, Header, NoWait, PeaksFolder
+from bench.cli.profiles import keep, run_of
 from bench.cli.screen import one_line, print_table, say
-from bench.errors import InputError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from bench.analysis.store import Results
-    from bench.case import Case
     from bench.run.profiling import Profile
 
 _LONGEST = 80
@@ -64,7 +60,7 @@ def profile(
     from bench.run.profiling import CaseFailedError, profile_case, with_baselines
 
     parsed = parse_case_id(case)
-    run = _run_of(parsed, results) if store else None
+    run = run_of(parsed, results) if store else None
     interrupt_when_asked_to_end()
     peaks, every = read_peaks(results), []
     for one in with_baselines([parsed]) if run else [parsed]:
@@ -75,34 +71,11 @@ def profile(
             raise typer.Exit(3) from None
     found = every[-1]
     if run is not None:
-        _keep(every, run)
+        keep(every, run)
     if as_json:
         say(json.dumps(found.as_dict(), indent=1))
     else:
         _print(found, header)
-
-
-def _run_of(case: Case, folder: Path) -> Results:
-    """The newest run of the folder that has the case. Raises InputError where none does."""
-    from bench.analysis.store import list_results, read_results
-
-    for file in sorted(list_results(folder), reverse=True):
-        try:
-            found = read_results(file)
-        except InputError:
-            continue  # of a newer schema, or no results: `bench results` names them
-        if any(planned.case.id == case.id for planned in found.start.planned()):
-            return found
-    raise InputError(f"--store: no run in {folder} has the case {case.id}; `bench run` measures it first")
-
-
-def _keep(profiles: Sequence[Profile], run: Results) -> None:
-    from bench.analysis.store import Store
-
-    with Store(run.file) as results:
-        for found in profiles:
-            results.append(found.as_record(run.start.run))
-    say(f"stored in {run.file}", err=True)
 
 
 def _print(found: Profile, header: bool) -> None:

@@ -49,6 +49,31 @@ class HasOrders(Protocol):
 
 
 @runtime_checkable
+class SaysOrder(Protocol):
+    """A layer that may run in another order than it was asked for.
+
+    ``compiles``: whether it was asked to run as a compiled kernel, which may not be possible.
+    ``executed_order``: what its last call did, and why, where that is not what was asked for; empty before
+    the first. ``exported_order``: what a graph of it does that is made for another program.
+    """
+
+    @property
+    def compiles(self) -> bool:
+        """Whether a compiled kernel was asked for."""
+        ...
+
+    @property
+    def executed_order(self) -> str:
+        """The order of the last call in words."""
+        ...
+
+    @property
+    def exported_order(self) -> str:
+        """The order in an exported graph."""
+        ...
+
+
+@runtime_checkable
 class HasExits(Protocol):
     """A network that an input may leave before its end, so that its latency depends on the input.
 

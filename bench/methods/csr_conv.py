@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import math
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,12 +14,16 @@ from torch import Tensor, nn
 
 from bench.counting.layer_count import LayerCount
 from bench.counting.protocols import Span
+from bench.methods.parts.compiled import Kernels, compile_kernels, is_exporting
+from bench.methods.parts.fused_csr import Geometry, Weights, convolve
 from bench.methods.parts.method import Context, Rewritten, method
+from bench.methods.parts.order_choice import fastest_orders
 from bench.methods.parts.per_layer import Built, replace_each
 from bench.methods.parts.selection import blocks as blocks_of
 from bench.methods.parts.selection import roles
 
 ORDERS = ("batched", "literal")
+FUSED, AUTO = "fused", "auto"
 
 
 class CSRConv2d(nn.Module):
@@ -31,7 +36,9 @@ class CSRConv2d(nn.Module):
 
     and the output is the concatenation of all h_t, cut to Co channels: (B, Ci, H, W) -> (B, Co, H', W').
     ``order="literal"`` computes step by step; ``"batched"`` does all U convolutions in one call and
-    gives the same numbers. The depthwise form convolves with groups = gi and groups = go instead.
+    gives the same numbers; ``"fused"`` does all steps in one compiled kernel, equal up to rounding, or where
+    it cannot work the batched ones: see ``executed_order``. The depthwise form convolves with groups = gi
+    and groups = go instead.
 
     Parameters: k²·go·(gi+go) + 2, and 2·go more with bias. MACs: H'·W'·k²·(T·go·gi + (T-1)·go²).
 
@@ -63,8 +70,8 @@ class CSRConv2d(nn.Module):
         reason = undefined(in_channels, kernel_size, T, dilation, groups)
         if reason:
             raise ValueError(reason)
-        if order not in ORDERS:
-            raise ValueError(f"order must be 'batched' or 'literal', not '{order}'")
+        if order not in (*ORDERS, FUSED):
+            raise ValueError(f"order must be 'batched', 'literal' or 'fused', not '{order}'")
         kernel = kernel_size if isinstance(kernel_size, int) else kernel_size[0]
         self.in_channels = in_channels
         self.out_channels = out_channels
@@ -74,6 +81,7 @@ class CSRConv2d(nn.Module):
         self.padding = padding
         self.depthwise = depthwise
         self.order = order
+        self._kernels = Kernels("batched")
         self.gi = math.ceil(in_channels / T)
         self.go = math.ceil(out_channels / T)
         indivisible = _indivisible(in_channels, out_channels, T) if depthwise else ""
@@ -103,13 +111,48 @@ class CSRConv2d(nn.Module):
         nn.init.constant_(self.beta, 0.5)
 
     def forward(self, x: Tensor) -> Tensor:
+        exporting = self.order == FUSED and is_exporting()
+        if self.order == FUSED and not exporting:
+            fused = self._fused(x)
+            if fused is not None:
+                return fused
         missing = self.gi * self.T - self.in_channels
         if missing:
             x = torch.cat([x, x[:, :missing]], 1)
-        h = self._literal(x) if self.order == "literal" else self._batched(x)
+        h = self._literal(x) if self.order == "literal" or exporting else self._batched(x)
         y = torch.cat(h, 1) if len(h) > 1 else h[0]
         surplus = self.go * self.T - self.out_channels
         return y[:, : self.out_channels] if surplus else y
+
+    @property
+    def executed_order(self) -> str:
+        """What the last call did: the order that was asked for, or another one and why."""
+        return self._kernels.words if self.order == FUSED else self.order
+
+    @property
+    def compiles(self) -> bool:
+        """Whether a compiled kernel was asked for."""
+        return self.order == FUSED
+
+    @property
+    def exported_order(self) -> str:
+        """The order in a graph for another program, to which a kernel of ours would mean nothing."""
+        return "literal" if self.order == FUSED else self.order
+
+    def _fused(self, x: Tensor) -> Tensor | None:
+        """The layer in one operator; None where there is no kernel for it."""
+        # Past the module's own look-up, which takes as long as a small kernel for six of them.
+        known: dict[str, Any] = self._parameters
+        weights = Weights(
+            known["u"], known["v"], known["alpha"], known["beta"], known["bias_u"], known["bias_v"]
+        )
+        return convolve(self._kernels, x, weights, self._geometry())
+
+    def _geometry(self) -> Geometry:
+        stride, padding = self.stride, self.padding
+        down_right = (stride, stride) if isinstance(stride, int) else stride
+        top_left = (padding, padding) if isinstance(padding, int) else padding
+        return Geometry(self.T, self.out_channels, down_right, top_left, self.depthwise)
 
     def _literal(self, x: Tensor) -> list[Tensor]:
         steps = torch.split(x, self.gi, 1)
@@ -200,8 +243,17 @@ def undefined(
     return ""
 
 
-def check(*, T: int | dict[str, int], blocks: str = "", depthwise: bool = False, **_others: Any) -> None:
+def check(
+    *,
+    T: int | dict[str, int],
+    blocks: str = "",
+    order: str = "batched",
+    depthwise: bool = False,
+    **_others: Any,
+) -> None:
     """Raises ValueError for knob values that fit no network."""
+    if order not in (*ORDERS, FUSED, AUTO):
+        raise ValueError(f"order must be 'batched', 'literal', 'fused' or 'auto', not '{order}'")
     if isinstance(T, dict):
         unknown = set(T) - {"expand", "project"}
         if unknown or not T:
@@ -217,7 +269,29 @@ def check(*, T: int | dict[str, int], blocks: str = "", depthwise: bool = False,
         )
 
 
-@method("csr_conv", check=check)
+def times(*, order: str = "batched", **_others: Any) -> bool:
+    """Whether the recipe comes from measured times."""
+    return order == AUTO
+
+
+def prepare(network: nn.Module, context: Context, *, order: str = "batched", **knobs: Any) -> Any:
+    """For ``order: auto`` the fastest order of every layer, with the times; None for a fixed order.
+
+    Raises ValueError where nothing is timed.
+    """
+    if order != AUTO:
+        return None
+    if context.seconds_of is None:
+        raise ValueError(
+            "order 'auto' needs measured times, and nothing is timed here: batched, literal or fused work"
+        )
+    trial = copy.deepcopy(network)
+    rewritten = csr_conv(trial, context, **knobs)
+    names = [layer.name for layer in rewritten.replaced]
+    return fastest_orders(trial.eval(), names, (*ORDERS, FUSED), context.example_input(), context.seconds_of)
+
+
+@method("csr_conv", check=check, prepare=prepare, times=times)
 def csr_conv(
     network: nn.Module,
     context: Context,
@@ -232,7 +306,11 @@ def csr_conv(
 
     ``T`` is one number for every layer, or ``{expand: 3, project: 4}`` for the 1×1 convolutions of
     inverted residuals alone. ``skip``: globs of layers to leave dense. ``blocks``: ``5-16`` rewrites
-    those blocks alone (numbered from 0). ``order``: ``batched`` or ``literal``.
+    those blocks alone (numbered from 0).
+
+    ``order``: ``batched``, ``literal`` or ``fused`` (see CSRConv2d), or ``auto``: every layer takes what was
+    fastest for its shape on the processor that counts, with one thread at batch 1; the times are in the
+    recipe.
 
     ``depthwise``: depthwise convolutions are replaced too, in addition to the others, by the operator's
     depthwise form (U and V of one input channel, groups = gi and go). That saves parameters as 2/T only
@@ -242,6 +320,7 @@ def csr_conv(
     """
     chosen = _chosen_blocks(network, blocks)
     role_of = roles(network) if isinstance(T, dict) else {}
+    order_of: dict[str, str] = context.recipe["orders"] if order == AUTO else {}
 
     def build(name: str, conv: nn.Conv2d) -> Built:
         steps = T.get(role_of.get(name, ""), 0) if isinstance(T, dict) else T
@@ -250,12 +329,15 @@ def csr_conv(
         if steps == 0:
             return "T names only expand and project layers of inverted residuals"
         words = f"CSRConv2d T={steps}" + (" depthwise" if _is_depthwise(conv) else "")
-        return _obstacle(conv, steps, depthwise) or (from_dense(conv, steps, order, depthwise), words)
+        chosen_order = order_of.get(name, "batched") if order == AUTO else order
+        return _obstacle(conv, steps, depthwise) or (from_dense(conv, steps, chosen_order, depthwise), words)
 
     rewritten = replace_each(network, context, skip, build)
     layers = (network.get_submodule(layer.name) for layer in rewritten.replaced)
     if depthwise and not any(isinstance(layer, CSRConv2d) and layer.depthwise for layer in layers):
         raise ValueError(_no_depthwise(rewritten))
+    if order == FUSED or FUSED in order_of.values():
+        compile_kernels(network, context.example_input())
     return rewritten
 
 

@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from bench.methods.parts.compiled import compile_kernels
 from bench.methods.parts.masking import MaskedConv2d, masked
 from bench.methods.parts.method import Context, Rewritten, method
 from bench.methods.parts.per_layer import Built, in_groups, kernel_words, replace_each
@@ -20,7 +21,7 @@ PATTERNS: dict[int, tuple[tuple[int, ...], ...]] = {
     2: ((0, 1), (1, 2), (3, 4), (4, 5), (6, 7), (7, 8)),
     1: tuple((tap,) for tap in range(9)),
 }
-FORMS = ("masked", "executed")
+FORMS = ("masked", "executed", "fused")
 _VARIANT = re.compile(r"pSC(?P<n>[1249])|PS(?P<dense>D?)(?P<m>[124])_P(?P<period>[1-9]\d*)")
 
 
@@ -94,10 +95,10 @@ def check(*, variant: str, form: str = "masked", **_others: Any) -> None:
     """Raises ValueError for a variant or form that does not exist, and for taps that cannot be grouped."""
     kind = parse(variant)
     if form not in FORMS:
-        raise ValueError(f"form '{form}' is not known: masked or executed work")
-    if form == "executed" and kind.period == 0 and kind.taps < 9:
+        raise ValueError(f"form '{form}' is not known: masked, executed or fused work")
+    if form != "masked" and kind.period == 0 and kind.taps < 9:
         raise ValueError(
-            f"form 'executed' groups filters by the period of their supports, and {variant} draws every "
+            f"form '{form}' groups filters by the period of their supports, and {variant} draws every "
             f"support at random: form 'masked', or a variant with a period (PS4_P4, PSD2_P8), works"
         )
 
@@ -116,7 +117,8 @@ def psconv(
     The first convolution, 1×1 convolutions and the classifier stay dense, grouped ones too. ``form``:
     in ``masked`` the zeros run through PyTorch's dense kernel: logical MACs fall, executed ones do not.
     ``executed`` stores and computes the kept taps alone (TapConv2d), with the same outputs; it needs
-    supports with a period. ``skip``: globs of layers to leave dense.
+    supports with a period. ``fused`` is the same in one compiled kernel, or where there can be none the
+    executed form. ``skip``: globs of layers to leave dense.
     """
     kind = parse(variant)
     generator = torch.Generator().manual_seed(context.seed)
@@ -126,10 +128,15 @@ def psconv(
             return f"{kernel_words(conv)} kernel: only 3×3 has supports"
         if conv.groups != 1:
             return in_groups(conv)
-        if form == "executed" and isinstance(conv, MaskedConv2d):
-            return "masked before: the executed form knows no other zeros than its own"
+        if form != "masked" and isinstance(conv, MaskedConv2d):
+            return f"masked before: the {form} form knows no other zeros than its own"
         mask = supports(kind, conv.out_channels, conv.in_channels, generator)
-        layer = masked(conv, mask) if form == "masked" else TapConv2d(conv, support_table(kind))
+        if form == "masked":
+            return masked(conv, mask), f"{variant}, density {float(mask.float().mean()):.3f}"
+        layer = TapConv2d(conv, support_table(kind), fused=form == "fused")
         return layer, f"{variant}, density {float(mask.float().mean()):.3f}"
 
-    return replace_each(network, context, skip, build)
+    rewritten = replace_each(network, context, skip, build)
+    if form == "fused":
+        compile_kernels(network, context.example_input())
+    return rewritten

@@ -35,7 +35,8 @@ class DeclaredMethod:
     """A method as a suite sees it: its knobs are the keyword-only parameters of its function.
 
     ``check(**knobs)`` raises ValueError for values that can never work. ``times``: its recipe comes
-    from timings of its own. ``doc`` is the function's docstring, ``summary`` that one's first line.
+    from timings of its own, or ``times(**knobs)`` says whether. ``doc`` is the function's docstring,
+    ``summary`` that one's first line.
     """
 
     name: str
@@ -43,7 +44,11 @@ class DeclaredMethod:
     doc: str = field(repr=False)
     knobs: Mapping[str, inspect.Parameter] = field(repr=False)
     check: Check | None = None
-    times: bool = False
+    times: bool | Callable[..., bool] = False
+
+    def times_itself(self, knobs: Mapping[str, Any]) -> bool:
+        """Whether with these knobs its recipe comes from timings of its own."""
+        return bool(self.times(**knobs) if callable(self.times) else self.times)
 
 
 @dataclass(frozen=True)
@@ -299,7 +304,7 @@ def _read_method(found: Registration) -> DeclaredMethod:
     check: Check | None = found.argument("check")
     if check is not None:
         check = _with_fallback(found.name, check)
-    times = bool(found.argument("times", False))
+    times = found.argument("times", False)
     return DeclaredMethod(found.name, _first_line(found.doc), found.doc, found.knobs(), check, times)
 
 

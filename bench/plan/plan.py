@@ -384,7 +384,7 @@ def _fitting(cases: list[Case], only: str) -> list[Case]:
 
 
 def _times(case: Case) -> bool:
-    return any(DECLARED_METHODS.get(call.name).times for call in case.methods)
+    return any(DECLARED_METHODS.get(call.name).times_itself(call.knobs) for call in case.methods)
 
 
 def _commands(targets: Iterable[Target]) -> tuple[str, ...]:

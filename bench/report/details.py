@@ -45,6 +45,7 @@ class Details:
     facts: tuple[tuple[str, str], ...]
     replaced: tuple[Layers, ...]
     left: tuple[Layers, ...]
+    ran: tuple[Layers, ...]
     error: str
     disagreements: tuple[str, ...]
     command: str = ""
@@ -107,6 +108,7 @@ def _one(row: Row, columns: Sequence[str], command: str, story: Story | None) ->
             (f"{layer['before']} became {layer['after']}", layer["name"]) for layer in row["replaced"]
         ),
         left=_together((layer["reason"], layer["name"]) for layer in row["left"]),
+        ran=_together((words, layer) for layer, words in row["executed_order"].items()),
         error=row["error"],
         disagreements=tuple(row["disagreements"]),
         command=command,
@@ -182,6 +184,8 @@ def _facts(row: Row) -> list[tuple[str, str]]:
         facts.append((f"live tensor peak in {order} order, bytes", digits.exact(peak)))
     for order, peak in row["allocator_peak_by_order"].items():
         facts.append((f"allocator peak in {order} order, bytes", digits.exact(peak)))
+    if row["runtime_did"]:
+        facts.append((f"what runtime {row['runtime']} did", row["runtime_did"]))
     if row["live_peak_refused"]:
         facts.append(("no live tensor peak, because", row["live_peak_refused"]))
     if digits.known(row["host_latency"]):

@@ -120,11 +120,17 @@ def profile_case(
 
     ``peaks`` is what ``read_peaks`` gives. Raises CaseFailedError when it cannot be counted or profiled.
     """
-    counted = count_case(case)
-    if counted.error is not None or counted.counts is None:
-        raise CaseFailedError(counted.error.message if counted.error else "no counts")
+    counts, job = counted(case)
     with turn:
-        return _profile(Job(case, recipes=counted.recipes), counted.counts, peaks)
+        return profile_counted(job, counts, peaks)
+
+
+def counted(case: Case) -> tuple[Counts, Job]:
+    """The case's counts, and what a worker is asked about it. Raises CaseFailedError."""
+    found = count_case(case)
+    if found.error is not None or found.counts is None:
+        raise CaseFailedError(found.error.message if found.error else "no counts")
+    return found.counts, Job(case, recipes=found.recipes)
 
 
 def refuse_profile(case: Case) -> None:
@@ -149,14 +155,15 @@ def profile_cases(session: Session, cases: Sequence[Case]) -> None:
             continue  # it could not be counted, and is a failed case already
         job = Job(case, recipes=count.recipes, plugins=session.plan.plugins)
         try:
-            found = _profile(job, count.counts, session.start.peaks)
+            found = profile_counted(job, count.counts, session.start.peaks)
         except CaseFailedError as error:
             session.outcome.failed.setdefault(f"{case.id} (profile)", str(error))
         else:
             session.add_profile(found.as_record(session.start.run))
 
 
-def _profile(job: Job, counts: Counts, peaks: Mapping[str, Any] | None) -> Profile:
+def profile_counted(job: Job, counts: Counts, peaks: Mapping[str, Any] | None) -> Profile:
+    """The profile of a case that was counted; nothing else may run meanwhile. Raises CaseFailedError."""
     case = job.case
     answer = run_worker(TARGETS.get("cpu"), job, TIMEOUT, Profiled, module="bench.worker.profiler")
     if answer.error is not None or answer.host is None:

@@ -389,6 +389,8 @@ def _answer(process: Process, at: int, others: dict[int, float]) -> Measured:
         heap=seated.heap,
         cuda_flags=seated.cuda_flags,
         stages=risen.stages or seated.stages,
+        executed_order=end.executed_order,
+        runtime_did=end.runtime_did,
     )
 
 

@@ -35,6 +35,9 @@ CALL_SPAN = "bench: call"
 SPAN = "bench: part "
 """A part that a layer announces is in the profile under this and its own name."""
 
+KERNEL = "compiled kernel"
+"""The part that is a layer's own kernel, where it has one."""
+
 REST = ("element-wise", "split and concatenate", "dispatch")
 PARTS = ("U convolutions", "V convolutions", *REST)
 """The parts of a CSR-Conv layer; a layer with other spans has parts of other names before REST."""
@@ -160,6 +163,9 @@ def kernel_times(events: Iterable[Event], spans: Sequence[str]) -> list[dict[str
         around = list(_around(event))
         call = next((outer for outer in around if outer.name == CALL_SPAN), None)
         name = event.name.removeprefix("aten::")
+        if call is not None and event.name == "csr_bench::kernel":
+            of_call = calls.setdefault(id(call), dict.fromkeys(parts, 0.0))
+            of_call[KERNEL] = of_call.get(KERNEL, 0.0) + event.self_cpu_time_total
         if call is None or not event.name.startswith("aten::") or name in WRAPPERS:
             continue
         times = calls.setdefault(id(call), dict.fromkeys(parts, 0.0))

@@ -254,7 +254,9 @@ class Measured:
     ``conditions_during``: the worst that was seen while samples were taken; ``cooled_seconds``: how long the
     host was left to cool before: see ``bench.worker.thermal``. ``instructions``: of one forward on an
     emulated core (the mean over a round of inputs), by kind with their total: see
-    ``bench.worker.instructions``.
+    ``bench.worker.instructions``. ``executed_order``: what ran of the layers that were asked for a
+    compiled kernel, by layer, and why where that is none of theirs. ``runtime_did``: what the runtime made
+    of the network, where it says so.
     """
 
     error: Failure | None = None
@@ -280,6 +282,8 @@ class Measured:
     instructions: dict[str, int] | None = None
     conditions_during: Conditions | None = None
     cooled_seconds: float | None = None
+    executed_order: dict[str, str] | None = None
+    runtime_did: str | None = None
 
 
 @dataclass(frozen=True)
@@ -347,14 +351,16 @@ class Drawn:
 
 @dataclass(frozen=True)
 class SeatEnd:
-    """What a seat's network is and answered, how inputs fared in it (``Output``, ``Inputs``), and what its
-    device needs alone (``Latency``)."""
+    """What a seat's network is and answered, how inputs fared in it (``Output``, ``Inputs``), what its device
+    needs alone (``Latency``), and how its layers ran (``Measured``)."""
 
     error: Failure | None = None
     params: int | None = None
     output: Output | None = None
     inputs: Inputs | None = None
     queued_samples: tuple[float, ...] = ()
+    executed_order: dict[str, str] | None = None
+    runtime_did: str | None = None
 
 
 @dataclass(frozen=True)
@@ -385,6 +391,23 @@ class ProfiledLayer:
     name: str
     seconds: float
     parts: dict[str, float] | None = None
+
+
+@dataclass(frozen=True)
+class Explained:
+    """What happened inside each layer's call, in the order of the calls."""
+
+    error: Failure | None = None
+    layers: tuple[ExplainedLayer, ...] = ()
+
+
+@dataclass(frozen=True)
+class ExplainedLayer:
+    """One call of a layer: the lines of oneDNN's log, and its operators' own seconds by name."""
+
+    name: str
+    log: tuple[str, ...]
+    operators: dict[str, float]
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor, nn
 
-from bench.counting.protocols import HasExits
+from bench.counting.protocols import HasExits, SaysOrder
 from bench.counting.weight_bytes import weight_bytes
 from bench.models.calibration import calibrate
 from bench.network import (
@@ -130,7 +130,7 @@ class Seat:
     @property
     def hidden(self) -> str:
         """Why its tensors do not pass through torch's dispatch; empty where they do."""
-        if self._forward is self.network:
+        if self._forward is self.network or self._executed is not self.network:
             return ""
         return f"runtime {self.case.runtime} may hold tensors that torch's dispatch does not see"
 
@@ -138,6 +138,26 @@ class Seat:
     def past_torch(self) -> bool:
         """Whether the runtime takes its memory past torch's allocator."""
         return self.exported_bytes is not None
+
+    def executed_order(self) -> dict[str, str]:
+        """What ran, in words, by layer; of the layers that were asked for a compiled kernel."""
+        modules = self._executed.named_modules()
+        layers = [(name, m) for name, m in modules if isinstance(m, SaysOrder) and m.compiles]
+        if self.past_torch:
+            return {name: f"{layer.exported_order}, as it was exported" for name, layer in layers}
+        return {name: layer.executed_order for name, layer in layers}
+
+    @property
+    def runtime_did(self) -> str | None:
+        """What the runtime made of the network, where it says so."""
+        did: str | None = getattr(self._forward, "did", None)
+        return did
+
+    @property
+    def _executed(self) -> nn.Module:
+        """The network that the runtime calls in eager mode: this one, or one that it made of it."""
+        own: nn.Module = getattr(self._forward, "network", self.network)
+        return own
 
     def params(self) -> int:
         """Stored parameters."""

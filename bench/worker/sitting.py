@@ -139,7 +139,8 @@ def _end(built: Any, settled: Any, stopwatch: Any) -> SeatEnd:
         # First: asking for the output changes the network.
         alone = () if settled is None else queued(built, stopwatch, settled.calls_per_sample)
         inputs = built.inputs(None if settled is None else stopwatch)
-        return SeatEnd(params=built.params(), output=built.output(), inputs=inputs, queued_samples=alone)
+        orders, did = built.executed_order(), built.runtime_did
+        return SeatEnd(None, built.params(), built.output(), inputs, alone, orders, did)
     except Exception as error:  # noqa: BLE001 - as above
         return SeatEnd(error=Failure.of(error, "output"))
 

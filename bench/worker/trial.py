@@ -81,6 +81,7 @@ class Measuring:
                 exported_bytes=seat.exported_bytes,
             )
             self._sample(seat)
+            self._note(executed_order=seat.executed_order(), runtime_did=seat.runtime_did)
             self._stages.enter("output")
             self._note(output=seat.output(), params=seat.params())
 

@@ -11,6 +11,14 @@ from bench.analysis.stats import Interval
 from bench.analysis.store import read_results
 from bench.case import Case
 
+PAIRS = (
+    ("batched", "dense"),
+    ("literal", "dense"),
+    ("fused", "dense"),
+    ("auto", "dense"),
+    ("batched", "literal"),
+)
+
 
 def words(ratio: Interval) -> str:
     """``0.910 (0.900 to 0.920)``."""
@@ -23,11 +31,13 @@ def main() -> None:
     for data in results.start.cases:
         case = Case.from_dict({k: v for k, v in data.items() if k != "baseline"})
         found = medians([trial for trial in results.trials if trial.case == case.id])
-        arms.setdefault(case.backbone, {})[case.methods[0].knobs.get("order", "dense")] = found
-    print("| network | batched ÷ dense | literal ÷ dense | batched ÷ literal |\n|---|---|---|---|")
+        order = "dense" if case.methods[0].name == "dense" else case.methods[0].knobs.get("order", "batched")
+        arms.setdefault(case.backbone, {})[order] = found
+    pairs = [pair for pair in PAIRS if all(set(pair) <= of.keys() for of in arms.values())]
+    print("| network | " + " | ".join(f"{order} ÷ {base}" for order, base in pairs) + " |")
+    print("|---" * (len(pairs) + 1) + "|")
     for backbone, of in arms.items():
-        ratios = [("dense", "batched"), ("dense", "literal"), ("literal", "batched")]
-        cells = " | ".join(words(stats.ratio(of[base], of[other])) for base, other in ratios)
+        cells = " | ".join(words(stats.ratio(of[base], of[order])) for order, base in pairs)
         print(f"| {backbone} | {cells} |")
 
 

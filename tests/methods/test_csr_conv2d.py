@@ -360,7 +360,7 @@ LEGAL: dict[str, Any] = {"in_channels": 4, "out_channels": 4, "kernel_size": 3, 
         ({"dilation": 2}, r"dilation 2 is not defined", r"dilation 1 works"),
         ({"dilation": (1, 2)}, r"dilation 2 is not defined", r"dilation 1 works"),
         ({"groups": 2}, r"2 groups are not defined", r"groups=1, or depthwise=True, works"),
-        ({"order": "fast"}, r"not 'fast'", r"'batched' or 'literal'"),
+        ({"order": "fast"}, r"not 'fast'", r"'batched', 'literal' or 'fused'"),
         ({"out_channels": 6, "depthwise": True}, r"does not divide 3", r"a multiple of 4 works"),
     ],
 )

@@ -151,7 +151,7 @@ def test_random_supports_are_refused_with_words() -> None:
         check_call("psconv", {"variant": "pSC4", "form": "executed"})
     with pytest.raises(ValueError, match="no period"):
         support_table(parse("pSC2"))
-    with pytest.raises(InputError, match="masked or executed"):
+    with pytest.raises(InputError, match="masked, executed or fused"):
         check_call("psconv", {"variant": "PS4_P4", "form": "sparse"})
     assert (
         check_call("psconv", {"variant": "pSC9", "form": "executed"}).label

@@ -24,7 +24,9 @@ from bench.runtimes import RUNTIMES
 def test_a_methods_declaration_is_its_entry(name: str) -> None:
     declared, entry = DECLARED_METHODS.from_source(name), METHODS.get(name)
     assert declared is not None, "its declaration needs torch, or cannot be seen in the source"
-    assert (declared.name, declared.summary, declared.times) == (entry.name, entry.summary, entry.times)
+    assert (declared.name, declared.summary) == (entry.name, entry.summary)
+    assert callable(declared.times) == callable(entry.times)
+    assert callable(entry.times) or declared.times == entry.times
     assert dict(declared.knobs) == dict(entry.knobs)
     assert (declared.check is None) == (entry.check is None)
 

@@ -146,8 +146,8 @@ def test_the_other_knobs_are_checked_as_ever(tmp_path: Path, method: str, words:
 
 
 def test_what_no_value_can_mend_is_said_in_the_first_ones_words(tmp_path: Path) -> None:
-    loaded = load(tmp_path, "csr_conv: {T: {solve: params, to: 0.5}, order: sideways}")
-    with pytest.raises(InputError, match="order must be 'batched' or 'literal', not 'sideways'"):
+    loaded = load(tmp_path, "csr_conv: {T: {solve: params, to: 0.5}, blocks: 90-91}")
+    with pytest.raises(InputError, match="blocks='90-91': the network has"):
         make_plan(loaded)
 
 

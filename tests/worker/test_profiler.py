@@ -59,6 +59,15 @@ def test_own_time_goes_to_the_part_that_did_the_work() -> None:
     ]
 
 
+def test_a_layer_s_own_kernel_is_a_part_where_there_is_one() -> None:
+    call = inside(CALL_SPAN, 10, None)
+    operator = inside("csr_bench::csr_conv2d", 9, call)  # Python around the kernel: dispatch
+    events: list[Event] = [call, operator, inside("csr_bench::kernel", 30, operator)]
+    assert kernel_times(events, ("U",)) == [
+        {"U convolutions": 0, "element-wise": 0, "split and concatenate": 0, "compiled kernel": 30}
+    ]
+
+
 def test_every_call_is_counted_by_itself() -> None:
     calls = [inside(CALL_SPAN, 0, None), inside(CALL_SPAN, 0, None)]
     events: list[Event] = [inside("aten::add", own, call) for own, call in zip((5, 7), calls, strict=True)]

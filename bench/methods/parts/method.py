@@ -25,6 +25,10 @@ SecondsOf = Callable[[nn.Module, Tensor], float]
 """Median seconds of one call of a layer on an example (B, C, H, W)."""
 
 
+Times = bool | Callable[..., bool]
+"""Whether a method's recipe comes from timings of its own: always, never, or by its knobs."""
+
+
 @dataclass(frozen=True)
 class Context:
     """What a method may know besides the network: all of it comes from the case.
@@ -69,7 +73,8 @@ class Method:
     process and imports torch only. ``prepare(network, context, **knobs)`` runs before, outside that
     process, may import anything, leaves the network as it is, and returns the JSON-able recipe that
     ``apply`` finds in its context. ``check(**knobs)`` raises ValueError for values that can never work.
-    ``times``: ``prepare`` asks the context's clock, so nothing else may run beside it.
+    ``times``: ``prepare`` asks the context's clock, so nothing else may run beside it; where that depends on
+    the knobs, ``times(**knobs)`` says it.
     """
 
     name: str
@@ -78,7 +83,7 @@ class Method:
     check: Callable[..., None] | None
     summary: str
     knobs: Mapping[str, inspect.Parameter] = field(repr=False)
-    times: bool = False
+    times: Times = False
 
     def recipe(self, network: nn.Module, context: Context, knobs: Knobs) -> Any:
         """What ``prepare`` finds, with random numbers from the seed alone; None for a method without it."""
@@ -124,7 +129,7 @@ def method(
     *,
     prepare: Callable[..., Any] | None = None,
     check: Callable[..., None] | None = None,
-    times: bool = False,
+    times: Times = False,
 ) -> Callable[[Callable[..., Rewritten]], Callable[..., Rewritten]]:
     """Registers ``apply(network, context, *, knob: type = default, …) -> Rewritten`` under ``name``.
 

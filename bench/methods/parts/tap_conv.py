@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from bench.counting.layer_count import LayerCount
+from bench.methods.parts.compiled import Kernels
+from bench.methods.parts.fused_taps import Sparse, convolve
 
 LINEAR_UP_TO = 16
 """Positions of the output map up to which the products run as linear layers over positions.
@@ -29,17 +33,22 @@ class TapConv2d(nn.Module):
     kept taps alone, beside the row numbers; MACs are H'·W' times the number of taps. Stride, dilation
     and padding are those of ``conv``, whose kept weights are copied. Raises ValueError for a layer that
     is not 3×3 or has groups.
+
+    ``fused``: one compiled kernel adds up the shifted rows instead, with the same counts; where it cannot
+    work the layer does what is drawn above, and ``executed_order`` says why.
     """
 
     order: Tensor
 
-    def __init__(self, conv: nn.Conv2d, table: Tensor) -> None:
+    def __init__(self, conv: nn.Conv2d, table: Tensor, fused: bool = False) -> None:
         super().__init__()
         if conv.kernel_size != (3, 3) or conv.groups != 1:
             raise ValueError(f"taps are defined for 3×3 kernels without groups, not for {conv}")
         self.in_channels, self.out_channels = conv.in_channels, conv.out_channels
         self.stride, self.dilation = conv.stride, conv.dilation
         self.period = table.shape[0]
+        self.fused = fused
+        self._kernels = Kernels("unfolded")
         self._padding = list(conv._reversed_padding_repeated_twice)
         self._padding_mode = "constant" if conv.padding_mode == "zeros" else conv.padding_mode
         unfolded = conv.weight.detach().flatten(2).transpose(1, 2).flatten(1)  # (Co, 9·Ci), tap-major
@@ -54,7 +63,44 @@ class TapConv2d(nn.Module):
         by_class = [torch.arange(a, self.out_channels, self.period) for a in range(self.classes)]
         self.register_buffer("order", torch.cat(by_class).argsort(), persistent=False)
 
+    @property
+    def executed_order(self) -> str:
+        """What the last call did: ``fused``, or ``unfolded`` with the reason where fused was asked for."""
+        return self._kernels.words if self.fused else "unfolded"
+
+    @property
+    def compiles(self) -> bool:
+        """Whether a compiled kernel was asked for."""
+        return self.fused
+
+    @property
+    def exported_order(self) -> str:
+        """What a graph does that is made for another program."""
+        return "unfolded"
+
     def forward(self, x: Tensor) -> Tensor:
+        fused = self._fused(x) if self.fused else None
+        return self._unfolded(x) if fused is None else fused
+
+    def _fused(self, x: Tensor) -> Tensor | None:
+        """The layer in one kernel; None where there is none for it."""
+        left, right, top, bottom = self._padding
+        obstacle = ""
+        if self._padding_mode != "constant":
+            obstacle = f"no kernel for padding mode {self._padding_mode}"
+        elif left != right or top != bottom or self.dilation[0] != self.dilation[1]:
+            obstacle = "no kernel for sides or dilations that differ"
+        if obstacle:
+            self._kernels.words = f"unfolded: {obstacle}"
+            return None
+        # Past the module's own look-up, which takes as long as a small kernel for all classes together.
+        known: list[Any] = [self._parameters[f"weight{a}"] for a in range(self.classes)]
+        rows: list[Any] = [self._buffers[f"rows{a}"] for a in range(self.classes)]
+        stride = self.stride[0], self.stride[1]
+        sparse = Sparse(known, rows, self.bias, stride, (top, left), self.dilation[0])
+        return convolve(self._kernels, x, sparse)
+
+    def _unfolded(self, x: Tensor) -> Tensor:
         x = F.pad(x, self._padding, self._padding_mode)
         height = (x.shape[2] - 2 * self.dilation[0] - 1) // self.stride[0] + 1
         width = (x.shape[3] - 2 * self.dilation[1] - 1) // self.stride[1] + 1
