@@ -12,7 +12,7 @@ are only added to. docs/api.md has an example to run.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
 from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -67,11 +67,15 @@ def load_suite(path: Name, plugins: Iterable[str] = (), trust: bool = False) -> 
 
 
 def make_plan(
-    suite: LoadedSuite, rounds: int | None = None, only: str | None = None, quick: bool = False
+    suite: LoadedSuite,
+    rounds: int | None = None,
+    only: str | Sequence[str] | None = None,
+    quick: bool = False,
 ) -> Plan:
     """The cases of a suite with all that is needed to measure them: ``len(plan.cases)``, ``plan.trials``.
 
-    ``rounds`` instead of the suite's; ``only`` is a glob on case ids, or a part of one. Raises InputError.
+    ``rounds`` instead of the suite's; ``only`` is a glob on case ids, or a part of one, or several.
+    Raises InputError.
     """
     from bench.plan.plan import make_plan as make
 

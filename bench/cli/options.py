@@ -50,10 +50,10 @@ MaxRounds = Annotated[
     ),
 ]
 Only = Annotated[
-    str | None,
+    list[str] | None,
     typer.Option(
         "--only",
-        help="Only cases whose id fits this glob or has this part.",
+        help="Only cases whose id fits this glob or has this part; may be repeated.",
         autocompletion=completion.cases_of_suite,
     ),
 ]

@@ -116,7 +116,7 @@ def gate(
         declared,
         bases,
         times_fail=timed and time_fails is TimeFails.slower,
-        whole=only is None,
+        whole=not only,
     )
     about = between(ran, *(f"`{c.short}` {as_text(c.subject)}" for c in (before, to_merge)))
     text = in_markdown(found, about, {case: (of, heads[case]) for case, of in bases.items()})

@@ -218,15 +218,15 @@ class Plan:
 def make_plan(
     loaded: LoadedSuite,
     rounds: int | None = None,
-    only: str | None = None,
+    only: str | Sequence[str] | None = None,
     quick: bool = False,
     resolution: float | None = None,
     max_rounds: int | None = None,
     told: Callable[[int, int], None] | None = None,
 ) -> Plan:
     """The plan of a suite: its cases, with wanted budgets solved. ``only`` is a glob on case ids, or a
-    part of one; a whole id is that case alone. ``told`` is called with how many budgets are solved, of how
-    many.
+    part of one; a whole id is that case alone, and several choose all that any of them fits. ``told`` is
+    called with how many budgets are solved, of how many.
 
     A case's dense baseline stays although ``only`` leaves it out: a ratio needs it. Raises InputError
     when nothing fits, when no knob reaches a wanted budget, and for numbers that a suite could not have.
@@ -240,7 +240,7 @@ def make_plan(
     settled = settle(loaded, expansion.drafts, told)
     every = list(settled.cases.values())
     refuse_unused(loaded, every)
-    cases = every if only is None else _fitting(every, only)
+    cases = _fitting(every, [only] if isinstance(only, str) else only) if only else every
     counted, ids = {case.count_id for case in cases}, {case.id for case in cases}
     measure = asked(loaded.suite.measure)
     of_sweep = {sweep.name: asked(sweep.measure) for sweep in loaded.sweeps}
@@ -377,8 +377,8 @@ def named(cases: Iterable[Case], words: str, option: str) -> list[Case]:
     return fitting
 
 
-def _fitting(cases: list[Case], only: str) -> list[Case]:
-    fitting = named(cases, only, "--only")
+def _fitting(cases: list[Case], only: Sequence[str]) -> list[Case]:
+    fitting = [case for words in only for case in named(cases, words, "--only")]
     wanted = {c.id for c in fitting} | {c.baseline().id for c in fitting}
     return [c for c in cases if c.id in wanted]
 

@@ -67,6 +67,13 @@ def test_only_takes_a_whole_id_with_brackets_in_it(planned: Callable[..., Plan])
     assert planned(text, only=case.id).cases == (case,)
 
 
+def test_bug_only_given_twice_was_the_last_of_them(planned: Callable[..., Plan]) -> None:
+    both = {case.method for case in planned(only=["csr_conv(T=2)", "csr_conv(T=4)"]).cases}
+    assert both == {"dense", "csr_conv(T=2)", "csr_conv(T=4)"}
+    with pytest.raises(InputError, match="--only resnet99: no case fits"):
+        planned(only=["T=4", "resnet99"])
+
+
 def test_only_that_fits_nothing_is_refused(planned: Callable[..., Plan]) -> None:
     with pytest.raises(InputError, match="--only resnet99: no case fits"):
         planned(only="resnet99")
