@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import gc
 import json
@@ -29,6 +30,7 @@ from bench.analysis.records import (
     from_line,
     to_line,
 )
+from bench.analysis.redaction import Redactor
 from bench.errors import InputError
 
 
@@ -55,10 +57,12 @@ class Store:
     """Appends records to one file; each is on the disk before ``append`` returns.
 
     The file is locked while it is open: a second run that would write to it is refused with InputError.
+    Names of hosts and users and places on the disk are left out, but with a ``redactor`` that leaves them.
     """
 
-    def __init__(self, file: Path) -> None:
+    def __init__(self, file: Path, redactor: Redactor | None = None) -> None:
         self.file = file
+        self._redactor = Redactor() if redactor is None else redactor
         self._handle: FileIO | None = None
 
     def __enter__(self) -> Store:
@@ -87,12 +91,17 @@ class Store:
         """Writes one line and waits until the disk has it. Raises InputError where it does not take it."""
         if self._handle is None:
             raise RuntimeError("the store is not open")
-        line = memoryview(json.dumps(to_line(record), separators=(",", ":")).encode() + b"\n")
+        line = memoryview(
+            json.dumps(self._redactor.record(to_line(record)), separators=(",", ":")).encode() + b"\n"
+        )
+        before = os.fstat(self._handle.fileno()).st_size
         try:
             while line:
                 line = line[self._handle.write(line) :]
             os.fsync(self._handle.fileno())
         except OSError as error:
+            with contextlib.suppress(OSError):  # half a line helps nobody
+                os.ftruncate(self._handle.fileno(), before)
             raise InputError(
                 f"{self.file}: {error.strerror}; what was measured before is kept, `--resume` goes on"
             ) from None

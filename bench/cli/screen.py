@@ -74,6 +74,11 @@ def say_waiting(pid: str) -> None:
     say(f"waiting: another run (pid {pid}) is measuring on this host", err=True)
 
 
+def say_log(line: str) -> None:
+    """Tells a line of the log as it is written."""
+    say(one_line(line), err=True)
+
+
 def one_line(text: str) -> str:
     """The text with line ends, control characters and lone surrogates spelled out, as ``\\x1b``."""
     return "".join(map(_harmless, text))

@@ -12,6 +12,7 @@ import os
 import sys
 from typing import NoReturn, TextIO
 
+from bench.worker.offspring import end_offspring
 from bench.worker.protocol import Failure, Job, Measured, claim_stdout, end_with_stdin, ended_by, to_line
 from bench.worker.stages import Stages
 
@@ -38,6 +39,7 @@ def main() -> None:
             kind, words = "Crash", f"the worker {ended_by(code)}"
             answers.write(to_line(Measured(error=Failure("launch", kind, words))) + "\n")
             answers.flush()
+    end_offspring()
 
 
 def _answer(line: str, answers: TextIO) -> NoReturn:

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from made_trials import DENSE_CASE, made_count, made_end, made_start, made_trial
+from made_trials import DENSE_CASE, made_count, made_end, made_host, made_start, made_trial
 
 from bench.analysis.records import SCHEMA, Probe, Record, from_line, to_line
 from bench.analysis.store import Store, list_results, read_results
@@ -21,8 +21,11 @@ from bench.errors import InputError
 
 START = made_start([DENSE_CASE], run="r1", description="wörds", versions={"torch": "2"})
 COUNT = made_count(DENSE_CASE, run="r1")
-TRIAL = made_trial(DENSE_CASE, 0, [0.1, 0.2], run="r1", position=3)
-FAILED = made_trial(DENSE_CASE, 1, error="no", run="r1")
+HOST = made_host("a", name="host-0a1b2c", cpu="some processor")
+"""As a store writes it, which hides names."""
+
+TRIAL = made_trial(DENSE_CASE, 0, [0.1, 0.2], run="r1", position=3, host=HOST)
+FAILED = made_trial(DENSE_CASE, 1, error="no", run="r1", host=HOST)
 END = made_end("r1")
 RECORDS: list[Record] = [START, COUNT, TRIAL, FAILED, END]
 
