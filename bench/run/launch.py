@@ -124,6 +124,7 @@ class WorkerProcess:
         self._answered = bytearray()
         self._printed = bytearray()
         self._is_over = False
+        self._was_asked = False
 
     def ask(self, question: Json, timeout: float, last: bool = False) -> Json:
         """The worker's answer: the first line that is one. Raises WorkerFailed, after which it is of no use.
@@ -131,7 +132,9 @@ class WorkerProcess:
         What it prints beside (a login banner, a library's warning) is kept for the message of a failure.
         ``last`` closes stdin behind the question.
         """
-        self._drop_stale()
+        if self._was_asked:
+            self._drop_stale()
+        self._was_asked = True
         to_write = memoryview(json.dumps(question).encode() + b"\n")
         deadline = time.monotonic() + timeout
         stdin, stdout, stderr = self._process.stdin, self._process.stdout, self._process.stderr
