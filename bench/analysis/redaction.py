@@ -64,7 +64,7 @@ _PATHS = frozenset({"plugins", "suite_file", "python", "peaks_file"})
 
 _AS_THEY_ARE = frozenset(
     {"counts", "recipes", "answers", "latency", "output", "stages", "instructions", "inputs", "measure"}
-    | {"cases", "solved", "versions", "packages", "arms", "conditions_before", "conditions_after"}
+    | {"solved", "sweeps", "versions", "packages", "arms", "conditions_before", "conditions_after"}
     | {"conditions_during", "schema", "kind", "run", "suite", "case", "count_id", "arm", "status", "sitting"}
     | {"suite_digest", "started", "ended", "taken", "revision", "layers"}
 )
@@ -115,6 +115,8 @@ class Redactor:
         return [program, *map(self.text, words[1:])]
 
     def _field(self, key: str, value: Any) -> Any:
+        if key == "cases" and isinstance(value, list | tuple):
+            return [_case(one) if isinstance(one, Mapping) else one for one in value]
         if key in _AS_THEY_ARE:
             return value
         if key == "host" and isinstance(value, Mapping) and "name" in value:
@@ -208,6 +210,15 @@ def shown_path(path: str) -> str:
     if len(parts) < 2 or (len(parts) == 2 and parts[0] in ("home", "Users")):
         return HIDDEN if not path.startswith("/") or parts[:1] in (["home"], ["Users"]) else path
     return parts[-1]
+
+
+def _case(case: Mapping[str, Any]) -> dict[str, Any]:
+    """A case as it is, but for the places of a network of the user's own; its weights have a digest beside."""
+    imported = case.get("imported")
+    if not isinstance(imported, Mapping):
+        return dict(case)
+    places = {key: shown_path(str(imported[key])) for key in ("folder", "weights") if imported.get(key)}
+    return {**case, "imported": {**imported, **places}}
 
 
 def _is_absolute(path: str) -> bool:

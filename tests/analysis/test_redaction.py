@@ -105,6 +105,13 @@ def test_a_record_loses_names_and_places_and_keeps_what_a_person_named(tmp_path:
     assert read.error.message == f"{shown_host('raspi4')}: net.pt is gone"
 
 
+def test_a_network_of_ones_own_does_not_tell_where_it_lies() -> None:
+    imported = {"target": "nets:build", "folder": "/home/zebedee/nets", "weights": "/home/zebedee/w.pt", "n": 1}
+    shown = Redactor().record({"cases": [{"backbone": "b", "imported": imported}, {"backbone": "c"}, 5]})
+    told = {"target": "nets:build", "folder": "nets", "weights": "w.pt", "n": 1}
+    assert shown == {"cases": [{"backbone": "b", "imported": told}, {"backbone": "c"}, 5]}
+
+
 def test_identify_leaves_everything_as_it_is(tmp_path: Path) -> None:
     trial = made_trial(DENSE_CASE, host=made_host("h", name="raspi4"), error="/home/mathilde/net.pt is gone")
     with Store(tmp_path / "r.jsonl", redactor(True, [BOARD])) as store:
