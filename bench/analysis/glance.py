@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from bench.analysis.records import READABLE, CountRecord, RunEnd, RunStart, Trial, from_line
+from bench.analysis.store import open_results
 from bench.errors import InputError
 
 _HEAD = re.compile(rb'\{"schema":(%s),' % b"|".join(b"%d" % schema for schema in READABLE))
@@ -47,7 +48,7 @@ def glance(file: Path) -> Glance:
     """
     seen = _Seen(file)
     try:
-        with file.open("rb") as handle:
+        with open_results(file) as handle:
             for number, line in enumerate(handle, start=1):
                 seen.line(number, line)
     except FileNotFoundError:
@@ -63,7 +64,7 @@ def may_go_on(file: Path, digest: str) -> bool:
     Raises InputError for a file that cannot be read.
     """
     try:
-        with file.open("rb") as handle:
+        with open_results(file) as handle:
             if f'"{digest}"'.encode() not in handle.readline():
                 return False
             size = os.fstat(handle.fileno()).st_size

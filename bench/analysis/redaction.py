@@ -213,7 +213,7 @@ def shown_path(path: str) -> str:
 
 
 def _case(case: Mapping[str, Any]) -> dict[str, Any]:
-    """A case as it is, but for the places of a network of the user's own; its weights have a digest beside."""
+    """A case as it is, but for the places of a network of the user's own; of weights the digest stays."""
     imported = case.get("imported")
     if not isinstance(imported, Mapping):
         return dict(case)

@@ -7,6 +7,7 @@ import fcntl
 import gc
 import json
 import os
+import stat
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,7 +15,7 @@ from dataclasses import dataclass, field
 from io import FileIO
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import Any, BinaryIO
 
 from pydantic_core import from_json
 
@@ -190,6 +191,14 @@ def _with_host_of(trial: Trial, hosts: dict[str, Json]) -> Trial:
     return trial
 
 
+def open_results(file: Path) -> BinaryIO:
+    """A results file for reading. Raises OSError, and InputError for a device, which may have no end."""
+    mode = file.stat().st_mode
+    if stat.S_ISCHR(mode) or stat.S_ISBLK(mode):
+        raise InputError(f"{file}: a device, not a file")
+    return file.open("rb")
+
+
 def list_results(folder: Path) -> Iterator[Path]:
     """The results files of a folder, oldest first (their names begin with the time)."""
     yield from sorted(folder.glob("*.jsonl"))
@@ -205,7 +214,7 @@ def _read(line: bytes) -> Any:
 
 def _lines(file: Path) -> Iterator[tuple[int, bytes]]:
     try:
-        with file.open("rb") as handle:
+        with open_results(file) as handle:
             for number, line in enumerate(handle, start=1):
                 if line.strip():
                     yield number, line

@@ -195,7 +195,7 @@ class WorkerProcess:
         left = end_marked(self._mark, but=self._process.pid)
         end_group(self._process)
         if left := left + end_marked(self._mark):
-            log.info("%d had started %d processes, which were ended too", self._process.pid, left)
+            log.info("%d ended with what it had started: %d", self._process.pid, left)
         for pipe in (self._process.stdin, self._process.stdout, self._process.stderr):
             if pipe is not None:
                 with contextlib.suppress(OSError):  # what it never read

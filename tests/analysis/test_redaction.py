@@ -106,7 +106,12 @@ def test_a_record_loses_names_and_places_and_keeps_what_a_person_named(tmp_path:
 
 
 def test_a_network_of_ones_own_does_not_tell_where_it_lies() -> None:
-    imported = {"target": "nets:build", "folder": "/home/zebedee/nets", "weights": "/home/zebedee/w.pt", "n": 1}
+    imported = {
+        "target": "nets:build",
+        "folder": "/home/zebedee/nets",
+        "weights": "/home/zebedee/w.pt",
+        "n": 1,
+    }
     shown = Redactor().record({"cases": [{"backbone": "b", "imported": imported}, {"backbone": "c"}, 5]})
     told = {"target": "nets:build", "folder": "nets", "weights": "w.pt", "n": 1}
     assert shown == {"cases": [{"backbone": "b", "imported": told}, {"backbone": "c"}, 5]}

@@ -289,6 +289,12 @@ def test_bug_a_place_that_cannot_be_written_ended_in_a_traceback(tmp_path: Path,
         pass
 
 
+@pytest.mark.parametrize("device", ["/dev/zero", "/dev/full"])
+def test_bug_a_device_without_end_was_read_until_the_memory_was_full(device: str) -> None:
+    with pytest.raises(InputError, match=f"{device}: a device, not a file"):
+        read_results(Path(device))
+
+
 def test_bug_a_full_disk_ended_in_a_traceback(tmp_path: Path) -> None:
     with Store(Path("/dev/full")) as store, pytest.raises(InputError, match="No space left on device"):
         store.append(START)

@@ -398,7 +398,9 @@ def test_bug_a_worker_lived_on_when_its_harness_was_killed(tmp_path: Path) -> No
 
 
 def test_bug_a_second_answer_was_taken_for_the_answer_to_the_next_question() -> None:
-    script = f"""read a; echo '{OK}'; echo '{OK[:-1]}, "late": 1}}'; read b; echo '{OK[:-1]}, "second": 1}}'"""
+    script = (
+        f"""read a; echo '{OK}'; echo '{OK[:-1]}, "late": 1}}'; read b; echo '{OK[:-1]}, "second": 1}}'"""
+    )
     with WorkerProcess(["sh", "-c", script], dict(os.environ)) as worker:
         assert "late" not in worker.ask({}, 60)
         time.sleep(0.2)

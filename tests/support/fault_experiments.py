@@ -66,6 +66,9 @@ def plan(quick: bool) -> list[tuple[str, Experiment, int]]:
 FUZZED, CHUNK = 10_000, 200
 """Examples of all kinds together, and how many are thrown in one go."""
 
+MOST_MEMORY = 3 * 2**30
+"""Bytes that an example may have."""
+
 FAULTS: dict[str, Sequence[str]] = {
     "segmentation fault": ("turn", "count", "probe", "seat", "rise"),
     "killed": ("turn", "count", "probe"),
@@ -423,6 +426,8 @@ def fuzz(place: Path, coin: random.Random, name: str) -> Toll:
         thrown += 1
         check(example)
 
+    # An example that fills the memory is to fail by itself, and not what runs beside it.
+    resource.setrlimit(resource.RLIMIT_DATA, (MOST_MEMORY, MOST_MEMORY))
     with fuzzing.sandbox(place / "fuzz") as around:
         try:
             throw()
