@@ -518,6 +518,27 @@ def end_with_stdin() -> None:
     threading.Thread(target=watch, daemon=True).start()
 
 
+@contextlib.contextmanager
+def ending_with_stdin() -> Iterator[None]:
+    """``end_with_stdin`` for as long as the context lasts: after it no thread is left, and it is safe to fork."""
+    poller = select.poll()
+    poller.register(0, 0)
+    over = threading.Event()
+
+    def watch() -> None:
+        while not over.is_set():
+            if any(event & (select.POLLHUP | select.POLLERR) for _, event in poller.poll(100)):
+                end_with_offspring()
+
+    watching = threading.Thread(target=watch, daemon=True)
+    watching.start()
+    try:
+        yield
+    finally:
+        over.set()
+        watching.join()
+
+
 def _shortened(text: str) -> str:
     text = _printable(text)
     if len(text) <= LONGEST_MESSAGE:

@@ -10,7 +10,7 @@ from made_trials import CSR_CASE, DENSE_CASE, made_conditions, made_count, made_
 
 from bench.analysis import glance as glances
 from bench.analysis.glance import glance, may_go_on
-from bench.analysis.records import Probe, Record
+from bench.analysis.records import Json, Probe, Record, from_line
 from bench.analysis.store import Store, read_results
 from bench.errors import InputError
 
@@ -43,8 +43,12 @@ def test_it_tells_what_reading_all_of_it_tells(file: Path) -> None:
 
 def test_trials_are_not_parsed(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     parsed: list[str] = []
-    from_line = glances.from_line
-    monkeypatch.setattr(glances, "from_line", lambda data: parsed.append(data["kind"]) or from_line(data))
+
+    def parse(data: Json) -> Record:
+        parsed.append(data["kind"])
+        return from_line(data)
+
+    monkeypatch.setattr(glances, "from_line", parse)
     glance(file)
     assert sorted(parsed) == ["count", "count", "end", "run", "trial"]  # the one whose note has braces
 

@@ -77,6 +77,19 @@ def test_without_proc_nothing_is_found(monkeypatch: pytest.MonkeyPatch, tmp_path
     assert end_marked("x") == 0
 
 
+def test_bug_a_zygote_that_imports_lived_on_when_its_harness_was_killed() -> None:
+    zygote = subprocess.Popen(
+        [sys.executable, "-m", "bench.worker.zygote"],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+    assert zygote.stdin is not None
+    time.sleep(0.5)  # torch takes longer
+    zygote.stdin.close()
+    assert zygote.wait(60) in (0, -9)
+
+
 @pytest.mark.parametrize("module", ["bench.counter", "bench.worker"])
 def test_bug_a_counting_process_that_hangs_lived_on_when_its_harness_was_killed(
     tmp_path: Path, module: str
