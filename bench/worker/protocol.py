@@ -520,7 +520,7 @@ def end_with_stdin() -> None:
 
 @contextlib.contextmanager
 def ending_with_stdin() -> Iterator[None]:
-    """``end_with_stdin`` for as long as the context lasts: after it no thread is left, and it is safe to fork."""
+    """``end_with_stdin`` while the context lasts. After it no thread is left, so that it is safe to fork."""
     poller = select.poll()
     poller.register(0, 0)
     over = threading.Event()
