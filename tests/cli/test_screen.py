@@ -92,7 +92,8 @@ def test_bug_a_terminal_that_was_closed_ended_in_a_traceback(which: str) -> None
         "    sys.exit(5)\n"
         f"screen.console(stderr={which == 'stderr'}).print('nor this')\n"
     )
-    done = subprocess.Popen([sys.executable, "-c", program], stdin=subprocess.PIPE, **{which: far})
+    out, err = (far, None) if which == "stdout" else (None, far)
+    done = subprocess.Popen([sys.executable, "-c", program], stdin=subprocess.PIPE, stdout=out, stderr=err)
     os.close(far)
     os.close(near)
     done.communicate(b"\n", 60)
