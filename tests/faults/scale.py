@@ -187,7 +187,7 @@ def main() -> None:
         print(f"| `bench results` of 100,000 trials in ten files | {listing:.1f} s |")
         print(f"| `--resume` finds its run beside 100 files | {finding:.2f} s |")
         seen = memory(asked.cases, folder)
-        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e3
+        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e6
         print(
             f"| {asked.cases:,} cases × {ROUNDS} rounds: the harness before the first trial, after the last, "
             f"at most | {seen[0]:.0f}, {seen[-1]:.0f}, {peak:.0f} MB |"
