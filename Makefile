@@ -1,4 +1,4 @@
-# make setup | run | test | test-fast | check | mutants   (PYTHON=python3.12 make setup chooses another interpreter)
+# make setup | run | test | test-fast | check | faults | mutants   (PYTHON=python3.12 make setup chooses another interpreter)
 PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
@@ -8,7 +8,7 @@ STAMP  := $(VENV)/installed-$(shell cat pyproject.toml constraints.txt | cksum |
 # Two test processes with one thread each; a process that runs dry takes over half of the other's rest.
 PYTEST := $(BIN)/python -m pytest -n 2 --dist worksteal
 
-.PHONY: setup run test test-fast check picture example clean track bench-noise bench-overhead mutants
+.PHONY: setup run test test-fast check picture example clean track bench-noise bench-overhead mutants faults
 
 setup: $(STAMP)
 
@@ -70,6 +70,10 @@ bench-noise: setup
 # The harness's own cost per trial, and of planning.
 bench-overhead: setup
 	$(BIN)/python tests/benchmarks/overhead.py
+
+# What a run survives: kills, full disks, workers that misbehave, odd input; counted (up to 20 minutes).
+faults: setup
+	$(BIN)/python tests/faults
 
 # How many small changes of the counts, the statistics and the operator a test notices (up to 20 minutes).
 mutants: setup

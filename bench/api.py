@@ -95,12 +95,14 @@ def run(
     seed: int | None = None,
     listener: Listener | None = None,
     trust: bool = False,
+    identify: bool = False,
 ) -> Results:
     """Measures the plan and returns all its records, which are also in a new file of the folder.
 
     Waits for another run on this host to end. A failed case is a result; KeyboardInterrupt is raised
     again once what was measured is on the disk. Raises InputError when nothing may or can be written,
-    and for programs of the suite's own without ``trust``.
+    and for programs of the suite's own without ``trust``. Names of hosts and users and places on the disk are
+    written only with ``identify``.
     """
     from bench.analysis.store import read_results as read
     from bench.run.lock import HostLock
@@ -109,7 +111,7 @@ def run(
     plan.require_trust(trust)
     file, start = begin(plan, Path(folder), seed)
     with HostLock(wait=True):
-        outcome = execute(plan, file, start, listener or Silent())
+        outcome = execute(plan, file, start, listener or Silent(), identify=identify)
     if outcome.interrupted:
         raise KeyboardInterrupt
     return read(file)

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from bench.analysis.disk import write_whole
+from bench.analysis.redaction import Redactor
 from bench.case import FLOAT32
 from bench.counting.counts import LayerCounts
 from bench.errors import InputError
@@ -118,7 +119,8 @@ def write_peaks(
     """
     file = folder / FILE
     data = {"host": dict(host), "peaks": [dict(row) for row in rows]}
-    text = json.dumps(data | ({"doctor": {"verdict": verdict}} if verdict else {}), indent=1)
+    stored = Redactor().record(data | ({"doctor": {"verdict": verdict}} if verdict else {}))
+    text = json.dumps(stored, indent=1)
     write_whole(file, text + "\n")
     return file
 

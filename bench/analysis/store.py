@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import gc
 import json
 import os
+import stat
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,7 +15,7 @@ from dataclasses import dataclass, field
 from io import FileIO
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import Any, BinaryIO
 
 from pydantic_core import from_json
 
@@ -29,6 +31,7 @@ from bench.analysis.records import (
     from_line,
     to_line,
 )
+from bench.analysis.redaction import Redactor
 from bench.errors import InputError
 
 
@@ -55,10 +58,12 @@ class Store:
     """Appends records to one file; each is on the disk before ``append`` returns.
 
     The file is locked while it is open: a second run that would write to it is refused with InputError.
+    Names of hosts and users and places on the disk are left out, but with a ``redactor`` that leaves them.
     """
 
-    def __init__(self, file: Path) -> None:
+    def __init__(self, file: Path, redactor: Redactor | None = None) -> None:
         self.file = file
+        self._redactor = Redactor() if redactor is None else redactor
         self._handle: FileIO | None = None
 
     def __enter__(self) -> Store:
@@ -87,12 +92,17 @@ class Store:
         """Writes one line and waits until the disk has it. Raises InputError where it does not take it."""
         if self._handle is None:
             raise RuntimeError("the store is not open")
-        line = memoryview(json.dumps(to_line(record), separators=(",", ":")).encode() + b"\n")
+        line = memoryview(
+            json.dumps(self._redactor.record(to_line(record)), separators=(",", ":")).encode() + b"\n"
+        )
+        before = os.fstat(self._handle.fileno()).st_size
         try:
             while line:
                 line = line[self._handle.write(line) :]
             os.fsync(self._handle.fileno())
         except OSError as error:
+            with contextlib.suppress(OSError):  # half a line helps nobody
+                os.ftruncate(self._handle.fileno(), before)
             raise InputError(
                 f"{self.file}: {error.strerror}; what was measured before is kept, `--resume` goes on"
             ) from None
@@ -181,6 +191,14 @@ def _with_host_of(trial: Trial, hosts: dict[str, Json]) -> Trial:
     return trial
 
 
+def open_results(file: Path) -> BinaryIO:
+    """A results file for reading. Raises OSError, and InputError for a device, which may have no end."""
+    mode = file.stat().st_mode
+    if stat.S_ISCHR(mode) or stat.S_ISBLK(mode):
+        raise InputError(f"{file}: a device, not a file")
+    return file.open("rb")
+
+
 def list_results(folder: Path) -> Iterator[Path]:
     """The results files of a folder, oldest first (their names begin with the time)."""
     yield from sorted(folder.glob("*.jsonl"))
@@ -196,7 +214,7 @@ def _read(line: bytes) -> Any:
 
 def _lines(file: Path) -> Iterator[tuple[int, bytes]]:
     try:
-        with file.open("rb") as handle:
+        with open_results(file) as handle:
             for number, line in enumerate(handle, start=1):
                 if line.strip():
                     yield number, line

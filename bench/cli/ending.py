@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib.metadata
 import os
 import platform
 import shlex
 import signal
+import stat
 import sys
 import tempfile
 import traceback
@@ -14,7 +16,7 @@ from datetime import UTC, datetime
 from types import FrameType
 
 import bench
-from bench.cli.screen import one_line, say
+from bench.cli.screen import one_line, say, silence
 from bench.registry import in_one_line
 
 INTERNAL_ERROR = 70
@@ -40,6 +42,11 @@ def interrupt_when_asked_to_end() -> None:
 def _as_interrupt(number: int, frame: FrameType | None) -> None:
     del frame
     signal.signal(number, signal.SIG_IGN)
+    if number == getattr(signal, "SIGHUP", None):
+        for stream in (sys.stdout, sys.stderr):
+            with contextlib.suppress(AttributeError, OSError, ValueError):
+                if stat.S_ISCHR(os.fstat(stream.fileno()).st_mode):  # the terminal, which has been closed
+                    silence(stream)
     raise KeyboardInterrupt
 
 

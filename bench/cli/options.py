@@ -60,6 +60,13 @@ Only = Annotated[
 OrderSeed = Annotated[
     int | None, typer.Option("--seed", min=0, help="Seed of the rounds' order; random by default.")
 ]
+Identify = Annotated[
+    bool,
+    typer.Option("--identify", help="Write host names, user names and absolute paths into results and log."),
+]
+Verbose = Annotated[
+    bool, typer.Option("--verbose", "-v", help="Print the run's log too: what is launched, and how it ends.")
+]
 FailOn = Annotated[str, typer.Option("--fail-on", help="What counts as worse: slower, bigger, or both.")]
 SameWithin = Annotated[str, typer.Option("--resolution", help="Differences up to this are called the same.")]
 TlsCaFile = Annotated[

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import select
+import stat
 import sys
 import threading
 import time
@@ -46,9 +48,17 @@ class _Screen(Console):
 
     def on_broken_pipe(self) -> None:
         self.quiet = True
-        _silence(self.file)
+        silence(self.file)
         if not self.stderr:
             raise ReaderGone from None
+
+    def _check_buffer(self) -> None:
+        try:
+            super()._check_buffer()
+        except OSError as error:
+            if not _is_gone(error, self.file):
+                raise
+            self.on_broken_pipe()
 
 
 def console(stderr: bool = False) -> Console:
@@ -63,8 +73,11 @@ def say(text: str = "", err: bool = False) -> None:
     """
     try:
         typer.echo("".join(c if c in "\n\t" else _harmless(c) for c in text), err=err)
-    except BrokenPipeError:
-        _silence(sys.stderr if err else sys.stdout)
+    except OSError as error:
+        stream = sys.stderr if err else sys.stdout
+        if not _is_gone(error, stream):
+            raise
+        silence(stream)
         if not err:
             raise ReaderGone from None
 
@@ -72,6 +85,11 @@ def say(text: str = "", err: bool = False) -> None:
 def say_waiting(pid: str) -> None:
     """Tells whom this process waits for."""
     say(f"waiting: another run (pid {pid}) is measuring on this host", err=True)
+
+
+def say_log(line: str) -> None:
+    """Tells a line of the log as it is written."""
+    say(one_line(line), err=True)
 
 
 def one_line(text: str) -> str:
@@ -321,7 +339,17 @@ def _harmless(character: str) -> str:
     return character.encode("unicode_escape").decode("ascii")
 
 
-def _silence(stream: IO[str]) -> None:
+def _is_gone(error: OSError, stream: IO[str]) -> bool:
+    """Whether a write failed because nobody reads any more: a closed pipe, a terminal that was closed."""
+    if isinstance(error, BrokenPipeError):
+        return True
+    try:
+        return error.errno == errno.EIO and stat.S_ISCHR(os.fstat(stream.fileno()).st_mode)
+    except (OSError, ValueError):
+        return False
+
+
+def silence(stream: IO[str]) -> None:
     """Sends what is still to be written nowhere, so that the flush at the interpreter's end is quiet."""
     with contextlib.suppress(OSError, ValueError):
         nowhere = os.open(os.devnull, os.O_WRONLY)

@@ -11,7 +11,7 @@ import typer
 
 from bench.cli.ending import INTERRUPTED, interrupt_when_asked_to_end
 from bench.cli.locking import host_lock
-from bench.cli.screen import one_line, run_progress, say
+from bench.cli.screen import one_line, run_progress, say, say_log
 
 if TYPE_CHECKING:
     from bench.analysis.store import Results
@@ -31,6 +31,8 @@ class Both:
     seed: int | None = None
     wait: bool = True
     timed: bool = True
+    identify: bool = False
+    verbose: bool = False
 
 
 def measure(both: Both, introduction: str = "") -> Results:
@@ -65,7 +67,8 @@ def measure(both: Both, introduction: str = "") -> Results:
         host_lock(not both.wait) if both.timed else nullcontext(),
         run_progress() as progress,
     ):
-        outcome = runs.execute(plan, file, start, progress, arms=checkouts)
+        tell = say_log if both.verbose else None
+        outcome = runs.execute(plan, file, start, progress, arms=checkouts, identify=both.identify, tell=tell)
     say(f"results: {file}", err=True)
     if outcome.interrupted:
         say("interrupted: nothing is said about what was measured so far", err=True)

@@ -12,6 +12,7 @@ from bench.cli.options import (
     AsJson,
     FailOn,
     Header,
+    Identify,
     MaxRounds,
     NoWait,
     Only,
@@ -21,6 +22,7 @@ from bench.cli.options import (
     SameWithin,
     SuiteFile,
     Trust,
+    Verbose,
 )
 from bench.cli.screen import duration, run_progress
 from bench.cli.verb_compare import parse_fail_on, show
@@ -44,6 +46,8 @@ def ab(
     trust: Trust = False,
     no_wait: NoWait = False,
     header: Header = False,
+    identify: Identify = False,
+    verbose: Verbose = False,
     as_json: AsJson = False,
 ) -> None:
     """Measure two revisions of this package in one interleaved run and compare them, case by case.
@@ -73,7 +77,7 @@ def ab(
     seconds = stored_seconds(plan, results)
     time = f"{2 * plan.trials} trials" + ("" if seconds is None else f", about {duration(2 * seconds)}")
     found = measure(
-        Both(plan, repository, base, head, results, seed, not no_wait, timed),
+        Both(plan, repository, base, head, results, seed, not no_wait, timed, identify, verbose),
         f"{rev_a} against {rev_b}: {len(plan.cases)} cases, {time if timed else 'not timed'}",
     )
     show(compare_arms(found, arms.BASE, arms.HEAD, band, wanted), as_json, header)

@@ -15,7 +15,7 @@ from bench.cli.screen import one_line, print_table, say
 from bench.errors import InputError
 
 if TYPE_CHECKING:
-    from bench.analysis.store import Results
+    from bench.analysis.glance import Glance
 
 COLUMNS = ("file", "suite", "started", "cases", "trials", "failed", "state", "revision")
 
@@ -58,28 +58,26 @@ def _check(folder: Path) -> None:
 
 def _row_or_problem(file: Path) -> tuple[dict[str, Any], str]:
     """What the listing says of a file, or why it says nothing."""
-    from bench.analysis.store import read_results
+    from bench.analysis.glance import glance
 
     try:
         if not file.is_file():
             return {}, f"{file}: not a regular file"
-        return _row(file, read_results(file)), ""
+        return _row(file, glance(file)), ""
     except InputError as error:
         return {}, str(error)
     except Exception as error:  # noqa: BLE001 - any file may lie in the folder; the others are still to be listed
         return {}, f"{file}: not a csr-bench result ({type(error).__name__}: {error})"
 
 
-def _row(file: Path, run: Results) -> dict[str, Any]:
-    failed = len({t.case for t in run.trials if t.status != "ok"})
-    failed += sum(1 for count in run.counts.values() if count.status != "ok")
+def _row(file: Path, run: Glance) -> dict[str, Any]:
     return {
         "file": str(file),
         "suite": run.start.suite,
         "started": run.start.started,
         "cases": len(run.start.cases),
-        "trials": len(run.trials),
-        "failed": failed,
+        "trials": run.trials,
+        "failed": run.failed,
         "state": "complete" if run.complete else "unfinished",
         "revision": run.start.revision,
     }

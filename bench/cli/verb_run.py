@@ -18,6 +18,7 @@ from bench.cli.locking import host_lock
 from bench.cli.options import (
     AsJson,
     Header,
+    Identify,
     MaxRounds,
     Methods,
     NoWait,
@@ -31,8 +32,18 @@ from bench.cli.options import (
     TlsCert,
     TlsKey,
     Trust,
+    Verbose,
 )
-from bench.cli.screen import ReaderGone, duration, leaving, one_line, print_account, run_progress, say
+from bench.cli.screen import (
+    ReaderGone,
+    duration,
+    leaving,
+    one_line,
+    print_account,
+    run_progress,
+    say,
+    say_log,
+)
 from bench.errors import InputError
 
 if TYPE_CHECKING:
@@ -80,6 +91,8 @@ def run(
         ),
     ] = None,
     header: Header = False,
+    identify: Identify = False,
+    verbose: Verbose = False,
     as_json: AsJson = False,
 ) -> None:
     """Measure every case of a suite, in rounds of fresh processes; print tables and write a report.
@@ -127,7 +140,16 @@ def run(
             # Where others measure, this host only counts: one of them may be a worker on it.
             counted = None if hosts is None else lock.release
             outcome = runs.execute(
-                plan, file, start, progress, resumed, hosts=hosts, counted=counted, profiled=profiled
+                plan,
+                file,
+                start,
+                progress,
+                resumed,
+                hosts=hosts,
+                counted=counted,
+                profiled=profiled,
+                identify=identify,
+                tell=say_log if verbose else None,
             )
     _conclude(outcome, report or Path("reports") / f"{start.run}.html", len(plan.cases), as_json, header)
 

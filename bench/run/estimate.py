@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import platform
 import statistics
 import warnings
 from collections import defaultdict
@@ -13,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bench.analysis.records import Trial
+from bench.analysis.redaction import is_this_host
 from bench.analysis.store import Results, list_results, read_results
 from bench.case import Case
 from bench.errors import InputError
@@ -168,7 +168,7 @@ def _runs_here(folder: Path) -> list[Results]:
         except (InputError, OSError):
             continue
         names = {trial.host.get("name") for trial in results.trials if trial.host}
-        if not results.start.arms and names == {platform.node()}:
+        if not results.start.arms and names and all(map(is_this_host, names)):
             found.append(results)
     return found
 

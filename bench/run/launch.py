@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import json
+import logging
 import os
+import secrets
 import selectors
 import shlex
 import signal
@@ -19,9 +21,13 @@ from typing import Any, TypeVar
 from bench.analysis.records import typed
 from bench.plan.emulator import emulator
 from bench.plan.targets import Target
+from bench.worker.offspring import MARK, end_marked
 from bench.worker.protocol import Failure, Job, Json, ended_by
 
 Answer = TypeVar("Answer")
+
+log = logging.getLogger(__name__)
+"""Every command that is started, how long it lived and how it ended: see bench.run.log."""
 
 LONGEST_ANSWER = 64 * 2**20
 """Bytes of an answer at most: the recipe of a masked network of 100 million weights is far below."""
@@ -66,6 +72,11 @@ def environment(threads: int, checkout: Path | None = None, heap: str = "kept") 
     return found if checkout is None else {**found, "PYTHONPATH": str(checkout)}
 
 
+def new_mark() -> str:
+    """A word by which what a worker started is found again; it says nothing of the host."""
+    return secrets.token_hex(8)
+
+
 class WorkerFailed(Exception):  # noqa: N818 - said of a worker, it is a result and no error of ours
     """The worker gave no answer; ``failure`` says why."""
 
@@ -81,29 +92,39 @@ class WorkerProcess:
     """
 
     def __init__(
-        self, command: list[str], env: dict[str, str], cwd: Path | None = None, remote: bool = False
+        self,
+        command: list[str],
+        env: dict[str, str],
+        cwd: Path | None = None,
+        remote: bool = False,
+        mark: str = "",
     ) -> None:
         self._command = command
         self._remote = remote
+        self._mark = mark or new_mark()
+        self._since = time.monotonic()
         try:
             self._process = subprocess.Popen(
                 command,
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.PIPE,
-                env=env,
+                env={**env, MARK: self._mark},
                 cwd=cwd,
                 bufsize=0,
                 start_new_session=True,  # Ctrl-C reaches the harness alone, which then ends the worker
             )
         except OSError as error:
+            log.info("not started: %s: %s", shlex.join(command), error.strerror)
             raise WorkerFailed(type(error).__name__, f"{command[0]}: {error.strerror}") from None
+        log.info("started %d: %s", self._process.pid, shlex.join(command))
         for pipe in (self._process.stdin, self._process.stdout, self._process.stderr):
             assert pipe is not None
             os.set_blocking(pipe.fileno(), False)
         self._answered = bytearray()
         self._printed = bytearray()
         self._is_over = False
+        self._was_asked = False
 
     def ask(self, question: Json, timeout: float, last: bool = False) -> Json:
         """The worker's answer: the first line that is one. Raises WorkerFailed, after which it is of no use.
@@ -111,12 +132,16 @@ class WorkerProcess:
         What it prints beside (a login banner, a library's warning) is kept for the message of a failure.
         ``last`` closes stdin behind the question.
         """
+        if self._was_asked:
+            self._drop_stale()
+        self._was_asked = True
         to_write = memoryview(json.dumps(question).encode() + b"\n")
         deadline = time.monotonic() + timeout
         stdin, stdout, stderr = self._process.stdin, self._process.stdout, self._process.stderr
         assert stdin is not None
         assert stdout is not None
         assert stderr is not None
+        over = False
         with selectors.DefaultSelector() as waiting:
             waiting.register(stdin, selectors.EVENT_WRITE)
             waiting.register(stdout, selectors.EVENT_READ)
@@ -126,9 +151,11 @@ class WorkerProcess:
                 answer = self._next_answer()
                 if answer is not None:
                     return answer
-                if time.monotonic() >= deadline:
+                if over:
                     raise WorkerFailed("Timeout", f"no answer within {timeout:g} s", self._trace())
                 ready = waiting.select(min(LOOK, max(0.0, deadline - time.monotonic())))
+                # An answer that lies there counts: this process may have been stopped for as long.
+                over = time.monotonic() >= deadline
                 if self._is_over:  # by another thread, which has closed what is waited for
                     raise WorkerFailed("Crash", "the harness ended the worker")
                 for key, _ in ready:
@@ -155,12 +182,20 @@ class WorkerProcess:
                         raise WorkerFailed("Crash", f"the answer is longer than {LONGEST_ANSWER} bytes")
 
     def end(self) -> None:
-        """Ends the worker and what it started, by its process group, and waits for it.
+        """Ends the worker and what it started, by its process group and its mark, and waits for it.
 
         Another thread that waits for its answer gets a WorkerFailed.
         """
+        if not self._is_over:
+            code = self._process.poll()
+            how = "ended by the harness" if code is None else ended_by(code)
+            log.info("%d %s after %.3f s", self._process.pid, how, time.monotonic() - self._since)
         self._is_over = True
+        # The worker last: should this process be killed now, the worker ends what it started.
+        left = end_marked(self._mark, but=self._process.pid)
         end_group(self._process)
+        if left := left + end_marked(self._mark):
+            log.info("%d ended with what it had started: %d", self._process.pid, left)
         for pipe in (self._process.stdin, self._process.stdout, self._process.stderr):
             if pipe is not None:
                 with contextlib.suppress(OSError):  # what it never read
@@ -173,6 +208,14 @@ class WorkerProcess:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.end()
+
+    def _drop_stale(self) -> None:
+        """A second answer to the question before would be taken for the answer to this one."""
+        assert self._process.stdout is not None
+        with contextlib.suppress(OSError):  # BlockingIOError: nothing is there
+            self._answered += os.read(self._process.stdout.fileno(), 1 << 20)
+        while self._next_answer() is not None:
+            log.info("%d gave an answer that nobody asked for", self._process.pid)
 
     def _next_answer(self) -> Json | None:
         """Takes lines off what was read until one is an answer."""
@@ -226,7 +269,8 @@ def start_worker(target: Target, module: str, job: Job, checkout: Path | None = 
             "Unsupported",
             f"target {target.name}: other revisions are measured on this host alone",
         )
-    fixed = fixed_environment(job.case.threads, job.heap)
+    mark = new_mark()
+    fixed = {**fixed_environment(job.case.threads, job.heap), MARK: mark}
     env = environment(job.case.threads, checkout, job.heap)
     if target.emulates is not None:
         if lacking := emulator().lacks():
@@ -236,7 +280,7 @@ def start_worker(target: Target, module: str, job: Job, checkout: Path | None = 
                 f"`bench provision {target.name}` sets it up",
             )
         env = emulator().environment(target.emulates, os.environ, fixed, checkout)
-    return WorkerProcess(target.command(module, fixed), env, checkout, target.is_remote)
+    return WorkerProcess(target.command(module, fixed), env, checkout, target.is_remote, mark)
 
 
 def reads_lines(checkout: Path | None) -> bool:

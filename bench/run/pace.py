@@ -110,6 +110,7 @@ class Pace:
             self._rounds |= _rounds(measure, {id_: far[id_] for id_ in of_them}, of_them)
         self._rounds |= once
         self._expected = self._took = 0.0
+        self._of_part: dict[frozenset[str], float] = {}
 
     def seconds(self, ids: AbstractSet[str]) -> float:
         """Of a round that visits these cases, with the start of its processes."""
@@ -128,7 +129,13 @@ class Pace:
     def left(self, parts: Iterable[AbstractSet[str]]) -> float:
         """Seconds for these parts of rounds, at the pace so far."""
         pace = self._took / self._expected if self._expected > 0 else 1.0
-        return pace * sum(self.seconds(part) for part in parts if part)
+        return pace * sum(self._known_seconds(frozenset(part)) for part in parts if part)
+
+    def _known_seconds(self, ids: frozenset[str]) -> float:
+        """``seconds``, worked out once: it is asked again before every part of a round."""
+        if ids not in self._of_part:
+            self._of_part[ids] = self.seconds(ids)
+        return self._of_part[ids]
 
     def after(self, number: int, ids: AbstractSet[str]) -> list[set[str]]:
         """The rounds that are expected after round ``number``, of which ``ids`` were or will be visited."""
@@ -148,8 +155,11 @@ def _far(costs: Mapping[str, Cost], baselines: Mapping[str, str]) -> dict[str, b
         own, base = costs.get(id_), costs.get(base_id)
         known = own is not None and base is not None and min(own.call, base.call) > 0
         far[id_] = known and abs(math.log(own.call / base.call)) > 2 * math.log1p(FAR)  # type: ignore[union-attr]
-    for base_id in set(baselines.values()):
-        others = [far[id_] for id_, of in baselines.items() if of == base_id != id_]
+    compared: dict[str, list[bool]] = {base_id: [] for base_id in baselines.values()}
+    for id_, base_id in baselines.items():
+        if id_ != base_id:
+            compared[base_id].append(far[id_])
+    for base_id, others in compared.items():
         far[base_id] = bool(others) and all(others)
     return far
 

@@ -38,24 +38,25 @@ def run_rounds(session: Session) -> None:
     cases = [case for case in session.plan.cases if case.id in everywhere]
     planned = sum(session.plan.rounds_of(case) for of_arm in measurable.values() for case in of_arm.values())
     progress = _Progress(session, planned)
-    grouped = {baseline: {case.id for case in of_it} for baseline, of_it in groups(cases).items()}
+    by_baseline = groups(cases)
+    grouped = {baseline: {case.id for case in of_it} for baseline, of_it in by_baseline.items()}
     number = 0
     while going_on := session.going_on(cases, number):
         beyond = [c for c in cases if c.id in going_on and number >= session.plan.rounds_of(c)]
         progress.total += len(beyond) * len(session.arms)
-        order = round_order(list(groups(cases)), session.start.seed, number)
+        order = round_order(list(by_baseline), session.start.seed, number)
         position = 0
         visits: list[list[Place]] = []
         for baseline in order:
             visits.append(
                 [
                     Place(arm, case, number, position + seat)
-                    for seat, case in enumerate(groups(cases)[baseline])
+                    for seat, case in enumerate(by_baseline[baseline])
                     for arm in session.arms
                     if case.id in going_on and case.id in measurable[arm]
                 ]
             )
-            position += len(groups(cases)[baseline])
+            position += len(by_baseline[baseline])
         _hold_round(session, visits, [grouped[base] & going_on for base in order], progress)
         number += 1
 
@@ -120,7 +121,7 @@ class _Progress:
         with self._one_at_a_time:
             self._session.add_trial(trial)
             self._done += 1
-            self._session.listener.trial(min(self._done, self.total), self.total, self._session.trials[-1])
+            self._session.listener.trial(min(self._done, self.total), self.total, self._session.last)
 
     def passed(self) -> None:
         """One place was not visited: its case was given up."""

@@ -14,7 +14,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import bench
+from bench.analysis.glance import may_go_on
 from bench.analysis.records import RunEnd, RunStart
+from bench.analysis.redaction import redactor
 from bench.analysis.roofline import read_peaks
 from bench.analysis.store import Results, Store, list_results, read_results
 from bench.case import Case
@@ -23,6 +25,7 @@ from bench.plan.declared import DECLARED_RUNTIMES
 from bench.plan.plan import Plan
 from bench.run.asked import command_of, packages, shown_path
 from bench.run.counting import count_networks
+from bench.run.log import log, run_log
 from bench.run.pace import Pace
 from bench.run.probing import probe_cases
 from bench.run.profiling import profile_cases
@@ -79,16 +82,19 @@ def unfinished(plan: Plan, folder: Path) -> Results:
 
     To be asked while the host's lock is held: a run that is still alive would be taken for unfinished.
     """
+    digest = plan.digest()
     for file in reversed(list(list_results(folder))):
         if f"-{plan.suite}-" not in file.name:
             continue
         try:
+            if not may_go_on(file, digest):
+                continue  # by its first and last line: a night's file has hundreds of megabytes
             results = read_results(file)
         except InputError:
             continue  # another schema, or ended before its first record: not what is looked for
         if results.start.arms:
             continue  # two revisions compared: another kind of run
-        if results.start.suite_digest == plan.digest() and not results.complete:
+        if results.start.suite_digest == digest and not results.complete:
             return results
     raise InputError(f"--resume: {folder} holds no unfinished run of suite {plan.suite} with these cases")
 
@@ -105,17 +111,27 @@ def execute(
     hosts: Hosts | None = None,
     counted: Callable[[], None] | None = None,
     profiled: Sequence[Case] = (),
+    identify: bool = False,
+    tell: Callable[[str], None] | None = None,
 ) -> Outcome:
     """Measures the plan into ``file``, with every arm's package where there are two.
 
     ``hosts`` measure instead of this one; ``counted`` is called when every network is counted, after which
     this host has nothing more to compute for them. ``profiled``: cases whose profile is taken when all rounds
     are over. Ctrl-C ends it cleanly; what was measured is on the disk.
+    ``identify`` leaves names of hosts and users and places on the disk in records and log; ``tell`` is handed
+    every line of the log.
     Raises InputError where the file cannot be written, and where all of the hosts are out of reach.
     """
-    with Store(file) as store, exports_folder() as exports:
+    redacting = redactor(identify, plan.targets.values())
+    with (
+        Store(file, redacting) as store,
+        run_log(file, redacting, tell),
+        exports_folder() as exports,
+    ):
         if resumed is None:
             store.append(start)
+        log.info("%s: %d cases, %d trials", start.run, len(plan.cases), plan.trials)
         session = Session(plan, start, store, listener, arms, resumed, clock, hosts)
         try:
             count_networks(session)
@@ -127,7 +143,9 @@ def execute(
             profile_cases(session, profiled)
         except KeyboardInterrupt:
             session.outcome.interrupted = True
-        store.append(RunEnd(start.run, "interrupted" if session.outcome.interrupted else "complete", now()))
+        ended = "interrupted" if session.outcome.interrupted else "complete"
+        store.append(RunEnd(start.run, ended, now()))
+        log.info("%s: %s, %d failed", start.run, ended, len(session.outcome.failed))
     return session.outcome
 
 
@@ -170,7 +188,8 @@ def revision() -> str:
     """The commit of the checkout that this package runs from, with ``-dirty`` where it was changed."""
     try:
         answer = subprocess.run(
-            ["git", "describe", "--always", "--dirty", "--abbrev=12", "--exclude=*"],
+            # It refreshes the checkout's index otherwise, and killed in that it leaves a lock there.
+            ["git", "--no-optional-locks", "describe", "--always", "--dirty", "--abbrev=12", "--exclude=*"],
             cwd=Path(__file__).parent,
             capture_output=True,
             text=True,

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections import Counter, defaultdict
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 from bench.analysis.pairing import round_logs
 from bench.analysis.proof import Record, proved, refuted
@@ -18,7 +19,11 @@ from bench.case import Case
 from bench.plan.plan import Plan
 from bench.run.launch import knows_turns
 from bench.run.requests import Held, ProbeRequest, SittingRequest
-from bench.worker.protocol import Exported, Measured
+from bench.worker.protocol import Exported, Failure, Measured, Turn
+
+log = logging.getLogger(__name__)
+
+Kept = TypeVar("Kept", Trial, Probe)
 
 GIVE_UP_AFTER = 2
 """Failed trials of a case after which its other rounds are not tried: each may cost a whole time-out."""
@@ -96,8 +101,14 @@ class Session:
         self.clock = clock
         self.outcome = Outcome(store.file)
         self.trials: list[Trial] = []
+        """What is asked for again of every trial, see ``_remembered``; whole records are on the disk."""
+        self.last: Trial | None = None
+        """The latest trial, whole."""
         self.finished: set[tuple[str, str, int]] = set()
         self._store = store
+        self._turns_seen: dict[Turn, Turn] = {}
+        self._open = any(plan.measure_of(case).rounds is None for case in plan.cases)
+        """Whether some rounds go on until a verdict is known."""
         self._counts: dict[tuple[str, str], CountRecord] = {}
         self._failures: Counter[tuple[str, str]] = Counter()
         self.probes: dict[str, Probe] = {}
@@ -117,7 +128,7 @@ class Session:
         if resumed is not None:
             self._counts = {key: c for key, c in resumed.counts.items() if c.status == "ok"}
             self._probed = {(probe.arm, probe.case) for probe in resumed.probes if probe.status == "ok"}
-            self.probes = {probe.case: probe for probe in resumed.probes}
+            self.probes = {probe.case: _without_readings(probe) for probe in resumed.probes}
             for trial in resumed.trials:
                 self._note(trial)
 
@@ -125,12 +136,14 @@ class Session:
         """Keeps the counts of a network, on the disk first."""
         self._store.append(record)
         self._counts[record.key] = record
+        _log("count", _named(record.arm, record.count_id), record.error)
 
     def add_trial(self, trial: Trial) -> None:
         """Keeps a trial, on the disk first; a failed one where it did not measure what was counted."""
         trial = self._proved(trial)
         self._store.append(trial)
         self._note(trial)
+        _log(f"trial of round {trial.round}", _named(trial.arm, trial.case), trial.error)
 
     def add_probe(self, probe: Probe) -> None:
         """Keeps what a case's own process was asked, on the disk first; failed as a trial would be.
@@ -139,10 +152,11 @@ class Session:
         """
         probe = self._proved(probe)
         self._store.append(probe)
+        _log("probe", _named(probe.arm, probe.case), probe.error)
         if refuted(probe):
             self._failures[probe.arm, probe.case] += GIVE_UP_AFTER
         self._probed.add((probe.arm, probe.case))
-        self.probes[probe.case] = probe
+        self.probes[probe.case] = _without_readings(probe)
         if probe.error is not None:
             self.outcome.failed[_named(probe.arm, probe.case)] = probe.error.in_words()
 
@@ -240,12 +254,45 @@ class Session:
         return proved(record, count, "cpu" if target is None else target.device, case.dtype)
 
     def _note(self, trial: Trial) -> None:
-        self.trials.append(trial)
+        self.last = trial
+        self.trials.append(self._remembered(trial))
         self.finished.add((trial.arm, trial.case, trial.round))
         if trial.status != "ok":
             self._failures[trial.arm, trial.case] += GIVE_UP_AFTER if refuted(trial) else 1
             words = trial.error.in_words() if trial.error else "failed without an error message"
             self.outcome.failed[_named(trial.arm, trial.case)] = words
+
+    def _remembered(self, trial: Trial) -> Trial:
+        """The trial without what nobody asks for again: a night's run would not fit into the memory.
+
+        Its samples are asked for only where rounds go on until a verdict is known (``_open``).
+        """
+        if not self._open:
+            return replace(_without_readings(trial), latency=None)
+        latency = trial.latency
+        if latency is not None:
+            shared = tuple(self._turns_seen.setdefault(turn, turn) for turn in latency.turns)
+            latency = replace(latency, turns=shared)
+        before, after = trial.conditions_before, trial.conditions_after
+        slim = _without_readings(trial)
+        return replace(slim, latency=latency, conditions_before=before, conditions_after=after)
+
+
+def _without_readings(record: Kept) -> Kept:
+    """Without host, memory, output and conditions, which are on the disk."""
+    return replace(
+        record,
+        host=None,
+        memory=None,
+        output=None,
+        conditions_before=None,
+        conditions_after=None,
+        conditions_during=None,
+    )
+
+
+def _log(what: str, name: str, error: Failure | None) -> None:
+    log.info("%s of %s: %s", what, name, "ok" if error is None else f"failed: {error.in_words()}")
 
 
 def _named(arm: str, case_id: str) -> str:

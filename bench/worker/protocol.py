@@ -21,6 +21,7 @@ from dataclasses import dataclass, field
 from typing import Any, TextIO
 
 from bench.case import Case
+from bench.worker.offspring import end_offspring, end_with_offspring
 
 Json = dict[str, Any]
 
@@ -465,19 +466,29 @@ def answer_one(
         answers.write(to_line(failed(Failure.of(error, "job"))) + "\n")
         answers.flush()
     sys.stderr.flush()
+    end_offspring()
     os._exit(0)
 
 
 def answer_each(handle: Callable[[Json], Any], failed: Callable[[Failure], Any]) -> None:
-    """Answers every line of stdin with one line until stdin ends."""
+    """Answers every line of stdin with one line until stdin ends.
+
+    From the first job with ``watch`` on, the process ends in the middle of a job too when stdin closes.
+    """
     answers = claim_stdout()
+    watched = False
     for line in sys.stdin:
         try:
-            answer = handle(json.loads(line))
+            job = json.loads(line)
+            if not watched and job.get("watch"):
+                watched = True
+                end_with_stdin()
+            answer = handle(job)
         except Exception as error:  # noqa: BLE001 - as in answer_one
             answer = failed(Failure.of(error, "job"))
         answers.write(to_line(answer) + "\n")
         answers.flush()
+    end_offspring()
 
 
 def ended_by(code: int) -> str:
@@ -491,7 +502,7 @@ def ended_by(code: int) -> str:
 
 
 def end_with_stdin() -> None:
-    """Ends this process when stdin closes: the harness has died, or the connection to it.
+    """Ends this process and what it started when stdin closes: the harness has died, or the connection to it.
 
     The thread sleeps in one call for the process's whole life, so it takes no time from what is measured.
     """
@@ -502,9 +513,30 @@ def end_with_stdin() -> None:
     def watch() -> None:
         while not any(event & (select.POLLHUP | select.POLLERR) for _, event in poller.poll()):
             pass
-        os._exit(1)
+        end_with_offspring()
 
     threading.Thread(target=watch, daemon=True).start()
+
+
+@contextlib.contextmanager
+def ending_with_stdin() -> Iterator[None]:
+    """``end_with_stdin`` while the context lasts. After it no thread is left, so that it is safe to fork."""
+    poller = select.poll()
+    poller.register(0, 0)
+    over = threading.Event()
+
+    def watch() -> None:
+        while not over.is_set():
+            if any(event & (select.POLLHUP | select.POLLERR) for _, event in poller.poll(100)):
+                end_with_offspring()
+
+    watching = threading.Thread(target=watch, daemon=True)
+    watching.start()
+    try:
+        yield
+    finally:
+        over.set()
+        watching.join()
 
 
 def _shortened(text: str) -> str:

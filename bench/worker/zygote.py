@@ -12,7 +12,17 @@ import os
 import sys
 from typing import NoReturn, TextIO
 
-from bench.worker.protocol import Failure, Job, Measured, claim_stdout, end_with_stdin, ended_by, to_line
+from bench.worker.offspring import end_offspring
+from bench.worker.protocol import (
+    Failure,
+    Job,
+    Measured,
+    claim_stdout,
+    end_with_stdin,
+    ended_by,
+    ending_with_stdin,
+    to_line,
+)
 from bench.worker.stages import Stages
 
 
@@ -20,12 +30,13 @@ def main() -> None:
     """Answers every line of stdin until stdin ends."""
     answers = claim_stdout()
     # What every job needs. Nothing is computed before the fork: a pool of threads would not survive it.
-    import torch  # noqa: F401
+    with ending_with_stdin():
+        import torch  # noqa: F401
 
-    import bench.network
-    import bench.worker.host
-    import bench.worker.memory
-    import bench.worker.seat  # noqa: F401
+        import bench.network
+        import bench.worker.host
+        import bench.worker.memory
+        import bench.worker.seat  # noqa: F401
 
     while line := sys.stdin.readline():
         sys.stderr.flush()
@@ -38,6 +49,7 @@ def main() -> None:
             kind, words = "Crash", f"the worker {ended_by(code)}"
             answers.write(to_line(Measured(error=Failure("launch", kind, words))) + "\n")
             answers.flush()
+    end_offspring()
 
 
 def _answer(line: str, answers: TextIO) -> NoReturn:

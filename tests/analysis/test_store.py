@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from made_trials import DENSE_CASE, made_count, made_end, made_start, made_trial
+from made_trials import DENSE_CASE, made_count, made_end, made_host, made_start, made_trial
 
 from bench.analysis.records import SCHEMA, Probe, Record, from_line, to_line
 from bench.analysis.store import Store, list_results, read_results
@@ -21,8 +21,11 @@ from bench.errors import InputError
 
 START = made_start([DENSE_CASE], run="r1", description="wörds", versions={"torch": "2"})
 COUNT = made_count(DENSE_CASE, run="r1")
-TRIAL = made_trial(DENSE_CASE, 0, [0.1, 0.2], run="r1", position=3)
-FAILED = made_trial(DENSE_CASE, 1, error="no", run="r1")
+HOST = made_host("a", name="host-0a1b2c", cpu="some processor")
+"""As a store writes it, which hides names."""
+
+TRIAL = made_trial(DENSE_CASE, 0, [0.1, 0.2], run="r1", position=3, host=HOST)
+FAILED = made_trial(DENSE_CASE, 1, error="no", run="r1", host=HOST)
 END = made_end("r1")
 RECORDS: list[Record] = [START, COUNT, TRIAL, FAILED, END]
 
@@ -284,6 +287,12 @@ def test_bug_a_place_that_cannot_be_written_ended_in_a_traceback(tmp_path: Path,
     (tmp_path / "file").write_text("")
     with pytest.raises(InputError, match="cannot be written"), Store(tmp_path / place):
         pass
+
+
+@pytest.mark.parametrize("device", ["/dev/zero", "/dev/full"])
+def test_bug_a_device_without_end_was_read_until_the_memory_was_full(device: str) -> None:
+    with pytest.raises(InputError, match=f"{device}: a device, not a file"):
+        read_results(Path(device))
 
 
 def test_bug_a_full_disk_ended_in_a_traceback(tmp_path: Path) -> None:

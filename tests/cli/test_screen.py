@@ -79,6 +79,27 @@ def test_a_long_run_in_a_pipe_says_every_half_minute_where_it_is(
     ]
 
 
+@pytest.mark.parametrize("which", ["stdout", "stderr"])
+def test_bug_a_terminal_that_was_closed_ended_in_a_traceback(which: str) -> None:
+    """Its writes answer "Input/output error", not a broken pipe; a file's are still told."""
+    near, far = pty.openpty()
+    program = (
+        "import os, sys; from bench.cli import screen\n"
+        "sys.stdin.readline()\n"
+        "try:\n"
+        f"    screen.say('nobody reads this', err={which == 'stderr'})\n"
+        "except screen.ReaderGone:\n"
+        "    sys.exit(5)\n"
+        f"screen.console(stderr={which == 'stderr'}).print('nor this')\n"
+    )
+    out, err = (far, None) if which == "stdout" else (None, far)
+    done = subprocess.Popen([sys.executable, "-c", program], stdin=subprocess.PIPE, stdout=out, stderr=err)
+    os.close(far)
+    os.close(near)
+    done.communicate(b"\n", 60)
+    assert done.returncode == (5 if which == "stdout" else 0)
+
+
 def test_bug_a_long_step_in_a_pipe_was_silence(capsys: pytest.CaptureFixture[str]) -> None:
     now = 0.0
     with Progress(console=Console(file=io.StringIO()), disable=True) as bar:

@@ -49,7 +49,7 @@ def test_a_request_to_end_removes_the_worktrees_and_is_code_130(
 ) -> None:
     seen: list[int] = []
 
-    def execute(*_: Any, arms: tuple[Arm, ...]) -> None:
+    def execute(*_: Any, arms: tuple[Arm, ...], **__: Any) -> None:
         assert [arm.name for arm in arms] == ["base", "head"]
         seen.append(len(repository("worktree", "list").splitlines()))
         os.kill(os.getpid(), number)

@@ -12,6 +12,7 @@ from made_trials import CSR_CASE, DENSE_CASE, made_end, made_host, made_results,
 
 from bench.analysis.asv_results import BENCHMARKS
 from bench.analysis.records import Record
+from bench.analysis.redaction import redactor
 from bench.analysis.store import Store
 from bench.run import asv_benchmarks
 
@@ -36,7 +37,7 @@ def write(folder: Path, revision: str, name: str = "r.jsonl", **changes: Any) ->
     trials = [made_trial(case, n, 1.0 + n / 1000, host=host) for case in CASES for n in range(7)]
     made = made_results(CASES, trials, revision=revision, **changes)
     records: list[Record] = [made.start, *made.counts.values(), *made.trials, made_end()]
-    with Store(folder / name) as store:
+    with Store(folder / name, redactor(True)) as store:
         for record in records:
             store.append(record)
     return folder / name

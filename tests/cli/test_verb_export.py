@@ -13,6 +13,7 @@ import pytest
 from golden import after, before, board
 
 from bench.analysis.records import Record
+from bench.analysis.redaction import shown_host
 from bench.analysis.store import Results, Store
 from bench.report import index
 
@@ -80,7 +81,7 @@ def test_a_report_goes_to_reports_under_the_runs_name_and_is_listed(
     assert (said.code, said.out) == (0, "report: reports/20260201-b.html\n")
     found = index.entries(tmp_path / "reports")
     assert [entry.file for entry in found] == ["20260201-b.html", "20260101-a.html"]
-    assert (found[0].suites, found[0].hosts, found[0].cases) == ("golden", "rack", 11)
+    assert (found[0].suites, found[0].hosts, found[0].cases) == ("golden", shown_host("rack"), 11)
     assert found[0].headline
     text = (tmp_path / "reports/index.html").read_text(encoding="utf-8")
     assert 'href="20260201-b.html"' in text

@@ -248,7 +248,7 @@ def test_a_request_to_end_removes_the_worktrees_and_is_code_130(
 ) -> None:
     seen: list[int] = []
 
-    def execute(*_: Any, arms: Any) -> None:
+    def execute(*_: Any, arms: Any, **__: Any) -> None:
         seen.append(len(repository.git("worktree", "list").splitlines()))
         os.kill(os.getpid(), number)
         time.sleep(10)

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from made_trials import DENSE_CASE, made_end, made_start, made_trial
 
-from bench.analysis import store
+from bench.analysis import glance
 from bench.analysis.store import Store
 
 
@@ -76,14 +76,14 @@ def test_whatever_lies_in_the_folder_the_runs_are_listed_and_the_code_is_0(
 def test_a_reader_that_raises_anything_costs_its_own_file_alone(
     bench: Callable[..., Any], folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    whole = store.read_results
+    whole = glance.glance
 
     def read(file: Path) -> Any:
         if file.name.startswith("20260101"):
             raise KeyError("methods")
         return whole(file)
 
-    monkeypatch.setattr(store, "read_results", read)
+    monkeypatch.setattr(glance, "glance", read)
     said = bench("results")
     assert (said.code, len(said.out.splitlines())) == (0, 1)
     assert said.err == ("left out: results/20260101-a.jsonl: not a csr-bench result (KeyError: 'methods')\n")

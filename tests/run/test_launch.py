@@ -397,6 +397,23 @@ def test_bug_a_worker_lived_on_when_its_harness_was_killed(tmp_path: Path) -> No
     worker.stdout.close()
 
 
+def test_bug_a_second_answer_was_taken_for_the_answer_to_the_next_question() -> None:
+    script = (
+        f"""read a; echo '{OK}'; echo '{OK[:-1]}, "late": 1}}'; read b; echo '{OK[:-1]}, "second": 1}}'"""
+    )
+    with WorkerProcess(["sh", "-c", script], dict(os.environ)) as worker:
+        assert "late" not in worker.ask({}, 60)
+        time.sleep(0.2)
+        assert worker.ask({}, 60)["second"] == 1
+
+
+def test_an_answer_that_lies_there_counts_although_the_time_is_over(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As after this process was stopped, or the host slept."""
+    with WorkerProcess(["sh", "-c", f"echo '{OK}'; sleep 60"], dict(os.environ)) as worker:
+        time.sleep(0.5)
+        assert worker.ask({}, 0.0)["status"] == "ok"
+
+
 def test_bug_the_heaps_top_went_back_and_forth_and_made_equal_networks_differ() -> None:
     assert environment(1)["MALLOC_TRIM_THRESHOLD_"] == str(2**30)
     assert environment(1)["MALLOC_MMAP_THRESHOLD_"] == str(2**30)

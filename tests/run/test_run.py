@@ -74,6 +74,7 @@ class Workshop:
     uncountable: set[str] = field(default_factory=set)
     interrupt_at: int | None = None
     cuts: int = 0
+    session: Session | None = None
 
     def probe(self, place: Place) -> Measured:
         self.probed.append(place.case.id)
@@ -81,6 +82,7 @@ class Workshop:
 
     def sit(self, session: Session, places: Sequence[Place], apart: bool, note: str = "") -> list[Trial]:
         """One trial after the other: an interruption loses the whole sitting."""
+        self.session = session
         if self.cuts:
             self.cuts -= 1
             raise Lost(Failure("launch", "ConnectionLost", "ssh ended with code 255"))
@@ -299,6 +301,22 @@ def test_a_run_cut_off_in_the_middle_of_a_line_is_resumed(
         found = read_results(outcome.file)
     assert each_once(found.trials, plan)
     assert found.complete
+
+
+@pytest.mark.parametrize(("rounds", "kept"), [("rounds: 3", False), ("min_rounds: 2, max_rounds: 2", True)])
+def test_bug_every_sample_of_a_long_run_stayed_in_memory(
+    workshop: Workshop, suite_file: Callable[[str], Path], tmp_path: Path, rounds: str, kept: bool
+) -> None:
+    """They are asked for again only where rounds go on until a verdict is known."""
+    plan = make_plan(load_suite(suite_file(SUITE.replace("rounds: 3", rounds))))
+    outcome = go(plan, tmp_path)
+    assert workshop.session is not None
+    remembered = workshop.session.trials
+    assert len(remembered) == len(read_results(outcome.file).trials)
+    assert {trial.latency is not None for trial in remembered} == {kept}
+    assert {trial.host for trial in remembered} == {None}
+    assert workshop.session.last is not None
+    assert workshop.session.last.latency is not None
 
 
 def test_what_could_not_be_counted_is_tried_again_when_resuming(
