@@ -72,7 +72,8 @@ def distances(suite: str, part: str) -> None:
             continue
         key = case.id.replace(f"/{case.runtime}/", "/")
         if key not in networks:
-            networks = {key: prepare(case)[0].network}
+            with torch.enable_grad():  # torch-pruning follows the graph of gradients
+                networks = {key: prepare(case)[0].network}
         show(case, networks[key])
 
 
