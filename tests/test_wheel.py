@@ -35,5 +35,10 @@ def test_the_wheel_has_the_suites_and_the_templates(tmp_path: Path) -> None:
         f"bench/suites/{file.name}": file.read_bytes()
         for file in [*ROOT.glob("suites/*.yaml"), ROOT / "suites" / "schema.json"]
     }
-    data = {"bench/models/template/backbone.txt", "bench/methods/template/method.txt", "bench/py.typed"}
+    data = {
+        str(file.relative_to(ROOT))
+        for file in ROOT.glob("bench/**/*")
+        if file.is_file() and file.suffix not in (".py", ".pyc") and "suites" not in file.parts
+    }
+    assert {"bench/worker/instructions.c", "bench/report/page.css", "bench/py.typed"} <= data
     assert data <= names
