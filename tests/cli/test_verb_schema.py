@@ -143,4 +143,4 @@ def test_a_knob_is_described_with_its_default() -> None:
     _, with_knobs = schema["$defs"]["Step"]["anyOf"]
     order = with_knobs["properties"]["csr_conv"]["properties"]["order"]
     assert order["default"] == "batched"
-    assert order["description"] == "`order`: `batched` or `literal`."
+    assert order["description"].startswith("`order`: `batched`, `literal` or `fused`")

@@ -30,7 +30,7 @@ def fact(method: str, knob: str) -> KnobFact:
         ("ghost", "relu", "true, false"),
         ("int8", "scheme", "static, weight_only"),
         ("magnitude", "scope", "global, layer"),
-        ("psconv", "form", "masked, executed"),
+        ("psconv", "form", "masked, executed, fused"),
         ("csr_conv", "skip", ""),
         ("csr_conv", "blocks", ""),
     ],

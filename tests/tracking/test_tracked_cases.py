@@ -255,7 +255,7 @@ def test_instructions_are_read_where_they_were_counted() -> None:
 
 
 def test_an_interrupted_run_is_not_kept(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    def interrupted(plan: Any, file: Path, *_: Any) -> Any:
+    def interrupted(plan: Any, file: Path, *_: Any, **_options: Any) -> Any:
         return Outcome(file, interrupted=True)
 
     monkeypatch.setattr(bench.run.lock, "default_path", lambda: tmp_path / "lock")
