@@ -109,7 +109,9 @@ class WorkerProcess:
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.PIPE,
-                env={**env, MARK: self._mark},
+                # What leads to another host has no mark: that host may be this one, and the worker there ends
+                # everything with its mark before it goes.
+                env=env if remote else {**env, MARK: self._mark},
                 cwd=cwd,
                 bufsize=0,
                 start_new_session=True,  # Ctrl-C reaches the harness alone, which then ends the worker
@@ -192,9 +194,9 @@ class WorkerProcess:
             log.info("%d %s after %.3f s", self._process.pid, how, time.monotonic() - self._since)
         self._is_over = True
         # The worker last: should this process be killed now, the worker ends what it started.
-        left = end_marked(self._mark, but=self._process.pid)
+        left = 0 if self._remote else end_marked(self._mark, but=self._process.pid)
         end_group(self._process)
-        if left := left + end_marked(self._mark):
+        if left := left + (0 if self._remote else end_marked(self._mark)):
             log.info("%d ended with what it had started: %d", self._process.pid, left)
         for pipe in (self._process.stdin, self._process.stdout, self._process.stderr):
             if pipe is not None:

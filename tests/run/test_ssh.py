@@ -26,6 +26,7 @@ from bench.run import run as runs
 from bench.run.launch import WorkerFailed, run_worker, start_worker
 from bench.run.provision import ProvisionFailed, packed, provision
 from bench.run.reach import reach
+from bench.worker.offspring import MARK
 from bench.worker.protocol import Job, Measured
 
 pytestmark = [
@@ -157,6 +158,16 @@ def test_no_interpreter_over_there(server: loopback_ssh.Server) -> None:
     answer = run_worker(Target("b", "cpu", board(server).prefix, "/no/python"), job(), 60, Measured)
     assert answer.error is not None
     assert "/no/python" in answer.error.message
+
+
+def test_bug_a_worker_behind_ssh_on_this_host_ended_the_ssh_that_led_to_it(
+    server: loopback_ssh.Server,
+) -> None:
+    """It ends what has its mark when it goes; ssh had the same, and could die before it gave the answer."""
+    with start_worker(board(server), "bench.worker", job()) as worker:
+        environment = Path(f"/proc/{worker._process.pid}/environ").read_bytes()
+        assert MARK.encode() not in environment
+        assert b"HOME=" in environment
 
 
 def test_nothing_stays_running_over_there_when_the_connection_is_cut(tmp_path: Path) -> None:
