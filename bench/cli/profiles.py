@@ -1,18 +1,56 @@
-"""Profiles that are kept with a run's results."""
+"""What `bench profile` and `bench why` share: their options, the cases they look at, what they keep."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated, TypeVar
 
-from bench.cli.screen import say
+import typer
+
+from bench.cli import completion
+from bench.cli.screen import one_line, say
 from bench.errors import InputError
 
 if TYPE_CHECKING:
     from bench.analysis.store import Results
     from bench.case import Case
     from bench.run.profiling import Profile
+
+
+CaseArgument = Annotated[
+    str,
+    typer.Argument(
+        help="A case id, or its beginning: BACKBONE/METHOD(KNOB=VALUE).", autocompletion=completion.cases
+    ),
+]
+StoreIt = Annotated[
+    bool,
+    typer.Option(
+        "--store",
+        help="Keep it, with that of the dense baseline, in the folder's newest run of this case; "
+        "`bench report` draws it.",
+    ),
+]
+
+Found = TypeVar("Found")
+
+
+def look_at(case: Case, beside: bool, look: Callable[[Case], Found]) -> list[Found]:
+    """What ``look`` finds of the case, and before it of its dense baseline where both are wanted.
+
+    Leaves with exit code 3 where one of them fails.
+    """
+    from bench.run.profiling import CaseFailedError, with_baselines
+
+    found = []
+    for one in with_baselines([case]) if beside else [case]:
+        try:
+            found.append(look(one))
+        except CaseFailedError as error:
+            say(one_line(f"bench: {one.id}: {error}"), err=True)
+            raise typer.Exit(3) from None
+    return found
 
 
 def run_of(case: Case, folder: Path) -> Results:

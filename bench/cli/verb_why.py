@@ -4,17 +4,14 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING
 
-import typer
-
-from bench.cli import completion
 from bench.cli.app import app
 from bench.cli.ending import interrupt_when_asked_to_end
 from bench.cli.locking import host_lock
 from bench.cli.options import AsJson, Header, NoWait, PeaksFolder
-from bench.cli.profiles import keep, run_of
-from bench.cli.screen import one_line, print_table, say
+from bench.cli.profiles import CaseArgument, StoreIt, keep, look_at, run_of
+from bench.cli.screen import print_table, say
 
 if TYPE_CHECKING:
     from bench.analysis.why import Explanation
@@ -24,21 +21,9 @@ if TYPE_CHECKING:
     short_help="Say why a network takes its time.", epilog="Example: bench why 'resnet56/csr_conv(T=4)'"
 )
 def why(
-    case: Annotated[
-        str,
-        typer.Argument(
-            help="A case id, or its beginning: BACKBONE/METHOD(KNOB=VALUE).", autocompletion=completion.cases
-        ),
-    ],
+    case: CaseArgument,
     results: PeaksFolder = Path("results"),
-    store: Annotated[
-        bool,
-        typer.Option(
-            "--store",
-            help="Keep it, with that of the dense baseline, in the folder's newest run of this case; "
-            "`bench report` draws it.",
-        ),
-    ] = False,
+    store: StoreIt = False,
     no_wait: NoWait = False,
     header: Header = False,
     as_json: AsJson = False,
@@ -54,18 +39,12 @@ def why(
     from bench.analysis.roofline import read_peaks
     from bench.plan.case_id import parse_case_id
     from bench.run.explaining import explain_case
-    from bench.run.profiling import CaseFailedError, with_baselines
 
     parsed = parse_case_id(case)
     run = run_of(parsed, results) if store else None
     interrupt_when_asked_to_end()
-    peaks, every = read_peaks(results), []
-    for one in with_baselines([parsed]) if run else [parsed]:
-        try:
-            every.append(explain_case(one, peaks, host_lock(no_wait)))
-        except CaseFailedError as error:
-            say(one_line(f"bench: {one.id}: {error}"), err=True)
-            raise typer.Exit(3) from None
+    peaks = read_peaks(results)
+    every = look_at(parsed, run is not None, lambda one: explain_case(one, peaks, host_lock(no_wait)))
     found = every[-1].explanation
     if run is not None:
         keep([one.profile for one in every], run)

@@ -15,9 +15,8 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from typing import IO, TYPE_CHECKING
 
-from bench.worker.cores import pin
-from bench.worker.profiler import CALL_SPAN, MOVING, WRAPPERS, Event
-from bench.worker.protocol import Explained, ExplainedLayer, Job, Json, answer_one
+from bench.worker.profiler import CALL_SPAN, MOVING, WRAPPERS, Event, answer_about_layers
+from bench.worker.protocol import Explained, ExplainedLayer, Job
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -136,16 +135,7 @@ def kind_of(operator: str) -> str:
 
 def main() -> None:
     """Answers one job."""
-
-    def explained(data: Json) -> Explained:
-        job = Job.from_json(data)
-        pin(job.case.threads)
-        import torch
-
-        torch.set_flush_denormal(True)
-        return explain(job)
-
-    answer_one(explained, lambda failure: Explained(error=failure))
+    answer_about_layers(explain, lambda failure: Explained(error=failure))
 
 
 if __name__ == "__main__":

@@ -9,11 +9,11 @@ from __future__ import annotations
 import statistics
 import time
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
 from bench.worker.cores import pin
-from bench.worker.protocol import Job, Json, Profiled, ProfiledLayer, answer_one
+from bench.worker.protocol import Failure, Job, Json, Profiled, ProfiledLayer, answer_one
 
 if TYPE_CHECKING:  # torch itself is imported only when this process is bound to its cores
     from torch import Tensor, nn
@@ -191,18 +191,23 @@ def _around(event: Event) -> Iterator[Event]:
         outer = outer.cpu_parent
 
 
-def main() -> None:
-    """Answers one job."""
+def answer_about_layers(look: Callable[[Job], Any], failed: Callable[[Failure], Any]) -> None:
+    """Answers one job with what ``look`` finds of its layers, on as many threads as the case has."""
 
-    def profiled(data: Json) -> Profiled:
+    def found(data: Json) -> Any:
         job = Job.from_json(data)
         pin(job.case.threads)
         import torch
 
         torch.set_flush_denormal(True)
-        return profile(job)
+        return look(job)
 
-    answer_one(profiled, lambda failure: Profiled(error=failure))
+    answer_one(found, failed)
+
+
+def main() -> None:
+    """Answers one job."""
+    answer_about_layers(profile, lambda failure: Profiled(error=failure))
 
 
 if __name__ == "__main__":

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from processes import alive, gone
 
 import bench
 from bench.case import DENSE, Case, MethodCall
@@ -44,23 +45,6 @@ def failure(answer: Any) -> Failure:
 def shell(script: str) -> Target:
     """A target whose worker is a shell script; the worker's own words are its arguments."""
     return Target("fake", "cpu", ("/bin/sh", "-c", script, "sh"))
-
-
-def alive(pid: int) -> bool:
-    """True while a process runs; one that has ended but was not yet collected does not."""
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] not in "ZX"
-    except FileNotFoundError:
-        return False
-
-
-def gone(pid: int) -> bool:
-    """True once the process has ended; the kernel may take a moment after the signal."""
-    for _ in range(500):
-        if not alive(pid):
-            return True
-        time.sleep(0.01)
-    return False
 
 
 def test_the_command_line_is_prefix_interpreter_module() -> None:

@@ -6,7 +6,6 @@ import hashlib
 import json
 import sys
 import threading
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,6 +13,7 @@ import loopback_ssh
 import pytest
 import torch
 from own_network import write_module
+from processes import gone, number_in
 
 from bench.analysis.store import list_results, read_results
 from bench.case import Case, Imported, MethodCall
@@ -59,26 +59,6 @@ def board(server: loopback_ssh.Server, key: str = "user", known: str = "known_ho
 def job(method: str = "dense", plugins: tuple[str, ...] = ()) -> Job:
     case = Case("layer/4-4-k3", (MethodCall(method),), input=(4, 8, 8))
     return Job(case, recipes=(None,), plugins=plugins, timed=False)
-
-
-def gone(pid: int) -> bool:
-    for _ in range(1000):
-        try:
-            state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
-        except FileNotFoundError:
-            return True
-        if state in "ZX":
-            return True
-        time.sleep(0.01)
-    return False
-
-
-def number_of(file: Path) -> int:
-    for _ in range(3000):
-        if file.exists() and file.read_text():
-            return int(file.read_text())
-        time.sleep(0.01)
-    raise AssertionError("the worker never began")
 
 
 def test_a_board_is_provisioned_and_tells_what_it_is(server: loopback_ssh.Server) -> None:
@@ -179,7 +159,7 @@ def test_nothing_stays_running_over_there_when_the_connection_is_cut(tmp_path: P
             question = job("hangs", (str(plugin),)).to_json()
 
             def cut() -> None:
-                number_of(plugin.with_suffix(".pid"))
+                number_in(plugin.with_suffix(".pid"))
                 server.stop()
 
             cutting = threading.Thread(target=cut)
@@ -188,7 +168,7 @@ def test_nothing_stays_running_over_there_when_the_connection_is_cut(tmp_path: P
                 worker.ask(question, 60)
             cutting.join(30)
         assert caught.value.failure.type == "ConnectionLost"
-    assert gone(number_of(plugin.with_suffix(".pid")))
+    assert gone(number_in(plugin.with_suffix(".pid")))
 
 
 def test_a_hang_over_there_is_ended_there_too(server: loopback_ssh.Server, tmp_path: Path) -> None:
@@ -197,7 +177,7 @@ def test_a_hang_over_there_is_ended_there_too(server: loopback_ssh.Server, tmp_p
     answer = run_worker(board(server), job("hangs", (str(plugin),)), 8, Measured)
     assert answer.error is not None
     assert answer.error.type == "Timeout"
-    assert gone(number_of(plugin.with_suffix(".pid")))
+    assert gone(number_in(plugin.with_suffix(".pid")))
 
 
 def test_this_host_needs_no_provisioning() -> None:

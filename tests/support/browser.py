@@ -12,10 +12,16 @@ import shutil
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import Any
 
+import pytest
+
+NO_BROWSER = "no Chromium"
+NO_AXE = "no axe-core: set AXE_CORE to its axe.min.js (`.ci/axe-core` brings it), or `npm install axe-core`"
 PROGRAMS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 PATIENCE = 120.0
 """Seconds to wait for one answer: a loaded host may start a browser slowly."""
@@ -189,6 +195,35 @@ class View:
             "Emulation.setDeviceMetricsOverride", self._session,
             width=703, height=1032, deviceScaleFactor=1, mobile=False,
         )  # fmt: skip
+
+    def violations(self) -> list[str]:
+        """What axe-core finds wrong for readers with other senses or tools. Skips where it is not there."""
+        axe = axe_core()
+        if axe is None:
+            pytest.skip(NO_AXE)
+        self.ask(axe.read_text(encoding="utf-8") + "; true")
+        found: list[str] = self.ask(
+            "axe.run(document, {resultTypes: ['violations']}).then((all) => all.violations.map((one) =>"
+            " one.id + ': ' + one.nodes.slice(0, 3).map((node) => node.html.slice(0, 150)).join(' | ')))"
+        )
+        return found
+
+
+def axe_core() -> Path | None:
+    """axe-core's script, where somebody installed it: from npm, or told by AXE_CORE."""
+    root = Path(__file__).parents[2]
+    places = [os.environ.get("AXE_CORE"), root / "node_modules/axe-core/axe.min.js"]
+    return next((Path(place) for place in places if place and Path(place).is_file()), None)
+
+
+@contextmanager
+def browsing(folder: Path) -> Iterator[Browser]:
+    """A browser with its profile in that folder. Skips where there is no Chromium."""
+    program = chromium()
+    if program is None:
+        pytest.skip(NO_BROWSER)
+    with Browser(program, folder / "profile") as browser:
+        yield browser
 
 
 def pages(pdf: bytes) -> int:

@@ -19,6 +19,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NoReturn
 
+import processes
+
 ROOT = Path(__file__).resolve().parents[2]
 STUB = Path(__file__).with_name("stub_worker.py")
 TOKEN = "CSR_BENCH_FAULTS"
@@ -384,7 +386,7 @@ def alive(token: str) -> list[int]:
         with contextlib.suppress(OSError):
             if wanted not in Path(f"/proc/{pid}/environ").read_bytes().split(b"\0"):
                 continue
-            if Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] not in "ZX":
+            if processes.alive(pid):
                 found.append(pid)
     return found
 

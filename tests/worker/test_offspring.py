@@ -10,6 +10,7 @@ import time
 from pathlib import Path
 
 import pytest
+from processes import alive, gone, number_in
 
 from bench.run.launch import WorkerProcess
 from bench.worker import offspring
@@ -20,34 +21,11 @@ pytestmark = pytest.mark.skipif(not Path("/proc/self/environ").exists(), reason=
 OK = '{"status": "ok", "error": null}'
 
 
-def alive(pid: int) -> bool:
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] not in "ZX"
-    except FileNotFoundError:
-        return False
-
-
-def gone(pid: int) -> bool:
-    for _ in range(1000):
-        if not alive(pid):
-            return True
-        time.sleep(0.01)
-    return False
-
-
-def pid_in(file: Path) -> int:
-    for _ in range(1000):
-        if file.exists() and file.read_text().strip():
-            return int(file.read_text())
-        time.sleep(0.01)
-    raise TimeoutError(file)
-
-
 def test_bug_a_child_in_a_session_of_its_own_outlived_its_worker(tmp_path: Path) -> None:
     script = f"setsid sh -c 'echo $$ > {tmp_path}/child; exec sleep 600' & read line; echo '{OK}'; sleep 600"
     with WorkerProcess(["/bin/sh", "-c", script], dict(os.environ)) as worker:
         assert worker.ask({}, 60)["status"] == "ok"
-        child = pid_in(tmp_path / "child")
+        child = number_in(tmp_path / "child")
         assert alive(child)
     assert gone(child)
 
@@ -117,7 +95,7 @@ def test_bug_a_counting_process_that_hangs_lived_on_when_its_harness_was_killed(
     assert worker.stdin is not None
     worker.stdin.write(json.dumps(job.to_json()).encode() + b"\n")
     worker.stdin.flush()
-    child = pid_in(tmp_path / "child")
+    child = number_in(tmp_path / "child")
     assert alive(child)
     assert worker.poll() is None
     worker.stdin.close()
