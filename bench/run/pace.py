@@ -12,6 +12,7 @@ from bench.analysis.sequential import looks, rounds_needed
 from bench.plan.plan import CASE_SECONDS, PROCESS_SECONDS, Plan
 from bench.plan.suite import Measure
 from bench.run.estimate import USUAL_DEVIATION
+from bench.run.spare import untimed
 from bench.run.turns import FAR, FAR_PASSES, MOST_SEATS, turn_plan
 from bench.worker.protocol import VISITS
 
@@ -79,6 +80,11 @@ def trial_seconds(cost: Cost, far: bool, measure: Measure) -> float:
     return cost.building + warm_up + sampling
 
 
+BESIDE = 0.2
+"""Share of a process's start that a sitting still waits for where the next one's process starts meanwhile:
+the two slow each other down."""
+
+
 class Pace:
     """Expected seconds of a run's rounds. ``probes``: by case id, of as many cases as have one.
 
@@ -98,6 +104,12 @@ class Pace:
         self._start = PROCESS_SECONDS if start is None else start
         self._baseline = {case.id: case.baseline().id for case in plan.cases}
         self._arms = arms
+        building = {id_: cost.building for id_, cost in costs.items()}
+        usually = sum(building.values()) / len(building) if building else 0.0
+        self._building = {id_: building.get(id_, usually) for id_ in self._baseline}
+        self._ahead = arms == 1 and all(
+            untimed(case, plan.targets[case.target], plan.measure_of(case)) for case in plan.cases
+        )
         far = _far(costs, self._baseline)
         measures = {case.id: plan.measure_of(case) for case in plan.cases}
         known = {id_: trial_seconds(cost, far[id_], measures[id_]) for id_, cost in costs.items()}
@@ -119,7 +131,10 @@ class Pace:
             base = self._baseline[id_]
             others[base] = others.get(base, 0) + (id_ != base)
         sittings = sum(max(1, math.ceil(n / (MOST_SEATS - 1))) for n in others.values())
-        return self._arms * (sum(self._seconds[id_] for id_ in ids) + sittings * self._start)
+        starts = sittings * self._start
+        if self._ahead:  # hidden behind what is built meanwhile
+            starts = max(BESIDE * starts, starts - sum(self._building[id_] for id_ in ids))
+        return self._arms * (sum(self._seconds[id_] for id_ in ids) + starts)
 
     def measured(self, ids: AbstractSet[str], took: float) -> None:
         """A part of a round took that many seconds: what is left is corrected by it."""

@@ -14,6 +14,7 @@ from bench.run.lanes import side_by_side
 from bench.run.pace import Pace
 from bench.run.session import Session
 from bench.run.sitting import Lost, Place, Unseated, lone_trial, lost_trial, sit
+from bench.run.spare import Spare
 from bench.run.turns import MOST_SEATS
 
 Item = TypeVar("Item")
@@ -33,6 +34,11 @@ def run_rounds(session: Session) -> None:
     over all groups, so a resumed run repeats the orders of its beginning; what it has measured already is
     not measured again.
     """
+    with Spare() as session.spare:
+        _rounds(session)
+
+
+def _rounds(session: Session) -> None:
     measurable = {arm: {case.id: case for case in session.measurable(arm)} for arm in session.arms}
     everywhere = {id_: case for of_arm in measurable.values() for id_, case in of_arm.items()}
     cases = [case for case in session.plan.cases if case.id in everywhere]

@@ -19,6 +19,7 @@ from bench.case import Case
 from bench.plan.plan import Plan
 from bench.run.launch import knows_turns
 from bench.run.requests import Held, ProbeRequest, SittingRequest
+from bench.run.spare import Spare
 from bench.worker.protocol import Exported, Failure, Measured, Turn
 
 log = logging.getLogger(__name__)
@@ -124,6 +125,8 @@ class Session:
         """Cases that ended a process that they shared: they get one of their own from then on."""
         self.turns = all(knows_turns(arm.checkout) for arm in arms)
         """False where a revision does not know turns: all arms are then measured one process at a time."""
+        self.spare: Spare | None = None
+        """Where the process of the next sitting waits, while rounds go on."""
         self.notes: list[str] = []
         if resumed is not None:
             self._counts = {key: c for key, c in resumed.counts.items() if c.status == "ok"}

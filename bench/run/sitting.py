@@ -18,11 +18,20 @@ from bench.analysis.records import Trial
 from bench.case import Case
 from bench.plan.suite import Measure
 from bench.plan.targets import Target
-from bench.run.launch import CONNECTION_LOST, WorkerFailed, read_answer, run_worker, start_worker
+from bench.run.launch import (
+    CONNECTION_LOST,
+    WorkerFailed,
+    WorkerProcess,
+    read_answer,
+    run_worker,
+    start_worker,
+)
 from bench.run.requests import Held, SittingRequest
 from bench.run.session import Arm, Session
+from bench.run.spare import Spare, fits
 from bench.run.turns import FAR, FAR_PASSES, TurnPlan, pass_order, turn_plan
 from bench.worker.protocol import (
+    Built,
     Drawn,
     Failure,
     Job,
@@ -62,7 +71,10 @@ class Unseated(Exception):  # noqa: N818 - no error of ours: it is measured in a
 
 
 class Process:
-    """A worker with its seats, and what was sampled of each; it ends with the ``stack``."""
+    """A worker with its seats, and what was sampled of each; it ends with the ``stack``.
+
+    ``ready``: one that was started ahead, and is no other sitting's.
+    """
 
     def __init__(
         self,
@@ -71,6 +83,7 @@ class Process:
         timeout: float,
         stack: ExitStack,
         checkout: Path | None = None,
+        ready: WorkerProcess | None = None,
     ) -> None:
         self.jobs = tuple(jobs)
         self.samples: list[list[float]] = [[] for _ in jobs]
@@ -80,14 +93,28 @@ class Process:
         self.risen = Risen()
         self.failure: Failure | None = None
         self._timeout = timeout
-        self._worker = stack.enter_context(start_worker(target, "bench.worker", jobs[0], checkout))
+        worker = ready or start_worker(target, "bench.worker", jobs[0], checkout)
+        self._worker = stack.enter_context(worker)
 
     def start(self) -> None:
-        """Asks for the seats. Raises WorkerFailed."""
-        question = {**self.jobs[0].to_json(), "seats": [job.to_json() for job in self.jobs]}
+        """Has the cases built and warmed up. Raises WorkerFailed."""
         cooling = 0.0 if self.jobs[0].cool_below is None else COOLING_LONGEST
-        answer = self._worker.ask(question, self._timeout * len(self.jobs) + cooling)
+        answer = self._worker.ask(self._seats(), self._timeout * len(self.jobs) + cooling)
         self.seated = read_answer(Seated, answer)
+
+    def build(self) -> None:
+        """Has the cases built, beside which something else may run. Raises WorkerFailed."""
+        answer = self._worker.ask({**self._seats(), "settle": False}, self._timeout * len(self.jobs))
+        self.seated = Seated(error=read_answer(Built, answer).error)
+
+    def settle(self) -> None:
+        """Has the cases that were built warmed up. Raises WorkerFailed."""
+        if self.seated.error is None:
+            answer = self._worker.ask({"settle": True}, self._timeout * len(self.jobs))
+            self.seated = read_answer(Seated, answer)
+
+    def _seats(self) -> Json:
+        return {**self.jobs[0].to_json(), "seats": [job.to_json() for job in self.jobs]}
 
     def seat(self, at: int) -> Seat:
         """The seat of a job; one that the process could not even give has its error."""
@@ -204,7 +231,10 @@ def sit(session: Session, places: Sequence[Place], apart: bool, note: str = "") 
     """
     shares = _shares(places, apart)
     request = _request(session, places, shares)
-    held = hold(request, session.clock) if session.hosts is None else session.hosts.hold(request)
+    if session.hosts is None:
+        held = hold(request, session.clock, session.spare)
+    else:
+        held = session.hosts.hold(request)
     if held.lost is not None:
         raise Lost(held.lost)
     if held.unseated:
@@ -231,12 +261,17 @@ def sit(session: Session, places: Sequence[Place], apart: bool, note: str = "") 
     ]
 
 
-def hold(request: SittingRequest, clock: Callable[[], float] = time.monotonic) -> Held:
-    """Holds a sitting on this host, which starts its processes and has its cases take turns."""
+def hold(
+    request: SittingRequest, clock: Callable[[], float] = time.monotonic, spare: Spare | None = None
+) -> Held:
+    """Holds a sitting on this host, which starts its processes and has its cases take turns.
+
+    ``spare``: the process that the sitting takes, and where it has the next one's prepared.
+    """
     started, since = now(), clock()
     with ExitStack() as stack:
         try:
-            processes = _take_part(request, stack)
+            processes = _take_part(request, stack, spare if fits(request) else None)
         except WorkerFailed as failed:
             if failed.failure.type == CONNECTION_LOST:
                 return Held(started, clock() - since, lost=failed.failure)
@@ -251,15 +286,21 @@ def hold(request: SittingRequest, clock: Callable[[], float] = time.monotonic) -
     return Held(started, clock() - since, answers)
 
 
-def _take_part(request: SittingRequest, stack: ExitStack) -> list[Process]:
+def _take_part(request: SittingRequest, stack: ExitStack, spare: Spare | None) -> list[Process]:
     """The sitting's processes after all their turns; they end with the ``stack``. Raises WorkerFailed."""
+    ready = None if spare is None else spare.take(request)
     checkouts = request.checkouts or (None,) * len(request.processes)
     processes = [
-        Process(request.target, jobs, request.measure.timeout, stack, checkout)
+        Process(request.target, jobs, request.measure.timeout, stack, checkout, ready)
         for jobs, checkout in zip(request.processes, checkouts, strict=True)
     ]
+    if spare is not None:
+        spare.prepare(request)
+        for process in processes:
+            process.alone(process.build)
+        spare.wait()
     for process in processes:
-        process.alone(process.start)
+        process.alone(process.start if spare is None else process.settle)
 
     def is_baseline(p: int, at: int) -> bool:
         case = request.processes[p][at].case

@@ -317,6 +317,20 @@ class Seat:
 
 
 @dataclass(frozen=True)
+class Ready:
+    """The answer to a job with ``"ready": true``: torch is imported, and the seats may be asked for."""
+
+    error: Failure | None = None
+
+
+@dataclass(frozen=True)
+class Built:
+    """The answer to ``{"seats": [job, …], "settle": false}``; ``{"settle": true}`` warms up what is built."""
+
+    error: Failure | None = None
+
+
+@dataclass(frozen=True)
 class Seated:
     """The answer to ``{"seats": [job, …]}``: what the process is, and one seat for each job, in order."""
 
@@ -450,15 +464,16 @@ def answer_one(
 ) -> None:
     """Reads one job, answers it, and leaves without the interpreter's own tear-down.
 
-    ``handle`` gives the answer; what it raises becomes ``failed(failure)``. A job with ``seats`` is the
-    beginning of a conversation: ``converse`` gives one answer after the other.
+    ``handle`` gives the answer; what it raises becomes ``failed(failure)``. A job with ``seats``, or one that
+    asks to be ready for them, begins a conversation: ``converse`` gives one answer after the other.
     """
     answers = claim_stdout()
     try:
         job = json.loads(sys.stdin.readline())
         if job.get("watch"):
             end_with_stdin()
-        given = converse(job) if converse is not None and "seats" in job else iter((handle(job),))
+        talks = converse is not None and bool({"seats", "ready"} & job.keys())
+        given = converse(job) if converse is not None and talks else iter((handle(job),))
         for answer in given:
             answers.write(to_line(answer) + "\n")
             answers.flush()

@@ -10,10 +10,12 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 from bench.worker.protocol import (
+    Built,
     Drawn,
     Failure,
     Job,
     Json,
+    Ready,
     Risen,
     Sampled,
     Seat,
@@ -22,7 +24,7 @@ from bench.worker.protocol import (
 )
 from bench.worker.stages import Stages
 from bench.worker.thermal import Watch
-from bench.worker.trial import CALLS, EMULATED, set_up
+from bench.worker.trial import CALLS, EMULATED, import_ahead, set_up
 
 
 class Sitting:
@@ -33,25 +35,41 @@ class Sitting:
         self._facts = facts
         self._stages = stages
         self._built: list[Any] = []
+        self._failures: list[Failure | None] = []
         self._settled: list[Any] = []
         self._watch = Watch(os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else (0,))
 
-    def seated(self) -> Seated:
-        """Builds and warms up every case; one that fails has its error, and the others sit all the same."""
+    def build(self) -> Built:
+        """Builds every case; one that cannot be built has its error, and the others sit all the same."""
         import torch
 
         from bench.plugins import load_plugins
-        from bench.worker import host, latency
+        from bench.worker import seat
 
         device = self._jobs[0].device
         if device == "cuda" and not torch.cuda.is_available():
             raise RuntimeError("no CUDA device is available to torch")
-        self._device = device
-        fingerprint, before = host.fingerprint(device), host.conditions(device)
         load_plugins(self._jobs[0].plugins)
+        for job in self._jobs:
+            built, failure = None, None
+            try:
+                built = seat.Seat(job, self._stages)
+            except Exception as error:  # noqa: BLE001 - a failed case is a result, and costs no other its seat
+                failure = Failure.of(error, self._stages.current)
+            self._built.append(built)
+            self._failures.append(failure)
+        return Built()
+
+    def seated(self) -> Seated:
+        """Warms up every case that was built: nothing may run beside it from here on."""
+        from bench.worker import host, latency
+
+        self._device = device = self._jobs[0].device
+        fingerprint, before = host.fingerprint(device), host.conditions(device)
         self._stopwatch = latency.CudaStopwatch() if device == "cuda" else latency.CpuStopwatch()
         refused = EMULATED if fingerprint.get("emulated") else None
-        seats = tuple(self._seat(job, refused) for job in self._jobs)
+        self._stages.enter("warm up")
+        seats = tuple(self._seat(at, job, refused) for at, job in enumerate(self._jobs))
         self._stages.enter("turns")
         return Seated(
             seats=seats,
@@ -61,25 +79,24 @@ class Sitting:
             **self._facts,
         )
 
-    def _seat(self, job: Job, refused: str | None) -> Seat:
-        from bench.worker import latency, seat
+    def _seat(self, at: int, job: Job, refused: str | None) -> Seat:
+        from bench.worker import latency
 
+        built, failure = self._built[at], self._failures[at]
+        settled = None
         try:
-            built = seat.Seat(job, self._stages)
-            self._stages.enter("warm up")
-            self._built.append(built)
-            if refused is not None:
+            if failure is None and refused is not None:
                 built()
-                self._settled.append(None)
-                return Seat(refused=refused, **_made(built))
-            protocol = latency.LatencyProtocol(**job.protocol).on(job.device)  # type: ignore[arg-type]
-            settled = latency.settle(built, self._stopwatch, protocol, built.calls_in_round)
-        except Exception as error:  # noqa: BLE001 - a failed case is a result, and costs no other its seat
-            del self._built[len(self._settled) :]
-            self._built.append(None)
-            self._settled.append(None)
-            return Seat(error=Failure.of(error, self._stages.current))
+            elif failure is None:
+                protocol = latency.LatencyProtocol(**job.protocol).on(job.device)  # type: ignore[arg-type]
+                settled = latency.settle(built, self._stopwatch, protocol, built.calls_in_round)
+        except Exception as error:  # noqa: BLE001 - as above
+            self._built[at], failure = None, Failure.of(error, self._stages.current)
         self._settled.append(settled)
+        if failure is not None:
+            return Seat(error=failure)
+        if settled is None:
+            return Seat(refused=refused, **_made(built))
         return Seat(
             **_made(built),
             first_call=settled.first_call,
@@ -147,14 +164,25 @@ def _end(built: Any, settled: Any, stopwatch: Any) -> SeatEnd:
 
 def converse(first: Json, stages: Stages, lines: Iterable[str] = sys.stdin) -> Iterator[Any]:
     """One answer to the first line, and one to each line that follows, until the harness says ``rise``."""
+    questions = iter(lines)
+    if "ready" in first:
+        import_ahead(Job.from_json(first), stages)
+        stages.pause()
+        yield Ready()
+        first = json.loads(next(questions))
+        stages.resume()
     jobs = [Job.from_json(job) for job in first["seats"]]
     facts = set_up(jobs[0], stages)
     import torch
 
     sitting = Sitting(jobs, stages, facts)
     with torch.inference_mode():
+        built = sitting.build()
+        if not first.get("settle", True):
+            yield built
+            next(questions)
         yield sitting.seated()
-        for line in lines:
+        for line in questions:
             asked = json.loads(line)
             if asked.get("rise"):
                 yield sitting.risen()

@@ -20,3 +20,11 @@ class Stages:
         now = self._clock()
         self.seconds[self.current] = self.seconds.get(self.current, 0.0) + now - self._since
         self.current, self._since = name, now
+
+    def pause(self) -> None:
+        """Ends the running stage; what passes until ``resume`` belongs to none."""
+        self.enter("start")
+
+    def resume(self) -> None:
+        """Ends the pause."""
+        self._since = self._clock()

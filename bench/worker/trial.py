@@ -23,6 +23,21 @@ CALLS = 3
 """Forward passes before memory is read where no time is taken: what is allocated once is then there."""
 
 
+def import_ahead(job: Job, stages: Stages) -> None:
+    """Imports all that a sitting needs, before its cases are known and on whatever core is free."""
+    stages.enter("import torch")
+    import torch  # noqa: F401
+
+    stages.enter("import bench")
+    import bench.plugins
+    import bench.worker.host
+    import bench.worker.latency
+    import bench.worker.seat
+
+    if job.device == "cuda":
+        import bench.worker.cuda  # noqa: F401
+
+
 def set_up(job: Job, stages: Stages) -> dict[str, Any]:
     """Binds the process to its cores, lets the host cool and imports torch; returns what is to be known."""
     threads = job.case.threads

@@ -12,6 +12,7 @@ from bench.plan.plan import PROCESS_SECONDS, Plan, make_plan
 from bench.plan.suite import load_suite
 from bench.run.pace import (
     ALONE,
+    BESIDE,
     MOST_SHARED,
     SHARED,
     WARM_UP_CALLS,
@@ -79,12 +80,20 @@ def test_inputs_that_leave_early_are_sampled_in_rounds(plan: Plan) -> None:
 def test_a_run_takes_its_rounds_of_trials_and_processes(plan: Plan) -> None:
     pace = Pace(plan, probes(plan, 0.01, 0.01, 0.01))
     each = trial_seconds(Cost(0.1 / SHARED, 0.01 / SHARED), False, plan.measure)
-    assert pace.total() == pytest.approx(4 * (3 * each + PROCESS_SECONDS))
+    start = PROCESS_SECONDS - 3 * 0.1 / SHARED  # the next process starts while this one builds its cases
+    assert pace.total() == pytest.approx(4 * (3 * each + start))
 
 
-def test_two_arms_take_twice_as_long(plan: Plan) -> None:
-    of = probes(plan, 0.01, 0.01, 0.01)
-    assert Pace(plan, of, 2).total() == pytest.approx(2 * Pace(plan, of).total())
+def test_a_process_that_starts_beside_others_slows_them_down(plan: Plan) -> None:
+    of = {case.id: probe(case.id, 0.01, building=5.0) for case in plan.cases}
+    each = trial_seconds(Cost(5.0 / SHARED, 0.01 / SHARED), False, plan.measure)
+    assert Pace(plan, of).total() == pytest.approx(4 * (3 * each + BESIDE * PROCESS_SECONDS))
+
+
+def test_two_arms_take_twice_as_long_and_each_process_starts_in_its_turn(plan: Plan) -> None:
+    each = trial_seconds(Cost(0.1 / SHARED, 0.01 / SHARED), False, plan.measure)
+    pace = Pace(plan, probes(plan, 0.01, 0.01, 0.01), 2)
+    assert pace.total() == pytest.approx(2 * 4 * (3 * each + PROCESS_SECONDS))
 
 
 def test_cases_that_are_far_from_their_baseline_take_fewer_passes(plan: Plan) -> None:

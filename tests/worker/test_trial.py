@@ -355,6 +355,16 @@ def test_stages_add_up_on_their_clock() -> None:
     assert stages.current == "end"
 
 
+def test_a_pause_belongs_to_no_stage() -> None:
+    ticks = iter([0.0, 1.0, 3.0, 50.0, 52.0])
+    stages = Stages(lambda: next(ticks))
+    stages.enter("import torch")
+    stages.pause()
+    stages.resume()
+    stages.enter("build")
+    assert stages.seconds == {"start": 1.0 + 2.0, "import torch": 2.0}
+
+
 def test_the_package_imports_nothing_at_its_top() -> None:
     code = (
         "import sys, bench.case, bench.worker.trial; print('torch' in sys.modules, 'pydantic' in sys.modules)"
