@@ -12,6 +12,9 @@ from bench.errors import InputError, quoted
 Shape = tuple[int, int, int]
 """Channels, height, width of one input image."""
 
+VARIED = 40
+"""Inputs that stand for all inputs of a network which some leave early: shares come in steps of 2.5 %."""
+
 _SHAPE = re.compile(r"(?:([1-9]\d{0,8})x)?([1-9]\d{0,8})x([1-9]\d{0,8})", re.ASCII)
 
 CONTIGUOUS = "contiguous"

@@ -181,7 +181,7 @@ def prepare(
     return settle(rows, shares * len(rows) if len(shares) == 1 else shares)
 
 
-@method("early_exit", prepare=prepare, check=check)
+@method("early_exit", prepare=prepare, check=check, varies=True)
 def early_exit(
     network: nn.Module, context: Context, *, threshold: float | tuple[float, ...], convs: int = 1
 ) -> Rewritten:

@@ -35,7 +35,8 @@ class DeclaredMethod:
     """A method as a suite sees it: its knobs are the keyword-only parameters of its function.
 
     ``check(**knobs)`` raises ValueError for values that can never work. ``times``: its recipe comes
-    from timings of its own, or ``times(**knobs)`` says whether. ``doc`` is the function's docstring,
+    from timings of its own, or ``times(**knobs)`` says whether. ``varies``: how far its network runs depends
+    on the input. ``doc`` is the function's docstring,
     ``summary`` that one's first line.
     """
 
@@ -45,6 +46,7 @@ class DeclaredMethod:
     knobs: Mapping[str, inspect.Parameter] = field(repr=False)
     check: Check | None = None
     times: bool | Callable[..., bool] = False
+    varies: bool = False
 
     def times_itself(self, knobs: Mapping[str, Any]) -> bool:
         """Whether with these knobs its recipe comes from timings of its own."""
@@ -304,8 +306,8 @@ def _read_method(found: Registration) -> DeclaredMethod:
     check: Check | None = found.argument("check")
     if check is not None:
         check = _with_fallback(found.name, check)
-    times = found.argument("times", False)
-    return DeclaredMethod(found.name, _first_line(found.doc), found.doc, found.knobs(), check, times)
+    times, varies = found.argument("times", False), found.argument("varies", False)
+    return DeclaredMethod(found.name, _first_line(found.doc), found.doc, found.knobs(), check, times, varies)
 
 
 def _with_fallback(name: str, sliced: Check) -> Check:
@@ -324,7 +326,7 @@ def _with_fallback(name: str, sliced: Check) -> Check:
 
 def _convert_method(entry: Method) -> DeclaredMethod:
     doc = inspect.getdoc(entry.apply) or ""
-    return DeclaredMethod(entry.name, entry.summary, doc, entry.knobs, entry.check, entry.times)
+    return DeclaredMethod(entry.name, entry.summary, doc, entry.knobs, entry.check, entry.times, entry.varies)
 
 
 def _read_backbone(found: Registration) -> DeclaredBackbone:

@@ -307,12 +307,18 @@ def circumstances(rows: Sequence[Row], results: Sequence[Results], hosts: Sequen
         values = dict.fromkeys(setting_word(column, row[column]) for row in rows)
         if column != "dtype" or list(values) != ["float32"]:
             facts.append(Fact(column, ", ".join(values) or "unknown"))
-    facts.append(Fact("torch", _known(one.start.versions.get("torch") for one in results)))
+    facts.append(Fact("torch", _known(_torch(hosts, results))))
     facts.append(
         Fact("date", ", ".join(dict.fromkeys(one.start.started[:10] for one in results)) or "unknown")
     )
     facts.append(Fact("bench doctor", "; ".join(dict.fromkeys(map(doctor, results))) or NOT_MEASURED))
     return facts
+
+
+def _torch(hosts: Sequence[Json], results: Sequence[Results]) -> list[object]:
+    """The versions that measured: a host may have another one than the machine that started the run."""
+    told = [host["torch"] for host in hosts if host.get("torch")]
+    return told or [one.start.versions.get("torch") for one in results]
 
 
 def processor(host: Json) -> str:

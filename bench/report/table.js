@@ -16,9 +16,11 @@
   const boxes = [...document.querySelectorAll(".chooser input")];
   const usual = boxes.filter((box) => box.checked).map((box) => box.value);
   const everything = document.getElementById("everything");
+  const axes = [...document.querySelectorAll('input[name="frontier-x"]')];
 
-  // What the address keeps after "#": q, sort, columns, and a list for each choice. An anchor has no "=".
-  const state = { q: "", sort: "", columns: usual, open: "" };
+  // What the address keeps after "#": q, sort, columns, the frontier's axis unless it is the first, and a list
+  // for each choice. An anchor has no "=".
+  const state = { q: "", sort: "", columns: usual, axis: "", open: "" };
   choices.forEach((choice) => { state[choice.dataset.choice] = []; });
 
   function decoded(word) {
@@ -31,6 +33,7 @@
     state.q = kept.get("q") || "";
     state.sort = kept.get("sort") || "";
     state.open = kept.get("open") || "";
+    state.axis = kept.get("axis") || "";
     state.columns = kept.has("columns") ? list("columns") : usual;
     choices.forEach((choice) => { state[choice.dataset.choice] = list(choice.dataset.choice); });
   }
@@ -43,6 +46,7 @@
       if (state[choice].length) kept.set(choice, state[choice].map(encodeURIComponent).join(","));
     }
     if (state.columns.join() !== usual.join()) kept.set("columns", state.columns.join(","));
+    if (state.axis) kept.set("axis", state.axis);
     if (state.open) kept.set("open", state.open);
     const hash = kept.toString();
     history.replaceState(null, "", hash ? `#${hash}` : location.pathname + location.search);
@@ -108,6 +112,8 @@
         chip.setAttribute("aria-pressed", state[choice.dataset.choice].includes(chip.dataset.value));
       }
     }
+    const axis = axes.find((one) => one.value === state.axis) || axes[0];
+    if (axis) axis.checked = true;
     sort();
     filter();
     hideColumns();
@@ -181,6 +187,8 @@
   }));
   boxes.forEach((box) => box.addEventListener("change", () =>
     change({ columns: boxes.filter((one) => one.checked).map((one) => one.value) })));
+  axes.forEach((axis) => axis.addEventListener("change", () =>
+    change({ axis: axis === axes[0] ? "" : axis.value })));
   document.addEventListener("click", (event) => {
     const button = event.target.closest("[data-copy]");
     if (button) copy(textOf(button.dataset.copy), document.getElementById("copied-note"));

@@ -12,16 +12,21 @@ from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field, replace
 
 from bench.analysis.records import Probe
-from bench.case import Case
+from bench.case import VARIED, Case
+from bench.plan.declared import DECLARED_METHODS
 from bench.plan.plan import PROCESS_SECONDS, Plan
-from bench.run.pace import ALONE, Cost, cost_of, trial_seconds
+from bench.run.pace import ALONE, Cost, cost_of, start_seconds, trial_seconds
 from bench.run.probing import Prober
 from bench.run.requests import ProbeRequest
+from bench.run.spare import untimed
 from bench.run.turns import MOST_SEATS
-from bench.worker.protocol import Job
+from bench.worker.protocol import VISITS, Job
 
 LEAST_BEFORE, BUILDS_BEFORE, CALLS_BEFORE = 0.7, 2, 10
 """Counting and probing a case: seconds at least, and how often dense could be built and called meanwhile."""
+
+CALLS_TOGETHER = 10
+"""Inputs in a round of a network that some of them leave early: 4 for shares of 50 %, 10 for 30 %."""
 
 
 @dataclass(frozen=True)
@@ -42,7 +47,12 @@ class DenseTimes:
         base = case.baseline().id
         group = sum(1 for other in plan.cases if other.baseline().id == base)
         processes = max(1, math.ceil((group - 1) / (MOST_SEATS - 1)))
-        return trial_seconds(cost, True, plan.measure_of(case)) + self.start * processes / group
+        if any(DECLARED_METHODS.get(call.name).varies for call in case.methods):
+            cost = Cost(cost.building + VISITS * VARIED * cost.call, cost.call, CALLS_TOGETHER)
+        measure = plan.measure_of(case)
+        ahead = untimed(case, plan.targets[case.target], measure)
+        start = start_seconds(self.start * processes / group, cost.building, ahead)
+        return trial_seconds(cost, True, measure) + start
 
     def before(self, case: Case) -> float | None:
         """Seconds to count and to probe a case; None where nothing is known."""

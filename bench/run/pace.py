@@ -85,6 +85,11 @@ BESIDE = 0.2
 the two slow each other down."""
 
 
+def start_seconds(start: float, building: float, ahead: bool) -> float:
+    """What is waited for a process that starts, where it may start ``ahead``, while others are built."""
+    return max(BESIDE * start, start - building) if ahead else start
+
+
 class Pace:
     """Expected seconds of a run's rounds. ``probes``: by case id, of as many cases as have one.
 
@@ -131,9 +136,8 @@ class Pace:
             base = self._baseline[id_]
             others[base] = others.get(base, 0) + (id_ != base)
         sittings = sum(max(1, math.ceil(n / (MOST_SEATS - 1))) for n in others.values())
-        starts = sittings * self._start
-        if self._ahead:  # hidden behind what is built meanwhile
-            starts = max(BESIDE * starts, starts - sum(self._building[id_] for id_ in ids))
+        building = sum(self._building[id_] for id_ in ids)
+        starts = start_seconds(sittings * self._start, building, self._ahead)
         return self._arms * (sum(self._seconds[id_] for id_ in ids) + starts)
 
     def measured(self, ids: AbstractSet[str], took: float) -> None:

@@ -295,7 +295,8 @@ def _take_part(request: SittingRequest, stack: ExitStack, spare: Spare | None) -
         for jobs, checkout in zip(request.processes, checkouts, strict=True)
     ]
     if spare is not None:
-        spare.prepare(request)
+        if not len(spare):  # the first sittings
+            spare.prepare(request)
         for process in processes:
             process.alone(process.build)
         spare.wait()
@@ -307,6 +308,8 @@ def _take_part(request: SittingRequest, stack: ExitStack, spare: Spare | None) -
         return case.id == case.baseline().id
 
     take_turns(processes, is_baseline, request.measure, random.Random(request.seed))
+    if spare is not None:
+        spare.prepare(request)
     for process in processes:
         process.alone(process.end)
     return processes

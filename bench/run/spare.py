@@ -1,14 +1,16 @@
 """The process of the next sitting, which imports torch while nothing is timed.
 
-A process needs as long to import torch as to build its networks. While the networks of one sitting are built,
-which nobody times, the next one's process imports torch on another core; then it waits and computes nothing,
-until the turns of the first are over. No two sittings share a process: each still has a fresh one.
+A process needs as long to import torch as to build its networks. While the answers of one sitting are proved
+and the networks of the next are built, which nobody times, the process of the one after that imports torch on
+another core; then it waits and computes nothing, until all turns before its own are over. No two sittings
+share a process: each still has a fresh one.
 """
 
 from __future__ import annotations
 
 import os
 import threading
+from collections import deque
 from types import TracebackType
 from typing import NamedTuple
 
@@ -38,58 +40,67 @@ class Kind(NamedTuple):
     device: str
 
 
+class Ahead(NamedTuple):
+    """A process that was started ahead, and the thread in which it is asked to be ready."""
+
+    kind: Kind
+    worker: WorkerProcess
+    importing: threading.Thread
+
+
 class Spare:
-    """At most one process ahead of its time; it ends with the context."""
+    """Processes ahead of their time, one or two; they end with the context."""
 
     def __init__(self) -> None:
-        self._worker: WorkerProcess | None = None
-        self._kind: Kind | None = None
-        self._importing: threading.Thread | None = None
+        self._ahead: deque[Ahead] = deque()
+        self._broken: set[WorkerProcess] = set()
+
+    def __len__(self) -> int:
+        return len(self._ahead)
 
     def take(self, request: SittingRequest) -> WorkerProcess | None:
-        """The process that waits, if it is of the kind that the sitting needs; the caller ends it."""
-        self.wait()
-        worker, self._worker = self._worker, None
-        if worker is not None and self._kind != _kind(request):
+        """The first process that waits, if it is of the kind that the sitting needs; the caller ends it."""
+        while self._ahead:
+            kind, worker, importing = self._ahead.popleft()
+            importing.join()
+            if worker in self._broken:
+                self._broken.discard(worker)
+            elif kind == _kind(request):
+                return worker
             worker.end()
-            return None
-        return worker
+        return None
 
     def prepare(self, request: SittingRequest) -> None:
-        """Starts the process of a sitting like this one; ``wait`` returns when it computes nothing more."""
-        self.close()
+        """Starts one more process for sittings like this one; ``wait`` returns when it computes no more."""
         job = request.jobs[0]
         try:
-            worker = self._worker = start_worker(request.target, "bench.worker", job)
+            worker = start_worker(request.target, "bench.worker", job)
         except WorkerFailed:  # the sitting that needs one will say so
             return
-        self._kind = _kind(request)
-        self._importing = threading.Thread(
-            target=self._ask, args=(worker, job, request.measure.timeout), daemon=True
-        )
-        self._importing.start()
+        asking = threading.Thread(target=self._ask, args=(worker, job, request.measure.timeout), daemon=True)
+        self._ahead.append(Ahead(_kind(request), worker, asking))
+        asking.start()
 
     def wait(self) -> None:
         """Returns when nothing is computed beside the caller."""
-        if self._importing is not None:
-            self._importing.join()
-            self._importing = None
+        for ahead in self._ahead:
+            ahead.importing.join()
 
     def close(self) -> None:
-        """Ends the process that waits, or still imports."""
-        worker, self._worker = self._worker, None
-        if worker is not None:
-            worker.end()
-        self.wait()
+        """Ends the processes that wait, or still import."""
+        while self._ahead:
+            ahead = self._ahead.popleft()
+            ahead.worker.end()
+            ahead.importing.join()
 
     def _ask(self, worker: WorkerProcess, job: Job, timeout: float) -> None:
         try:
             ready = read_answer(Ready, worker.ask({**job.to_json(), "ready": True}, timeout))
         except WorkerFailed:
-            ready = None
-        if (ready is None or ready.error is not None) and self._worker is worker:
-            self._worker = None
-            worker.end()
+            self._broken.add(worker)
+        else:
+            if ready.error is not None:
+                self._broken.add(worker)
 
     def __enter__(self) -> Spare:
         return self

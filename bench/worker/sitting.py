@@ -179,8 +179,10 @@ def converse(first: Json, stages: Stages, lines: Iterable[str] = sys.stdin) -> I
     with torch.inference_mode():
         built = sitting.build()
         if not first.get("settle", True):
+            stages.pause()
             yield built
             next(questions)
+            stages.resume()
         yield sitting.seated()
         for line in questions:
             asked = json.loads(line)

@@ -148,6 +148,13 @@ def test_it_says_what_it_holds_for() -> None:
     }
 
 
+def test_bug_the_torch_that_was_named_was_not_the_one_that_measured() -> None:
+    """A board may have another version than the machine that started the run."""
+    board = run(DENSE, CSR, host={**HOST, "torch": "2.9.1"})
+    held = {fact.name: fact.value for fact in answered(board).circumstances}
+    assert held["torch"] == "2.9.1"
+
+
 def test_the_doctors_verdict_is_that_of_the_runs_own_host() -> None:
     def with_peaks(host: str) -> Results:
         one = run(DENSE, CSR)

@@ -237,6 +237,19 @@ def test_item_9_the_address_keeps_filter_order_and_columns(lab: Lab) -> None:
     assert again.complaints() == []
 
 
+def test_bug_the_address_forgot_the_axis_of_the_frontier(lab: Lab) -> None:
+    view = lab.open()
+    chosen = "document.querySelector('input[name=frontier-x]:checked').value"
+    assert view.ask(chosen) == "1"
+    view.ask(pressed("input[name=frontier-x][value='2']"))
+    kept = view.ask("location.hash")
+    assert kept == "#axis=2"
+    assert lab.open(at=kept.removeprefix("#")).ask(chosen) == "2"
+    assert lab.open(at="axis=none").ask(chosen) == "1"
+    view.ask(pressed("input[name=frontier-x][value='1']"))
+    assert view.ask("location.hash") == ""
+
+
 def test_item_9_an_address_that_says_nothing_is_no_mistake(lab: Lab) -> None:
     view = lab.open(at="q=%E0%A4%A&sort=nothing:sideways&columns=none&backbone=%25zz")
     assert view.complaints() == []

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import replace
@@ -72,8 +71,7 @@ def test_the_next_sitting_takes_the_process_that_waits() -> None:
 def test_a_process_of_another_kind_is_ended() -> None:
     with Spare() as spare:
         spare.prepare(request())
-        waiting = spare._worker
-        assert waiting is not None
+        waiting = spare._ahead[0].worker
         assert spare.take(request(threads=2)) is None
         assert gone(waiting._process.pid)
 
@@ -81,8 +79,7 @@ def test_a_process_of_another_kind_is_ended() -> None:
 def test_the_process_that_waits_ends_with_the_rounds() -> None:
     with Spare() as spare:
         spare.prepare(request())
-        waiting = spare._worker
-    assert waiting is not None
+        waiting = spare._ahead[0].worker
     assert gone(waiting._process.pid)
 
 
@@ -97,25 +94,26 @@ def test_one_that_cannot_import_is_none(monkeypatch: pytest.MonkeyPatch) -> None
 
 
 def test_turns_begin_when_nothing_is_imported_any_more(monkeypatch: pytest.MonkeyPatch) -> None:
-    imported = threading.Event()
+    importing: list[bool] = []
     ask, settle = Spare._ask, Process.settle
-    seen: list[bool] = []
+    seen: list[list[bool]] = []
 
     def slow(spare: Spare, *given: object) -> None:
+        importing.append(True)
         ask(spare, *given)  # type: ignore[arg-type]
-        imported.set()
+        importing.remove(True)
 
     def looked(process: Process) -> None:
-        seen.append(imported.is_set())
+        seen.append(list(importing))
         settle(process)
 
     monkeypatch.setattr(Spare, "_ask", slow)
     monkeypatch.setattr(Process, "settle", looked)
     monkeypatch.setattr("bench.run.sitting.fits", lambda request: True)
     with Spare() as spare:
-        held = hold(request(), spare=spare)
-    assert [answer.error for answer in held.answers] == [None, None]
-    assert seen == [True]
+        held = [hold(request(), spare=spare) for _ in range(2)]
+    assert [answer.error for each in held for answer in each.answers] == [None] * 4
+    assert seen == [[], []]
 
 
 def test_every_sitting_of_a_run_has_a_process_of_its_own(

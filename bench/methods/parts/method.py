@@ -13,13 +13,10 @@ from torch import Tensor, nn
 
 from bench.account import Left as Left
 from bench.account import Replaced as Replaced
-from bench.case import Shape
+from bench.case import VARIED, Shape
 from bench.registry import Registry
 
 Knobs = Mapping[str, Any]
-
-VARIED = 40
-"""Inputs that stand for all inputs: shares of them come in steps of 2.5 %."""
 
 SecondsOf = Callable[[nn.Module, Tensor], float]
 """Median seconds of one call of a layer on an example (B, C, H, W)."""
@@ -74,7 +71,7 @@ class Method:
     process, may import anything, leaves the network as it is, and returns the JSON-able recipe that
     ``apply`` finds in its context. ``check(**knobs)`` raises ValueError for values that can never work.
     ``times``: ``prepare`` asks the context's clock, so nothing else may run beside it; where that depends on
-    the knobs, ``times(**knobs)`` says it.
+    the knobs, ``times(**knobs)`` says it. ``varies``: how far the network runs depends on its input.
     """
 
     name: str
@@ -84,6 +81,7 @@ class Method:
     summary: str
     knobs: Mapping[str, inspect.Parameter] = field(repr=False)
     times: Times = False
+    varies: bool = False
 
     def recipe(self, network: nn.Module, context: Context, knobs: Knobs) -> Any:
         """What ``prepare`` finds, with random numbers from the seed alone; None for a method without it."""
@@ -130,6 +128,7 @@ def method(
     prepare: Callable[..., Any] | None = None,
     check: Callable[..., None] | None = None,
     times: Times = False,
+    varies: bool = False,
 ) -> Callable[[Callable[..., Rewritten]], Callable[..., Rewritten]]:
     """Registers ``apply(network, context, *, knob: type = default, …) -> Rewritten`` under ``name``.
 
@@ -140,7 +139,7 @@ def method(
         parameters = inspect.signature(apply, eval_str=True).parameters
         knobs = {n: p for n, p in parameters.items() if p.kind is inspect.Parameter.KEYWORD_ONLY}
         summary = (apply.__doc__ or "").strip().partition("\n")[0]
-        METHODS.add(name, Method(name, apply, prepare, check, summary, knobs, times))
+        METHODS.add(name, Method(name, apply, prepare, check, summary, knobs, times, varies))
         return apply
 
     return register
