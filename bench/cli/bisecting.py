@@ -11,7 +11,7 @@ from bench.cli.screen import one_line, say
 from bench.errors import InputError
 
 if TYPE_CHECKING:
-    from bench.analysis.commit_history import History
+    from bench.analysis.commit_history import CommitHistory
     from bench.run.commits import Commit
 
 RESOLUTION = 0.01
@@ -57,7 +57,7 @@ class Asking:
 
 
 def bisect_history(
-    found: History, line: tuple[Commit, ...], wanted: str, metric: str, asking: Asking
+    found: CommitHistory, line: tuple[Commit, ...], wanted: str, metric: str, asking: Asking
 ) -> bool:
     """Says which commits are left between the ends of the newest step, or of all that was measured.
 
@@ -82,7 +82,7 @@ def bisect_history(
     return len(left) == 1
 
 
-def _ends(found: History, order: list[str], metric: str) -> tuple[str, tuple[str, ...]]:
+def _ends(found: CommitHistory, order: list[str], metric: str) -> tuple[str, tuple[str, ...]]:
     """The last commit before the change, and those that it may be."""
     steps = [step for step in found.steps if step.metric == metric]
     if steps:

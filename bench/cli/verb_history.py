@@ -17,7 +17,7 @@ from bench.cli.screen import leaving, one_line, print_table, say
 from bench.errors import InputError, nearest
 
 if TYPE_CHECKING:
-    from bench.analysis.commit_history import History, Reading
+    from bench.analysis.commit_history import CommitHistory, Reading
     from bench.run.commits import Commit
 
 CANNOT_TELL = 4
@@ -61,8 +61,8 @@ def history(
     newest one), 130 interrupted.
     """
     from bench.analysis.asv_results import disagreements, read_page
-    from bench.analysis.commit_history import make_history
-    from bench.report.history_text import (
+    from bench.analysis.commit_history import make_commit_history
+    from bench.report.commit_history_text import (
         COLUMNS,
         doubts_in_words,
         history_in_markdown,
@@ -75,7 +75,7 @@ def history(
     repository = commits.repository_of(Path.cwd())
     line = commits.line_of(repository, revision)
     readings, notes = read_all(results, asv, repository)
-    found = make_history(_wanted(readings, bisect or case, metric), [commit.id for commit in line])
+    found = make_commit_history(_wanted(readings, bisect or case, metric), [commit.id for commit in line])
     _check(found, notes, line, repository)
     if bisect is not None:
         asking = Asking(suite, rounds, results, repository)
@@ -165,7 +165,7 @@ def _wanted(readings: Iterable[Reading], case: str | None, metric: str | None) -
     return found
 
 
-def _check(found: History, notes: list[str], line: tuple[Commit, ...], repository: Path) -> None:
+def _check(found: CommitHistory, notes: list[str], line: tuple[Commit, ...], repository: Path) -> None:
     """Raises InputError where no commit that was measured is on the line of commits."""
     from bench.run.commits import is_shallow
 
