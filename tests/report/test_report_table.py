@@ -13,7 +13,8 @@ from report_lab import Net, around, rows, run
 
 from bench.report.columns import COUNTS, Value, bounds, decimals_for, fixed, scale_for, told_apart
 from bench.report.rows import Row
-from bench.report.table import Column, Table, table
+from bench.report.table import Table, table
+from bench.report.table_columns import Column
 
 NAN = math.nan
 
