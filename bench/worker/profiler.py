@@ -13,7 +13,8 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
 from bench.worker.cores import pin
-from bench.worker.protocol import Failure, Job, Json, Profiled, ProfiledLayer, answer_one
+from bench.worker.pipe import answer_one
+from bench.worker.protocol import Failure, Job, Json, Profiled, ProfiledLayer
 
 if TYPE_CHECKING:  # torch itself is imported only when this process is bound to its cores
     from torch import Tensor, nn

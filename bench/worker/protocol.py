@@ -1,33 +1,25 @@
 """What goes between the harness and its workers: one JSON line in, one JSON line out. Standard library only.
 
-A worker is a process that reads jobs on stdin and answers each with one line on stdout. Every answer has
-``status`` ("ok" or "failed") and ``error`` beside the fields of its kind, whatever went wrong: a failed
-job is an answer too. Other revisions speak the same protocol: keys are added, and keep their meaning.
+A worker is a process that reads jobs on stdin and answers each with one line on stdout (bench.worker.pipe).
+Every answer has ``status`` ("ok" or "failed") and ``error`` beside the fields of its kind, whatever went
+wrong: a failed job is an answer too. Other revisions speak the same protocol: keys are added, and keep their
+meaning.
 """
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
-import json
-import os
-import select
-import signal
-import sys
-import threading
 import traceback
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, TextIO
+from typing import Any
 
 from bench.case import Case
-from bench.worker.offspring import end_offspring, end_with_offspring
 
 Json = dict[str, Any]
 
 LONGEST_MESSAGE = 4_000
 """Characters of an error's message, and of its traceback's end, that a record keeps."""
-
 
 Host = dict[str, Any]
 """A host's fingerprint: ``id`` is the digest of the facts, and there are as many facts as were found."""
@@ -442,116 +434,6 @@ class Facts:
     error: Failure | None = None
     host: Host | None = None
     measurable: tuple[str, ...] = ()
-
-
-def to_line(answer: Any) -> str:
-    """An answer as a line: its fields, with ``status``."""
-    status = "ok" if answer.error is None else "failed"
-    return json.dumps({"status": status, **dataclasses.asdict(answer)})
-
-
-def claim_stdout() -> TextIO:
-    """The real stdout for answers alone; whatever libraries print goes to stderr."""
-    answers = os.fdopen(os.dup(1), "w", encoding="utf-8")
-    os.dup2(2, 1)
-    return answers
-
-
-def answer_one(
-    handle: Callable[[Json], Any],
-    failed: Callable[[Failure], Any],
-    converse: Callable[[Json], Iterator[Any]] | None = None,
-) -> None:
-    """Reads one job, answers it, and leaves without the interpreter's own tear-down.
-
-    ``handle`` gives the answer; what it raises becomes ``failed(failure)``. A job with ``seats``, or one that
-    asks to be ready for them, begins a conversation: ``converse`` gives one answer after the other.
-    """
-    answers = claim_stdout()
-    try:
-        job = json.loads(sys.stdin.readline())
-        if job.get("watch"):
-            end_with_stdin()
-        talks = converse is not None and bool({"seats", "ready"} & job.keys())
-        given = converse(job) if converse is not None and talks else iter((handle(job),))
-        for answer in given:
-            answers.write(to_line(answer) + "\n")
-            answers.flush()
-    except Exception as error:  # noqa: BLE001 - a failed job is an answer, which carries the traceback
-        answers.write(to_line(failed(Failure.of(error, "job"))) + "\n")
-        answers.flush()
-    sys.stderr.flush()
-    end_offspring()
-    os._exit(0)
-
-
-def answer_each(handle: Callable[[Json], Any], failed: Callable[[Failure], Any]) -> None:
-    """Answers every line of stdin with one line until stdin ends.
-
-    From the first job with ``watch`` on, the process ends in the middle of a job too when stdin closes.
-    """
-    answers = claim_stdout()
-    watched = False
-    for line in sys.stdin:
-        try:
-            job = json.loads(line)
-            if not watched and job.get("watch"):
-                watched = True
-                end_with_stdin()
-            answer = handle(job)
-        except Exception as error:  # noqa: BLE001 - as in answer_one
-            answer = failed(Failure.of(error, "job"))
-        answers.write(to_line(answer) + "\n")
-        answers.flush()
-    end_offspring()
-
-
-def ended_by(code: int) -> str:
-    """How a process ended: ``ended with code 3``, ``was ended by SIGSEGV``."""
-    if code >= 0:
-        return f"ended with code {code}"
-    name = f"signal {-code}"
-    with contextlib.suppress(ValueError):  # the real-time signals have no names
-        name = signal.Signals(-code).name
-    return f"was ended by {name}{' (out of memory?)' if name == 'SIGKILL' else ''}"
-
-
-def end_with_stdin() -> None:
-    """Ends this process and what it started when stdin closes: the harness has died, or the connection to it.
-
-    The thread sleeps in one call for the process's whole life, so it takes no time from what is measured.
-    """
-
-    poller = select.poll()
-    poller.register(0, 0)  # no events: hanging up is told all the same, and nothing is read
-
-    def watch() -> None:
-        while not any(event & (select.POLLHUP | select.POLLERR) for _, event in poller.poll()):
-            pass
-        end_with_offspring()
-
-    threading.Thread(target=watch, daemon=True).start()
-
-
-@contextlib.contextmanager
-def ending_with_stdin() -> Iterator[None]:
-    """``end_with_stdin`` while the context lasts. After it no thread is left, so that it is safe to fork."""
-    poller = select.poll()
-    poller.register(0, 0)
-    over = threading.Event()
-
-    def watch() -> None:
-        while not over.is_set():
-            if any(event & (select.POLLHUP | select.POLLERR) for _, event in poller.poll(100)):
-                end_with_offspring()
-
-    watching = threading.Thread(target=watch, daemon=True)
-    watching.start()
-    try:
-        yield
-    finally:
-        over.set()
-        watching.join()
 
 
 def _shortened(text: str) -> str:
