@@ -178,7 +178,8 @@ def _machines(
                 raise InputError(f"{flag} {file}: goes with --cluster")
         yield None
         return
-    from bench.run.cluster import Tls, Way, connected
+    from bench.run.dask_setup import Tls
+    from bench.run.scheduler import Way, connected
 
     way = Way(where, Tls(*tls), jobs, lambda line: say(one_line(line), err=True))
     with connected(way, {case.target for case in plan.cases}) as hosts:
