@@ -37,7 +37,7 @@ class Asking:
         from bench.plan.suite import load_suite
         from bench.run import arms
 
-        plan = make_plan(load_suite(self.suite), self.rounds, only=case, resolution=RESOLUTION)
+        plan = make_plan(load_suite(self.suite), rounds=self.rounds, only=case, resolution=RESOLUTION)
 
         def changed(commit: str) -> bool | None:
             ran = measure(

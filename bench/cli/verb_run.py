@@ -118,7 +118,15 @@ def run(
     wanted = None if resolution is None else parse_percent(resolution)
     loaded = load_suite(suite, map(str, plugin or ()), trust, method or ())
     with run_progress() as progress:
-        plan = make_plan(loaded, rounds, only, quick, wanted, max_rounds, progress.solving)
+        plan = make_plan(
+            loaded,
+            progress.solving,
+            rounds=rounds,
+            max_rounds=max_rounds,
+            resolution=wanted,
+            only=only,
+            quick=quick,
+        )
     plan.require_trust(trust)
     profiled = _to_profile(plan, profile or (), cluster)
     _announce_code(plan, cluster)
