@@ -12,7 +12,7 @@ from bench.analysis.stats import Interval
 from bench.analysis.store import Results
 from bench.analysis.verdict import CANNOT_TELL, FASTER, SAME, SLOWER
 from bench.report import digits
-from bench.report.columns import Value, bounds, decimals_for, fixed, told_apart
+from bench.report.column_digits import Value, bounds, decimals_for, fixed, told_apart
 from bench.report.prose import coded, paragraph, plural
 from bench.report.rows import Row, method_label
 

@@ -13,7 +13,7 @@ from bench.analysis.store import Results
 from bench.analysis.story import Name, Story, TrialFact, stories
 from bench.report import digits, outcome
 from bench.report.cautions import MARKS
-from bench.report.columns import Value, decimals_for, fixed
+from bench.report.column_digits import Value, decimals_for, fixed
 from bench.report.command import repeat
 from bench.report.prose import plural
 from bench.report.rows import Row, case_name, name, varying

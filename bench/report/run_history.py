@@ -9,7 +9,7 @@ from bench.analysis.records import RunStart
 from bench.analysis.run_history import RunHistory, RunPoint, run_history
 from bench.report import digits
 from bench.report.beside import MOST_CASES, Beside, Entry, Section, cut_note, interval_words, places_of
-from bench.report.columns import fixed
+from bench.report.column_digits import fixed
 from bench.report.prose import paragraph, plural
 from bench.report.rows import Row, method_label
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 
-from bench.report import columns as of_column
+from bench.report import column_digits as of_column
 from bench.report import digits, outcome
-from bench.report.columns import Scale, Value
+from bench.report.column_digits import Scale, Value
 from bench.report.meanings import MEANINGS
 from bench.report.rows import (
     NAMES,

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from report_lab import Net, around, rows, run
 
-from bench.report.columns import COUNTS, Value, bounds, decimals_for, fixed, scale_for, told_apart
+from bench.report.column_digits import COUNTS, Value, bounds, decimals_for, fixed, scale_for, told_apart
 from bench.report.rows import Row
 from bench.report.table import Table, table
 from bench.report.table_columns import Column
