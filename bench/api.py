@@ -79,7 +79,7 @@ def make_plan(
     """
     from bench.plan.plan import make_plan as make
 
-    return make(suite, rounds, only, quick)
+    return make(suite, rounds=rounds, only=only, quick=quick)
 
 
 def is_set_up(plan: Plan) -> bool:

@@ -44,17 +44,21 @@ WANTING = {
     "no Chromium": "Chromium",
     "no axe-core": "axe-core (AXE_CORE names its axe.min.js)",
 }
-"""Reasons to skip that nobody is to take for a pass, and what is wanting."""
+"""What some reasons to skip want, said better than they do."""
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """Names what was left out for want of something: nobody is to think that it passed."""
-    for reason, thing in WANTING.items():
-        skipped = [r for r in terminalreporter.stats.get("skipped", []) if reason in str(r.longrepr)]
-        if skipped:
-            terminalreporter.write_line(f"{len(skipped)} tests need {thing}, and were left out here:")
-        for report in skipped:
-            terminalreporter.write_line(f"  {report.nodeid}")
+    """Names all that was left out, by reason: nobody is to think that it passed."""
+    by_reason: dict[str, list[str]] = {}
+    for report in terminalreporter.stats.get("skipped", []):
+        *_, said = report.longrepr if isinstance(report.longrepr, tuple) else (str(report.longrepr),)
+        reason = said.removeprefix("Skipped: ")
+        wanted = next((f"needs {thing}" for known, thing in WANTING.items() if known in reason), reason)
+        by_reason.setdefault(wanted, []).append(report.nodeid)
+    for reason, tests in by_reason.items():
+        terminalreporter.write_line(f"left out here: {len(tests)}, {reason}:")
+        for test in tests:
+            terminalreporter.write_line(f"  {test}")
 
 
 @pytest.fixture(autouse=True, scope="session")

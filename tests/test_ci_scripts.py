@@ -55,7 +55,12 @@ def test_every_script_that_a_workflow_calls_is_there_and_can_be_run(file: Path) 
 def test_every_script_is_of_its_language(file: Path) -> None:
     if file.suffix == ".py":
         compile(file.read_text(encoding="utf-8"), file.name, "exec")
-    elif not file.suffix:
+    elif file.suffix == ".cjs":
+        if shutil.which("node") is None:
+            pytest.skip("node is not installed")
+        subprocess.run(["node", "--check", str(file)], check=True)
+    else:
+        assert not file.suffix, "of which language?"
         subprocess.run(["bash", "-n", str(file)], check=True)
 
 

@@ -34,7 +34,9 @@ def fits(printed: list[str], written: list[str]) -> bool:
 @pytest.mark.parametrize("block", BLOCKS, ids=lambda block: block.splitlines()[0].removeprefix("$ bench "))
 def test_the_examples_print_what_stands_there(tmp_path: Path, block: str) -> None:
     (tmp_path / "results").symlink_to(ROOT / "results")
-    for command, written in commands(block):
+    found = commands(block)
+    assert found, "no line of this block begins with $"
+    for command, written in found:
         words = shlex.split(command)
         assert words[0] == "bench"
         done = subprocess.run(

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from bench.analysis.commit_history import History, Reading, Step
+from bench.analysis.commit_history import CommitHistory, Reading, Step
 from bench.errors import InputError
 
 BENCHMARKS = {
@@ -180,7 +180,7 @@ def _load(file: Path, schema: int | None = None) -> dict[str, Any]:
     return data
 
 
-def disagreements(history: History, listed: Sequence[Listed]) -> list[str]:
+def disagreements(history: CommitHistory, listed: Sequence[Listed]) -> list[str]:
     """Where asv's page and a history differ about rises, in words: on either side what the other does not
     have.
 

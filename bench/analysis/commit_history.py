@@ -1,4 +1,9 @@
-"""What changed from commit to commit: counts by exact comparison of neighbours, times by changes of level."""
+"""What changed from commit to commit: counts by exact comparison of neighbours, times by changes of level.
+
+Neighbours say little of times: of many commits, each measured for itself, some lie apart by chance, and one
+commit is no level. So times go to ``bench.analysis.levels``, which judges all commits of a line together. A
+few runs of one host, side by side on a page, have a rule of their own: ``bench.analysis.run_history``.
+"""
 
 from __future__ import annotations
 
@@ -104,7 +109,7 @@ class Series:
 
 
 @dataclass(frozen=True)
-class History:
+class CommitHistory:
     """All series in the order of their cases. ``notes``: what was left out, in words."""
 
     order: tuple[str, ...]
@@ -132,7 +137,7 @@ class History:
         }
 
 
-def make_history(readings: Iterable[Reading], order: Sequence[str]) -> History:
+def make_commit_history(readings: Iterable[Reading], order: Sequence[str]) -> CommitHistory:
     """The history of all readings along ``order``, full commits, oldest first.
 
     Counts of one commit are one number, whatever machine read them; the allocator's peak and times stay on
@@ -172,7 +177,7 @@ def make_history(readings: Iterable[Reading], order: Sequence[str]) -> History:
     cases = {case: at for at, case in enumerate(dict.fromkeys(key[0] for key in known))}
     series = _without_echoes([one for one in series if one.points and not _is_baseline(one)])
     series.sort(key=lambda one: (cases[one.case], rank.get(one.metric, len(rank)), one.line))
-    return History(tuple(order), tuple(series), tuple(notes))
+    return CommitHistory(tuple(order), tuple(series), tuple(notes))
 
 
 def _is_baseline(series: Series) -> bool:

@@ -25,7 +25,7 @@ from bench.analysis.store import Results
 from bench.analysis.verdict import CANNOT_TELL
 from bench.case import FLOAT32
 from bench.counting.counts import Counts
-from bench.worker.protocol import Latency
+from bench.worker.measurements import Latency
 
 
 @dataclass(frozen=True)

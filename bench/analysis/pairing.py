@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 
 from bench.analysis.quality import kept
 from bench.analysis.records import Trial
-from bench.worker.protocol import Latency
+from bench.worker.measurements import Latency
 
 
 def round_logs(base: Sequence[Trial], other: Sequence[Trial]) -> dict[int, float]:

@@ -28,7 +28,8 @@ from bench.analysis.records import CountRecord, Probe, Trial
 from bench.analysis.store import Results
 from bench.case import FLOAT32
 from bench.worker.agreement import distance
-from bench.worker.protocol import Answers, Failure, Output
+from bench.worker.measurements import Answers, Output
+from bench.worker.protocol import Failure
 
 TOLERANCE = 0.01
 MARGIN = 10.0

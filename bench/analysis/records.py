@@ -14,7 +14,8 @@ from bench.account import Left, Replaced
 from bench.analysis.stats import trial_median
 from bench.case import Case
 from bench.counting.counts import Counts
-from bench.worker.protocol import Answers, Failure, Measured
+from bench.worker.measurements import Answers
+from bench.worker.protocol import Failure, Measured
 from bench.worker.protocol import Json as Json
 
 Kind = TypeVar("Kind")

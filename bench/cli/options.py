@@ -57,6 +57,8 @@ Only = Annotated[
         autocompletion=completion.cases_of_suite,
     ),
 ]
+NewName = Annotated[str, typer.Argument(help="Lower-case letters, digits and _.")]
+NewFolder = Annotated[Path, typer.Option("--folder", help="Where the two files go.")]
 OrderSeed = Annotated[
     int | None, typer.Option("--seed", min=0, help="Seed of the rounds' order; random by default.")
 ]

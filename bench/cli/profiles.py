@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import typer
 
 from bench.cli import completion
+from bench.cli.ending import interrupt_when_asked_to_end
 from bench.cli.screen import one_line, say
 from bench.errors import InputError
 
@@ -34,9 +35,36 @@ StoreIt = Annotated[
 ]
 
 Found = TypeVar("Found")
+Peaks = Mapping[str, Any] | None
+"""What ``bench.analysis.roofline.read_peaks`` gives."""
 
 
-def look_at(case: Case, beside: bool, look: Callable[[Case], Found]) -> list[Found]:
+def looked_at(
+    case_id: str,
+    folder: Path,
+    store: bool,
+    look: Callable[[Case, Peaks], Found],
+    profile_of: Callable[[Found], Profile],
+) -> Found:
+    """What ``look`` finds of a case at the host's peaks, which lie in ``folder``.
+
+    With ``store`` of its dense baseline too, and both profiles go to the folder's newest run of the case.
+    Leaves with exit code 3 where one of them fails; raises InputError for what is no case or in no run.
+    """
+    from bench.analysis.roofline import read_peaks
+    from bench.plan.case_id import parse_case_id
+
+    case = parse_case_id(case_id)
+    run = _run_of(case, folder) if store else None
+    interrupt_when_asked_to_end()
+    peaks = read_peaks(folder)
+    every = _look_at(case, run is not None, lambda one: look(one, peaks))
+    if run is not None:
+        _keep([profile_of(found) for found in every], run)
+    return every[-1]
+
+
+def _look_at(case: Case, beside: bool, look: Callable[[Case], Found]) -> list[Found]:
     """What ``look`` finds of the case, and before it of its dense baseline where both are wanted.
 
     Leaves with exit code 3 where one of them fails.
@@ -53,7 +81,7 @@ def look_at(case: Case, beside: bool, look: Callable[[Case], Found]) -> list[Fou
     return found
 
 
-def run_of(case: Case, folder: Path) -> Results:
+def _run_of(case: Case, folder: Path) -> Results:
     """The newest run of the folder that has the case. Raises InputError where none does."""
     from bench.analysis.store import list_results, read_results
 
@@ -67,7 +95,7 @@ def run_of(case: Case, folder: Path) -> Results:
     raise InputError(f"--store: no run in {folder} has the case {case.id}; `bench run` measures it first")
 
 
-def keep(profiles: Sequence[Profile], run: Results) -> None:
+def _keep(profiles: Sequence[Profile], run: Results) -> None:
     """Appends the profiles to the run's results."""
     from bench.analysis.store import Store
 

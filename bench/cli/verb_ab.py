@@ -71,7 +71,14 @@ def ab(
     base, head = commits.resolve(rev_a, repository), commits.resolve(rev_b, repository)
     loaded = load_suite(suite, trust=trust)
     with run_progress() as progress:
-        plan = make_plan(loaded, rounds, only, False, band, max_rounds, progress.solving)
+        plan = make_plan(
+            loaded,
+            progress.solving,
+            rounds=rounds,
+            max_rounds=max_rounds,
+            resolution=band,
+            only=only,
+        )
     plan.require_trust(trust)
     timed = "slower" in wanted
     seconds = stored_seconds(plan, results)

@@ -97,7 +97,8 @@ def gate(
     to_merge = commits.commit_of(head, repository)
     before = _base(base, to_merge, repository)
     declared = _declared(before, to_merge, repository)
-    plan = make_plan(load_suite(suite, trust=trust), rounds, only, resolution=band, max_rounds=max_rounds)
+    loaded = load_suite(suite, trust=trust)
+    plan = make_plan(loaded, rounds=rounds, max_rounds=max_rounds, resolution=band, only=only)
     plan.require_trust(trust)
     if markdown is not None:
         check_writable(markdown)

@@ -4,19 +4,20 @@ from __future__ import annotations
 
 import json
 import warnings
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from bench.cli.app import app
+from bench.cli.bisecting import Asking, bisect_history
 from bench.cli.options import AsJson, ResultsFolder, Rounds
 from bench.cli.screen import leaving, one_line, print_table, say
 from bench.errors import InputError, nearest
 
 if TYPE_CHECKING:
-    from bench.analysis.commit_history import History, Reading
+    from bench.analysis.commit_history import CommitHistory, Reading
     from bench.run.commits import Commit
 
 CANNOT_TELL = 4
@@ -60,8 +61,8 @@ def history(
     newest one), 130 interrupted.
     """
     from bench.analysis.asv_results import disagreements, read_page
-    from bench.analysis.commit_history import make_history
-    from bench.report.history_text import (
+    from bench.analysis.commit_history import make_commit_history
+    from bench.report.commit_history_text import (
         COLUMNS,
         doubts_in_words,
         history_in_markdown,
@@ -74,10 +75,12 @@ def history(
     repository = commits.repository_of(Path.cwd())
     line = commits.line_of(repository, revision)
     readings, notes = read_all(results, asv, repository)
-    found = make_history(_wanted(readings, bisect or case, metric), [commit.id for commit in line])
+    found = make_commit_history(_wanted(readings, bisect or case, metric), [commit.id for commit in line])
     _check(found, notes, line, repository)
     if bisect is not None:
-        _bisect(found, line, bisect, metric or "ratio", suite, results, rounds, repository)
+        asking = Asking(suite, rounds, results, repository)
+        if not bisect_history(found, line, bisect, metric or "ratio", asking):
+            raise typer.Exit(CANNOT_TELL)
         return
     notes += [*found.notes, *settling(found, str(suite)), *resolutions(found)]
     page = read_page(ASV_PAGE)
@@ -162,7 +165,7 @@ def _wanted(readings: Iterable[Reading], case: str | None, metric: str | None) -
     return found
 
 
-def _check(found: History, notes: list[str], line: tuple[Commit, ...], repository: Path) -> None:
+def _check(found: CommitHistory, notes: list[str], line: tuple[Commit, ...], repository: Path) -> None:
     """Raises InputError where no commit that was measured is on the line of commits."""
     from bench.run.commits import is_shallow
 
@@ -174,69 +177,3 @@ def _check(found: History, notes: list[str], line: tuple[Commit, ...], repositor
         "; this clone is shallow: `git fetch --unshallow` brings the rest" if is_shallow(repository) else ""
     )
     raise InputError(f"none of the {len(line)} commits up to {line[-1].short} has a number{mend}")
-
-
-def _bisect(
-    found: History,
-    line: tuple[Commit, ...],
-    case: str,
-    metric: str,
-    suite: Path,
-    results: Path,
-    rounds: int | None,
-    repository: Path,
-) -> None:
-    """Asks about commits between the ends of the newest step, or of all that was measured, until one is
-    left."""
-    from bench.analysis.bisection import bisect
-    from bench.analysis.commit_history import COUNTS
-
-    (one, *more) = dict.fromkeys(series.case for series in found.series)
-    if more:
-        raise InputError(f"--bisect '{case}' fits {len(more) + 1} cases; name one, such as {one}")
-    steps = [step for step in found.steps if step.metric == metric]
-    order = [commit.id for commit in line]
-    if steps:
-        base, candidates = steps[0].base, steps[0].candidates
-    else:
-        ends = sorted({point.at for series in found.series for point in series.points})
-        base, candidates = order[ends[0]], tuple(order[ends[0] + 1 : ends[-1] + 1])
-    ask = _question(base, one, metric if metric in COUNTS else None, suite, results, rounds, repository)
-    say(f"{one} {metric}: {len(candidates)} commits after {base[:12]} may be it", err=True)
-    left = candidates if len(candidates) == 1 else bisect(candidates, ask)
-    subjects = {commit.id: commit.subject for commit in line}
-    for commit in left:
-        say(f"{commit[:12]}\t{one_line(subjects[commit])}")
-    if len(left) != 1:
-        many = f"one of {len(left)} commits; more rounds may tell" if left else "the ends do not differ"
-        say(f"cannot tell: {many}", err=True)
-        raise typer.Exit(CANNOT_TELL)
-
-
-def _question(
-    base: str, case: str, count: str | None, suite: Path, results: Path, rounds: int | None, repository: Path
-) -> Callable[[str], bool | None]:
-    """Asks whether a commit differs from ``base``: in a count, or by `bench ab` in time."""
-    from bench.analysis.compare import compare_arms
-    from bench.analysis.verdict import FASTER, SAME, SLOWER
-    from bench.cli.two_revisions import Both, measure
-    from bench.plan.plan import make_plan
-    from bench.plan.suite import load_suite
-    from bench.run import arms
-
-    plan = make_plan(load_suite(suite), rounds, only=case, resolution=0.01)
-
-    def changed(commit: str) -> bool | None:
-        ran = measure(
-            Both(plan, repository, base, commit, results, timed=count is None),
-            f"{base[:12]} against {commit[:12]}",
-        )
-        (found,) = (c for c in compare_arms(ran, arms.BASE, arms.HEAD, 0.01).cases if c.case == case)
-        if found.note:
-            say(one_line(f"{commit[:12]}: {found.note}"), err=True)
-            return None
-        if count is not None:
-            return count in found.changed
-        return {SLOWER: True, FASTER: True, SAME: False}.get(found.verdict)
-
-    return changed

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
-
-import typer
 
 from bench.cli.app import app
+from bench.cli.options import NewFolder, NewName
 from bench.cli.screen import say
 
 
@@ -16,10 +14,7 @@ from bench.cli.screen import say
     short_help="Write a network of your own to start from.",
     epilog="Example: bench new-backbone my_net",
 )
-def new_backbone(
-    name: Annotated[str, typer.Argument(help="Lower-case letters, digits and _.")],
-    folder: Annotated[Path, typer.Option(help="Where the two files go.")] = Path(),
-) -> None:
+def new_backbone(name: NewName, folder: NewFolder = Path()) -> None:
     """Write a network of your own and its test, to start from.
 
     Exit: 0 written, 2 the name cannot be used or a file exists (nothing is written then).

@@ -76,7 +76,15 @@ def plan(
     band = None if resolution is None else parse_percent(resolution)
     loaded = load_suite(suite, map(str, plugin or ()), trust, method or ())
     with run_progress() as progress:
-        planned = make_plan(loaded, rounds, only, quick, band, max_rounds, progress.solving)
+        planned = make_plan(
+            loaded,
+            progress.solving,
+            rounds=rounds,
+            max_rounds=max_rounds,
+            resolution=band,
+            only=only,
+            quick=quick,
+        )
     for command in planned.untrusted:
         say(f"would run: {command}", err=True)
     for words in planned.imports_in_words():

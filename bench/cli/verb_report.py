@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
 
     from bench.analysis.store import Results
-    from bench.report.history import Past
+    from bench.report.commit_charts import CommitsToDraw
 
 
 @app.command(
@@ -82,16 +82,18 @@ def _past(folder: Path, shown: Collection[str]) -> list[Results]:
     return found
 
 
-def _commits(folders: Sequence[Path]) -> Past:
+def _commits(folders: Sequence[Path]) -> CommitsToDraw:
     """The histories under folders of asv, with the subjects of this checkout's commits."""
     from bench.analysis.asv_results import read_asv
-    from bench.analysis.commit_history import make_history
-    from bench.report.history import Past
+    from bench.analysis.commit_history import make_commit_history
+    from bench.report.commit_charts import CommitsToDraw
     from bench.run import commits
 
     read = [read_asv(folder) for folder in folders]
     line = commits.line_of(commits.repository_of(Path.cwd()))
-    found = make_history((one for readings, _ in read for one in readings), [commit.id for commit in line])
+    found = make_commit_history(
+        (one for readings, _ in read for one in readings), [commit.id for commit in line]
+    )
     for note in (*(note for _, notes in read for note in notes), *found.notes):
         say(one_line(note), err=True)
-    return Past(found, {commit.id: commit.subject for commit in line})
+    return CommitsToDraw(found, {commit.id: commit.subject for commit in line})

@@ -118,7 +118,15 @@ def run(
     wanted = None if resolution is None else parse_percent(resolution)
     loaded = load_suite(suite, map(str, plugin or ()), trust, method or ())
     with run_progress() as progress:
-        plan = make_plan(loaded, rounds, only, quick, wanted, max_rounds, progress.solving)
+        plan = make_plan(
+            loaded,
+            progress.solving,
+            rounds=rounds,
+            max_rounds=max_rounds,
+            resolution=wanted,
+            only=only,
+            quick=quick,
+        )
     plan.require_trust(trust)
     profiled = _to_profile(plan, profile or (), cluster)
     _announce_code(plan, cluster)
@@ -178,7 +186,8 @@ def _machines(
                 raise InputError(f"{flag} {file}: goes with --cluster")
         yield None
         return
-    from bench.run.cluster import Tls, Way, connected
+    from bench.run.dask_setup import Tls
+    from bench.run.scheduler import Way, connected
 
     way = Way(where, Tls(*tls), jobs, lambda line: say(one_line(line), err=True))
     with connected(way, {case.target for case in plan.cases}) as hosts:

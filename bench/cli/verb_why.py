@@ -7,14 +7,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bench.cli.app import app
-from bench.cli.ending import interrupt_when_asked_to_end
 from bench.cli.locking import host_lock
 from bench.cli.options import AsJson, Header, NoWait, PeaksFolder
-from bench.cli.profiles import CaseArgument, StoreIt, keep, look_at, run_of
+from bench.cli.profiles import CaseArgument, Peaks, StoreIt, looked_at
 from bench.cli.screen import print_table, say
 
 if TYPE_CHECKING:
     from bench.analysis.why import Explanation
+    from bench.case import Case
+    from bench.run.explaining import Explained
 
 
 @app.command(
@@ -36,18 +37,12 @@ def why(
 
     Exit: 0 explained, 2 the input was wrong, 3 the case failed.
     """
-    from bench.analysis.roofline import read_peaks
-    from bench.plan.case_id import parse_case_id
     from bench.run.explaining import explain_case
 
-    parsed = parse_case_id(case)
-    run = run_of(parsed, results) if store else None
-    interrupt_when_asked_to_end()
-    peaks = read_peaks(results)
-    every = look_at(parsed, run is not None, lambda one: explain_case(one, peaks, host_lock(no_wait)))
-    found = every[-1].explanation
-    if run is not None:
-        keep([one.profile for one in every], run)
+    def look(one: Case, peaks: Peaks) -> Explained:
+        return explain_case(one, peaks, host_lock(no_wait))
+
+    found = looked_at(case, results, store, look, lambda explained: explained.profile).explanation
     if as_json:
         say(json.dumps(found.as_dict(), indent=1))
     else:

@@ -37,7 +37,7 @@ def worker(
     Exit: 0 the scheduler is gone, 2 the input was wrong or no scheduler answers, 130 interrupted.
     """
     from bench.plan.target_file import NAME
-    from bench.run.cluster import Tls
+    from bench.run.dask_setup import Tls
     from bench.run.serving import serve
 
     names = list(dict.fromkeys(target or ["cpu"]))

@@ -9,9 +9,9 @@ import torch
 from torch import Tensor, nn
 
 from bench.methods.parts import low_rank
-from bench.methods.parts.low_rank import Decomposition, RankRule, Ranks, Recipe, fill, like
+from bench.methods.parts.low_rank import Decomposition, RankRule, Ranks, Recipe, along, fill, like
 from bench.methods.parts.method import Context, Rewritten, method
-from bench.methods.parts.per_layer import pads
+from bench.methods.parts.per_layer import uneven_padding
 
 _RIDGE = 1e-8
 """Added to the normal equations, relative to their mean diagonal: two components that drift together
@@ -111,32 +111,11 @@ class CpConv2d(nn.Sequential):
 
     def __init__(self, conv: nn.Conv2d, factors: Factors) -> None:
         rank = factors.out.shape[1]
-        padding = pads(conv)
-        vertical = like(
-            conv,
-            rank,
-            rank,
-            kernel_size=(conv.kernel_size[0], 1),
-            stride=(conv.stride[0], 1),
-            padding=(padding[0], 0),
-            dilation=(conv.dilation[0], 1),
-            groups=rank,
-        )
-        horizontal = like(
-            conv,
-            rank,
-            rank,
-            kernel_size=(1, conv.kernel_size[1]),
-            stride=(1, conv.stride[1]),
-            padding=(0, padding[1]),
-            dilation=(1, conv.dilation[1]),
-            groups=rank,
-        )
         last = like(conv, rank, conv.out_channels, kernel_size=1, bias=conv.bias is not None)
         super().__init__(
             fill(like(conv, conv.in_channels, rank, kernel_size=1), factors.inner.T),
-            fill(vertical, factors.rows.T),
-            fill(horizontal, factors.columns.T),
+            fill(along(conv, 0, rank, rank, groups=rank), factors.rows.T),
+            fill(along(conv, 1, rank, rank, groups=rank), factors.columns.T),
             fill(last, factors.out, conv.bias),
         )
         self.rank = rank
@@ -152,11 +131,7 @@ def _params(conv: nn.Conv2d, ranks: Ranks) -> int:
 def _unfit(conv: nn.Conv2d) -> str:
     if conv.kernel_size == (1, 1):
         return "1×1 kernel: svd is its low-rank form"
-    try:
-        pads(conv)
-    except ValueError as error:
-        return str(error)
-    return ""
+    return uneven_padding(conv)
 
 
 def _decomposition(seed: int, sweeps: int) -> Decomposition:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import platform
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -79,6 +79,33 @@ class LayerClock:
         return total
 
 
+@dataclass(frozen=True)
+class Prices:
+    """What layers cost by rank, 0 for the dense layer, and ``fixed``: what no choice of ranks can change."""
+
+    by_site: Mapping[str, Mapping[int, float]]
+    fixed: float
+
+    @classmethod
+    def of(cls, sites: Mapping[str, Site], cost: Callable[[Site, int], float], whole: float) -> Prices:
+        """The prices of the sites in a dense network that costs ``whole``."""
+        by_site = {
+            name: {rank: cost(site, rank) for rank in (0, *site.ranks)} for name, site in sites.items()
+        }
+        # What the other layers cost, and all that happens between layers.
+        return cls(by_site, max(0.0, whole - sum(by_rank[0] for by_rank in by_site.values())))
+
+    @property
+    def dense(self) -> float:
+        """Of the dense network."""
+        return self.fixed + sum(by_rank[0] for by_rank in self.by_site.values())
+
+    @property
+    def least(self) -> float:
+        """Of the cheapest choice."""
+        return self.fixed + sum(min(by_rank.values()) for by_rank in self.by_site.values())
+
+
 def kept_energy(weight: Tensor) -> Tensor:
     """Share of the weight's squared norm that Tucker-2 with ranks (r, r) keeps; entry r - 1 is rank r.
 
@@ -116,57 +143,71 @@ def prepare(
     Raises ValueError where no choice meets the budget, and for a budget of latency without a clock.
     """
     example = context.example_input()
-    rows: dict[str, list[tuple[tuple[int, ...], tuple[int, ...]]]] = {}
-    total = 0.0
-    for row in counted_layers(network, example):
-        rows.setdefault(row.name, []).append((row.input_shape, row.output_shape))
-        total += row.count.executed_macs
-    sites: dict[str, Site] = {}
-    for candidate in candidates(network, context.keep_first, skip, context.head):
-        ranks = _ranks(candidate.conv, step)
-        fits = not candidate.kept and not TUCKER2.obstacle(candidate.conv) and candidate.name in rows
-        if fits and ranks:
-            sites[candidate.name] = Site(candidate.conv, tuple(rows[candidate.name]), ranks)
-    cost: Callable[[Site, int], float] = Site.macs
-    if budget_of == "latency":
-        if context.seconds_of is None:
-            raise ValueError(
-                "a budget of latency needs measured times, and nothing is timed here: budget_of=macs works"
-            )
-        total = context.seconds_of(network, example)
-        cost = LayerClock(context.seconds_of).seconds
-    costs = {name: {rank: cost(site, rank) for rank in (0, *site.ranks)} for name, site in sites.items()}
-    # What the other layers cost, and all that happens between layers, no choice can change.
-    fixed = max(0.0, total - sum(by_rank[0] for by_rank in costs.values()))
-    total = fixed + sum(by_rank[0] for by_rank in costs.values())
-    options: dict[str, list[Option]] = {}
-    for name, site in sites.items():
-        kept = kept_energy(site.conv.weight).clamp_min(1e-12)
-        options[name] = [
-            Option(rank, price, -math.log(float(kept[rank - 1])) if rank else 0.0)
-            for rank, price in costs[name].items()
-        ]
+    sites, macs = _sites(network, context, example, step, skip)
+    timed = budget_of == "latency"
+    prices = _latencies(network, context, example, sites) if timed else Prices.of(sites, Site.macs, macs)
+    options = _options(sites, prices)
     try:
-        chosen = choose(options, budget * total - fixed) if options else {}
+        chosen = choose(options, budget * prices.dense - prices.fixed) if options else {}
     except ValueError:
-        least = fixed + sum(min(by_rank.values()) for by_rank in costs.values())
-        share = least / total if total > 0 else 1.0
+        share = prices.least / prices.dense if prices.dense > 0 else 1.0
         raise ValueError(
             f"budget={budget} of the {budget_of} cannot be met: rank {step} everywhere is at {share:.3f}"
         ) from None
-    planned = fixed + sum(option.cost for option in chosen.values())
+    planned = prices.fixed + sum(option.cost for option in chosen.values())
     return {
         "ranks": {name: option.rank for name, option in chosen.items() if option.rank},
         "kept_energy": {name: math.exp(-option.loss) for name, option in chosen.items() if option.rank},
         "budget_of": budget_of,
-        "planned_share": planned / total,
-        "dense_cost": total,
+        "planned_share": planned / prices.dense,
+        "dense_cost": prices.dense,
         "costs": {
-            name: {str(rank): price for rank, price in by_rank.items()} for name, by_rank in costs.items()
+            name: {str(rank): price for rank, price in by_rank.items()}
+            for name, by_rank in prices.by_site.items()
         },
-        "machine": platform.machine() if budget_of == "latency" else None,
-        "threads": torch.get_num_threads() if budget_of == "latency" else None,
+        "machine": platform.machine() if timed else None,
+        "threads": torch.get_num_threads() if timed else None,
     }
+
+
+def _sites(
+    network: nn.Module, context: Context, example: Tensor, step: int, skip: tuple[str, ...]
+) -> tuple[dict[str, Site], float]:
+    """The layers that may be decomposed by name, and the executed MACs of the whole network."""
+    shapes: dict[str, list[tuple[tuple[int, ...], tuple[int, ...]]]] = {}
+    macs = 0.0
+    for row in counted_layers(network, example):
+        shapes.setdefault(row.name, []).append((row.input_shape, row.output_shape))
+        macs += row.count.executed_macs
+    sites: dict[str, Site] = {}
+    for candidate in candidates(network, context.keep_first, skip, context.head):
+        ranks = _ranks(candidate.conv, step)
+        fits = not candidate.kept and not TUCKER2.obstacle(candidate.conv) and candidate.name in shapes
+        if fits and ranks:
+            sites[candidate.name] = Site(candidate.conv, tuple(shapes[candidate.name]), ranks)
+    return sites, macs
+
+
+def _latencies(network: nn.Module, context: Context, example: Tensor, sites: Mapping[str, Site]) -> Prices:
+    """Seconds at batch 1. Raises ValueError without a clock."""
+    if context.seconds_of is None:
+        raise ValueError(
+            "a budget of latency needs measured times, and nothing is timed here: budget_of=macs works"
+        )
+    whole = context.seconds_of(network, example)
+    return Prices.of(sites, LayerClock(context.seconds_of).seconds, whole)
+
+
+def _options(sites: Mapping[str, Site], prices: Prices) -> dict[str, list[Option]]:
+    """What each layer may become: dense, or a rank with its price and what it loses."""
+    found: dict[str, list[Option]] = {}
+    for name, site in sites.items():
+        kept = kept_energy(site.conv.weight).clamp_min(1e-12)
+        found[name] = [
+            Option(rank, price, -math.log(float(kept[rank - 1])) if rank else 0.0)
+            for rank, price in prices.by_site[name].items()
+        ]
+    return found
 
 
 @method("haloc", prepare=prepare, check=check, times=True)

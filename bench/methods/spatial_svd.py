@@ -8,15 +8,15 @@ from bench.methods.parts.low_rank import (
     Decomposition,
     RankRule,
     Ranks,
+    along,
     check,
     enough,
     fill,
-    like,
     split,
     squared_singular_values,
 )
 from bench.methods.parts.method import Context, Rewritten, method
-from bench.methods.parts.per_layer import kernel_words, pads
+from bench.methods.parts.per_layer import kernel_words, uneven_padding
 
 
 class SpatialSvdConv2d(nn.Sequential):
@@ -29,30 +29,11 @@ class SpatialSvdConv2d(nn.Sequential):
 
     def __init__(self, conv: nn.Conv2d, ranks: Ranks) -> None:
         (rank,) = ranks
-        ci, co, (kh, kw) = conv.in_channels, conv.out_channels, conv.kernel_size
+        ci, co, kw = conv.in_channels, conv.out_channels, conv.kernel_size[1]
         outer, inner = split(_matrix(conv), rank)
-        padding = pads(conv)
-        vertical = like(
-            conv,
-            ci,
-            rank,
-            kernel_size=(kh, 1),
-            stride=(conv.stride[0], 1),
-            padding=(padding[0], 0),
-            dilation=(conv.dilation[0], 1),
-        )
-        horizontal = like(
-            conv,
-            rank,
-            co,
-            kernel_size=(1, kw),
-            stride=(1, conv.stride[1]),
-            padding=(0, padding[1]),
-            dilation=(1, conv.dilation[1]),
-            bias=conv.bias is not None,
-        )
+        horizontal = along(conv, 1, rank, co, bias=conv.bias is not None)
         super().__init__(
-            fill(vertical, inner),
+            fill(along(conv, 0, ci, rank), inner),
             fill(horizontal, outer.unflatten(0, (co, kw)).transpose(1, 2), conv.bias),
         )
         self.rank = rank
@@ -82,11 +63,7 @@ def _by_energy(conv: nn.Conv2d, energy: float) -> Ranks:
 def _unfit(conv: nn.Conv2d) -> str:
     if min(conv.kernel_size) == 1:
         return f"{kernel_words(conv)} kernel: there is nothing to separate"
-    try:
-        pads(conv)
-    except ValueError as error:
-        return str(error)
-    return ""
+    return uneven_padding(conv)
 
 
 SPATIAL_SVD = Decomposition(_full, _params, _by_energy, SpatialSvdConv2d, _unfit)

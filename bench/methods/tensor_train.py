@@ -13,6 +13,7 @@ from bench.methods.parts.low_rank import (
     RankRule,
     Ranks,
     Recipe,
+    along,
     check,
     enough,
     fill,
@@ -20,7 +21,7 @@ from bench.methods.parts.low_rank import (
     spectrum,
 )
 from bench.methods.parts.method import Context, Rewritten, method
-from bench.methods.parts.per_layer import pads
+from bench.methods.parts.per_layer import uneven_padding
 from bench.methods.parts.selection import candidates
 
 RankOf = Callable[[int, Tensor], int]
@@ -66,30 +67,11 @@ class TensorTrainConv2d(nn.Sequential):
     def __init__(self, conv: nn.Conv2d, ranks: Ranks) -> None:
         inner, rows, columns, outer = tt_svd(conv.weight, lambda cut, _squares: ranks[cut])
         r1, r2, r3 = ranks
-        (kh, kw), padding = conv.kernel_size, pads(conv)
-        vertical = like(
-            conv,
-            r1,
-            r2,
-            kernel_size=(kh, 1),
-            stride=(conv.stride[0], 1),
-            padding=(padding[0], 0),
-            dilation=(conv.dilation[0], 1),
-        )
-        horizontal = like(
-            conv,
-            r2,
-            r3,
-            kernel_size=(1, kw),
-            stride=(1, conv.stride[1]),
-            padding=(0, padding[1]),
-            dilation=(1, conv.dilation[1]),
-        )
         last = like(conv, r3, conv.out_channels, kernel_size=1, bias=conv.bias is not None)
         super().__init__(
             fill(like(conv, conv.in_channels, r1, kernel_size=1), inner[0].T),
-            fill(vertical, rows.permute(2, 0, 1)),
-            fill(horizontal, columns.permute(2, 0, 1)),
+            fill(along(conv, 0, r1, r2), rows.permute(2, 0, 1)),
+            fill(along(conv, 1, r2, r3), columns.permute(2, 0, 1)),
             fill(last, outer[:, :, 0].T, conv.bias),
         )
         self.ranks = ranks
@@ -134,11 +116,7 @@ def _by_energy(conv: nn.Conv2d, energy: float) -> Ranks:
 def _unfit(conv: nn.Conv2d) -> str:
     if conv.kernel_size == (1, 1):
         return "1×1 kernel: svd is its low-rank form"
-    try:
-        pads(conv)
-    except ValueError as error:
-        return str(error)
-    return ""
+    return uneven_padding(conv)
 
 
 @dataclass(frozen=True)

@@ -6,19 +6,20 @@ import hashlib
 import json
 import shlex
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from fnmatch import fnmatchcase
-from typing import Any
+from typing import Any, TypedDict, Unpack
 
 from pydantic import ValidationError
 
 from bench.case import Case
 from bench.errors import InputError, nearest, printable, quoted
 from bench.plan.declared import DECLARED_METHODS, DECLARED_RUNTIMES
-from bench.plan.expand import Draft, expand, trim_of
-from bench.plan.problems import Located, message_of
-from bench.plan.suite import PASSES, LoadedSuite, LoadedSweep, Measure
+from bench.plan.expand import expand
+from bench.plan.problems import message_of
+from bench.plan.settle import Settled, settle
+from bench.plan.suite import PASSES, LoadedSuite, Measure
 from bench.plan.target_file import known_targets
 from bench.plan.targets import Target
 from bench.plan.trimming import LeftOut
@@ -215,36 +216,39 @@ class Plan:
         }
 
 
+class Options(TypedDict, total=False):
+    """What is asked for beyond the suite; None, like what is not given, leaves the suite's own.
+
+    ``only``: a glob on case ids, or a part of one; a whole id is that case alone, and several choose all that
+    any of them fits. ``quick``: few samples, to see that everything runs.
+    """
+
+    rounds: int | None
+    max_rounds: int | None
+    resolution: float | None
+    only: str | Sequence[str] | None
+    quick: bool
+
+
 def make_plan(
-    loaded: LoadedSuite,
-    rounds: int | None = None,
-    only: str | Sequence[str] | None = None,
-    quick: bool = False,
-    resolution: float | None = None,
-    max_rounds: int | None = None,
-    told: Callable[[int, int], None] | None = None,
+    loaded: LoadedSuite, told: Callable[[int, int], None] | None = None, **options: Unpack[Options]
 ) -> Plan:
-    """The plan of a suite: its cases, with wanted budgets solved. ``only`` is a glob on case ids, or a
-    part of one; a whole id is that case alone, and several choose all that any of them fits. ``told`` is
-    called with how many budgets are solved, of how many.
+    """The plan of a suite: its cases, with wanted budgets solved. ``told`` is called with how many budgets
+    are solved, of how many.
 
     A case's dense baseline stays although ``only`` leaves it out: a ratio needs it. Raises InputError
     when nothing fits, when no knob reaches a wanted budget, and for numbers that a suite could not have.
     """
-    options = {"rounds": rounds, "resolution": resolution, "max_rounds": max_rounds}
-
-    def asked(measure: Measure) -> Measure:
-        return _with_options(measure.quickened() if quick else measure, options)
-
     expansion = expand(loaded)
     settled = settle(loaded, expansion.drafts, told)
     every = list(settled.cases.values())
     refuse_unused(loaded, every)
+    only = options.get("only")
     cases = _fitting(every, [only] if isinstance(only, str) else only) if only else every
-    counted, ids = {case.count_id for case in cases}, {case.id for case in cases}
-    measure = asked(loaded.suite.measure)
-    of_sweep = {sweep.name: asked(sweep.measure) for sweep in loaded.sweeps}
-    measures = {case.id: of_sweep[settled.asked_by[case.id][0].name] for case in cases}
+    counted = {case.count_id for case in cases}
+    measure = _with_options(loaded.suite.measure, options)
+    by_sweep = {sweep.name: _with_options(sweep.measure, options) for sweep in loaded.sweeps}
+    measures = {case.id: by_sweep[settled.asked_by[case.id][0].name] for case in cases}
     return Plan(
         suite=loaded.suite.name,
         description=loaded.suite.description,
@@ -252,114 +256,43 @@ def make_plan(
         targets=dict(loaded.targets),
         measure=measure,
         plugins=loaded.plugins,
-        quick=quick,
+        quick=options.get("quick", False),
         solved=tuple(s for s in settled.solved if s.count_id in counted),
         times=frozenset(case.count_id for case in cases if _times(case)),
         untrusted=_commands(loaded.targets[name] for name in dict.fromkeys(c.target for c in cases)),
         file=loaded.source.file,
         text=loaded.source.text,
         measures={id_: own for id_, own in measures.items() if own != measure},
-        sweeps=tuple(
-            PlannedSweep(
-                sweep.name,
-                tuple(id_ for id_, by in settled.asked_by.items() if id_ in ids and _has(by, sweep)),
-                of_sweep[sweep.name],
-            )
-            for sweep in (loaded.sweeps if loaded.suite.sweeps else ())
-        ),
+        sweeps=_planned_sweeps(loaded, settled, {case.id for case in cases}, by_sweep),
         left_out=expansion.left_out,
     )
 
 
-@dataclass(frozen=True)
-class Settled:
-    """The cases of a suite by id, each once; the sweeps that ask for each; the knobs that were solved for."""
-
-    cases: dict[str, Case]
-    asked_by: dict[str, list[LoadedSweep]]
-    solved: tuple[Solved, ...]
-
-
-def settle(
-    loaded: LoadedSuite, drafts: Sequence[Draft], told: Callable[[int, int], None] | None = None
-) -> Settled:
-    """The cases of a suite, each once, and the knobs that were solved for on the way, ``told`` one by one.
-
-    Raises InputError, with file and line, when nothing is left, when two different cases have one id, when
-    no knob reaches a wanted budget, and when cases that are compared would be measured differently.
-    """
-    trim = trim_of(loaded)
-    cases: dict[str, Case] = {}
-    asked_by: dict[str, list[LoadedSweep]] = {}
-    solved: dict[tuple[str, str, float], Solved] = {}
-    solver = None
-    still_open, done = sum(draft.is_open for draft in drafts), 0
-    for draft in drafts:
-        case = draft.case
-        if draft.is_open:
-            if told is not None:
-                told(done, still_open)
-            done += 1
-            if solver is None:
-                from bench.plan.solve import Solver  # torch comes with it
-
-                solver = Solver()
-            with Located(loaded.source, draft.place):
-                case, found = solver.solve(case)
-            if not trim.keep(case):
-                continue
-            solved[found.count_id, found.of, found.asked] = found
-        if cases.setdefault(case.id, case) != case:
-            axis, mend = (
-                ("backbones", "; give one of the networks a `name`") if case.imported else ("methods", "")
-            )
-            where = loaded.source.where(draft.sweep.places[axis])
-            raise InputError(f"{where}: two cases share the id {case.id}{mend}")
-        sweeps = asked_by.setdefault(case.id, [])
-        if not _has(sweeps, draft.sweep):
-            sweeps.append(draft.sweep)
-    if not cases:
-        trimmed = "exclude" if loaded.suite.exclude else "include"
-        raise InputError(f"{loaded.source.where((trimmed,))}: include and exclude leave no case")
-    _refuse_unlike(loaded, cases, asked_by)
-    return Settled(cases, asked_by, tuple(solved.values()))
+def _planned_sweeps(
+    loaded: LoadedSuite, settled: Settled, ids: Collection[str], by_sweep: Mapping[str, Measure]
+) -> tuple[PlannedSweep, ...]:
+    """The suite's sweeps with those of ``ids`` that each asks for; none where the suite has no sweeps."""
+    return tuple(
+        PlannedSweep(sweep.name, settled.ids_of(sweep, ids), by_sweep[sweep.name])
+        for sweep in (loaded.sweeps if loaded.suite.sweeps else ())
+    )
 
 
-def _has(sweeps: Iterable[LoadedSweep], sweep: LoadedSweep) -> bool:
-    """By identity: to compare all that sweeps hold takes time."""
-    return any(one is sweep for one in sweeps)
-
-
-def _refuse_unlike(
-    loaded: LoadedSuite, cases: Mapping[str, Case], asked_by: Mapping[str, list[LoadedSweep]]
-) -> None:
-    """Raises InputError where sweeps would measure a case, or cases that are compared, differently."""
-    first: dict[str, tuple[str, LoadedSweep]] = {}
-    for id_, sweeps in asked_by.items():
-        for sweep in sweeps:
-            other, by = first.setdefault(cases[id_].baseline().id, (id_, sweep))
-            if sweep.measure == by.measure:
-                continue
-            where = loaded.source.where((*sweep.place, "measure"))
-            if _has(sweeps, by):
-                what = f"ask for {id_} with different `measure`"
-            else:
-                what = f"measure {other} and {id_} differently, which are compared"
-            raise InputError(
-                f"{where}: sweeps {quoted(by.name)} and {quoted(sweep.name)} {what}: give both the same"
-            )
-
-
-def _with_options(measure: Measure, options: Mapping[str, float | None]) -> Measure:
-    """The measure with the command line's numbers, within the bounds that a suite's have."""
-    given = {name: value for name, value in options.items() if value is not None}
+def _with_options(measure: Measure, options: Options) -> Measure:
+    """The measure with the numbers that are asked for, within the bounds that a suite's have."""
+    asked = {
+        "rounds": options.get("rounds"),
+        "resolution": options.get("resolution"),
+        "max_rounds": options.get("max_rounds"),
+    }
+    given = {name: value for name, value in asked.items() if value is not None}
     for name, value in given.items():
         try:
             Measure.model_validate({name: value})
         except ValidationError as error:
             flag = f"--{name.replace('_', '-')}"
             raise InputError(f"{flag} {quoted(value)}: {message_of(error.errors()[0])}") from None
-    return measure.model_copy(update=given)
+    return (measure.quickened() if options.get("quick") else measure).model_copy(update=given)
 
 
 def means(case_id: str, words: str) -> bool:

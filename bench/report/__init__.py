@@ -11,11 +11,14 @@ from bench.analysis.frame import make_frame
 from bench.analysis.store import Results, without_collector
 
 if TYPE_CHECKING:
-    from bench.report.history import Past
+    from bench.report.commit_charts import CommitsToDraw
 
 
 def write_report(
-    results: Sequence[Results], output: Path, past: Sequence[Results] = (), commits: Past | None = None
+    results: Sequence[Results],
+    output: Path,
+    past: Sequence[Results] = (),
+    commits: CommitsToDraw | None = None,
 ) -> None:
     """Writes the page, and the index of the folder where that is ``reports``.
 

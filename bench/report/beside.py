@@ -1,29 +1,23 @@
-"""Hosts and runs side by side: ratios by host, base against head, and the history over runs."""
+"""Side by side: ratios by host, and base against head; the run history uses the same table."""
 
 from __future__ import annotations
 
-import math
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from bench.analysis.compare import NOT_TIMED, CaseChange, Comparison, compare_arms, compare_runs
-from bench.analysis.history import History, Point, history
 from bench.analysis.hosts import OnHost, side_by_side
-from bench.analysis.records import RunStart
 from bench.analysis.stats import Interval
 from bench.analysis.store import Results
 from bench.analysis.verdict import CANNOT_TELL, FASTER, SAME, SLOWER
 from bench.report import digits
-from bench.report.columns import Value, bounds, decimals_for, fixed, told_apart
+from bench.report.column_digits import Value, bounds, decimals_for, fixed, told_apart
 from bench.report.prose import coded, paragraph, plural
 from bench.report.rows import Row, method_label
 
 SAME_WITHIN = 0.03
 """Of runs that were not interleaved, as `bench compare` has it; 1 % of two arms of one run."""
-
-MOST_RUNS = 10
-"""Newest runs that the history shows."""
 
 MOST_CASES = 300
 
@@ -39,11 +33,6 @@ CHANGE = coded(
     one run.
 """)
 )
-
-HISTORY = paragraph("""
-    Latency ÷ dense over the runs of a host, the newest on the right. A step is marked where the intervals of
-    two runs that follow each other do not touch and the ratios are more than 3 % apart.
-""")
 
 
 @dataclass(frozen=True)
@@ -85,7 +74,7 @@ def hosts_section(rows: Sequence[Row]) -> Section | None:
     hosts, cases = side_by_side(rows)
     if not cases:
         return None
-    places = _places([found.ratio for case in cases for found in case.by_host.values()])
+    places = places_of([found.ratio for case in cases for found in case.by_host.values()])
     shown = tuple(
         Beside(
             case.row["backbone"],
@@ -102,7 +91,7 @@ def hosts_section(rows: Sequence[Row]) -> Section | None:
         if turned
         else f"No verdict turns from faster to slower in {plural(len(cases), 'case')}."
     )
-    return Section("Host beside host", HOSTS, hosts, shown, finding, _cut(len(cases)))
+    return Section("Host beside host", HOSTS, hosts, shown, finding, cut_note(len(cases)))
 
 
 def change_section(rows: Sequence[Row], results: Sequence[Results]) -> Section | None:
@@ -112,7 +101,7 @@ def change_section(rows: Sequence[Row], results: Sequence[Results]) -> Section |
         return None
     title, comparison = found
     by_case = {row["case"]: row for row in rows}
-    places = _places([change.ratio for change in comparison.cases])
+    places = places_of([change.ratio for change in comparison.cases])
     # Of times that are not compared nothing can be shown but counts that changed.
     told = [change for change in comparison.cases if change.changed or not comparison.refused]
     shown = tuple(
@@ -121,29 +110,8 @@ def change_section(rows: Sequence[Row], results: Sequence[Results]) -> Section |
         if change.case in by_case
     )
     heads = ("head ÷ base", "verdict", "counts")
-    notes = (*comparison.notes, *_cut(len(told)))
+    notes = (*comparison.notes, *cut_note(len(told)))
     return Section(title, CHANGE, heads, shown, _totals(comparison), notes)
-
-
-def history_section(rows: Sequence[Row], starts: Sequence[RunStart]) -> Section | None:
-    """A column for each run of which several measured the same case; None where none did."""
-    found = history(rows, starts)
-    if not found.lines:
-        return None
-    runs = found.runs[-MOST_RUNS:]
-    places = _places([point.ratio for line in found.lines for point in line.points])
-    shown = []
-    for line in found.lines[:MOST_CASES]:
-        by_run = {point.run: point for point in line.points}
-        entries = tuple(_in_run(by_run.get(run.run), places) for run in runs)
-        mark = "step" if line.steps else ""
-        names = line.row["backbone"], method_label(line.row), line.row["anchor"]
-        shown.append(Beside(*names, entries, mark))
-    notes = list(_cut(len(found.lines)))
-    if len(runs) < len(found.runs):
-        notes.append(f"The newest {len(runs)} of {len(found.runs)} runs are shown; steps count all of them.")
-    heads = tuple(f"{run.started[:10]} {run.revision[:9]}" for run in runs)
-    return Section("History", HISTORY, heads, tuple(shown), _steps(found), tuple(notes))
 
 
 def _comparison(results: Sequence[Results]) -> tuple[str, Comparison] | None:
@@ -171,7 +139,9 @@ def _changed(change: CaseChange, row: Row, places: int) -> Beside:
         str(row["label"]),
         row["anchor"],
         (
-            Entry(fixed(ratio.value, places) if ratio.count else digits.MISSING, _bounds(ratio, places)),
+            Entry(
+                fixed(ratio.value, places) if ratio.count else digits.MISSING, interval_words(ratio, places)
+            ),
             Entry(word, change.note, change.verdict, wide=True),
             Entry(counts or "equal", css="step" if change.bigger else "", wide=True),
         ),
@@ -195,44 +165,21 @@ def _totals(comparison: Comparison) -> str:
 def _on_host(found: OnHost | None, places: int) -> Entry:
     if found is None:
         return Entry(digits.MISSING)
-    return Entry(fixed(found.ratio.value, places), _bounds(found.ratio, places), found.verdict)
+    return Entry(fixed(found.ratio.value, places), interval_words(found.ratio, places), found.verdict)
 
 
-def _in_run(point: Point | None, places: int) -> Entry:
-    if point is None:
-        return Entry(digits.MISSING)
-    words = _bounds(point.ratio, places)
-    if not point.step:
-        return Entry(fixed(point.ratio.value, places), words)
-    sign = "▲" if point.step > 0 else "▼"
-    mark = f"{sign} {digits.percent(math.expm1(point.step))}"
-    return Entry(fixed(point.ratio.value, places), words, "step" if point.step > 0 else "step down", mark)
-
-
-def _steps(found: History) -> str:
-    steps = [(line, point) for line in found.lines for point in line.steps]
-    cases = plural(len(found.lines), "case")
-    if not steps:
-        return f"No step in {cases} over {len(found.runs)} runs."
-    dates = {run.run: run for run in found.runs}
-    line, point = max(steps, key=lambda step: abs(step[1].step))
-    start = dates[point.run]
-    return (
-        f"{plural(len(steps), 'step')} in {cases} over {len(found.runs)} runs; the largest: "
-        f"{line.row['backbone']}, {method_label(line.row)} {digits.percent(math.expm1(point.step))} "
-        f"at {start.revision[:12]} ({start.started[:10]})."
-    )
-
-
-def _bounds(ratio: Interval, places: int) -> str:
+def interval_words(ratio: Interval, places: int) -> str:
+    """The interval; empty where it is not known."""
     return bounds(ratio.low, ratio.high, places, watch=1.0) if ratio.known else ""
 
 
-def _places(ratios: Sequence[Interval]) -> int:
+def places_of(ratios: Sequence[Interval]) -> int:
+    """Decimals of a column of ratios: one that is known to differ from 1 is never printed as 1."""
     values = [Value(ratio.value, ratio.low, ratio.high) for ratio in ratios if ratio.count]
     apart = [ratio.value for ratio in ratios if ratio.known and not ratio.low <= 1 <= ratio.high]
     return told_apart(apart, max(2, decimals_for(values)))
 
 
-def _cut(number: int) -> tuple[str, ...]:
+def cut_note(number: int) -> tuple[str, ...]:
+    """A note where a table has fewer cases than there are."""
     return (f"The first {MOST_CASES} of {number:,} cases are shown.",) if number > MOST_CASES else ()

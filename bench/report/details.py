@@ -13,12 +13,12 @@ from bench.analysis.store import Results
 from bench.analysis.story import Name, Story, TrialFact, stories
 from bench.report import digits, outcome
 from bench.report.cautions import MARKS
-from bench.report.columns import Value, decimals_for, fixed
+from bench.report.column_digits import Value, decimals_for, fixed
 from bench.report.command import repeat
 from bench.report.prose import plural
 from bench.report.rows import Row, case_name, name, varying
 from bench.report.strip import strip
-from bench.report.table import instructions_of
+from bench.report.table_columns import instructions_of
 
 MOST_CASES = 200
 """Cases with details on the page: those of thousands would make a page that no browser likes."""

@@ -20,7 +20,8 @@ from bench.analysis.records import Json
 from bench.errors import InputError, nearest
 from bench.report import digits, outcome
 from bench.report.rows import Row
-from bench.report.table import Column, Table, error_line, ordered, table
+from bench.report.table import Table, ordered, table
+from bench.report.table_columns import Column, error_line
 
 CSV, MARKDOWN, LATEX = FORMATS = ("csv", "markdown", "latex")
 

@@ -13,13 +13,13 @@ from markupsafe import Markup
 from bench.analysis.store import Results
 from bench.report import circumstances, frontier
 from bench.report.answer import answer
-from bench.report.beside import change_section, history_section, hosts_section
+from bench.report.beside import change_section, hosts_section
 from bench.report.cautions import cautions
+from bench.report.commit_charts import CommitsToDraw, commit_charts
 from bench.report.details import details
 from bench.report.dynamic import INTRODUCTION, RANDOM, dynamic
 from bench.report.export import page_texts
 from bench.report.forest import forest
-from bench.report.history import Past, history_chart
 from bench.report.index import about
 from bench.report.limits import limits
 from bench.report.palette import Palette
@@ -28,6 +28,7 @@ from bench.report.profile import profiles
 from bench.report.promise import promise
 from bench.report.repeat import repeats
 from bench.report.rows import constant, records
+from bench.report.run_history import run_history_section
 from bench.report.t_sweep import t_sweep
 from bench.report.table import table
 from bench.report.words import findings
@@ -41,7 +42,7 @@ def render(
     results: Sequence[Results],
     past: Sequence[Results] = (),
     past_frame: pd.DataFrame | None = None,
-    commits: Past | None = None,
+    commits: CommitsToDraw | None = None,
 ) -> str:
     """One HTML text that loads nothing: the same frame and results give the same bytes.
 
@@ -80,8 +81,8 @@ def render(
         profiles=profiles(rows, results, palette),
         by_host=hosts_section(rows),
         change=change_section(rows, results),
-        over_time=history_section([*earlier, *rows], [one.start for one in (*past, *results)]),
-        commits=history_chart(commits),
+        over_time=run_history_section([*earlier, *rows], [one.start for one in (*past, *results)]),
+        commits=commit_charts(commits),
         repeats=repeats(results),
         details=details(rows, results),
         limits=limits(rows, results),

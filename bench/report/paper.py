@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from markupsafe import Markup
 
 from bench.report.rows import SETTING
-from bench.report.table import Column
+from bench.report.table_columns import Column
 
 ROOM = 700.0
 """CSS pixels between the margins of A4, less a little: browsers shrink all where a table is wider."""

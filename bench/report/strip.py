@@ -9,7 +9,7 @@ from markupsafe import Markup
 
 from bench.analysis.story import TrialFact
 from bench.report import digits
-from bench.report.columns import SECONDS, fixed, scale_for
+from bench.report.column_digits import SECONDS, fixed, scale_for
 from bench.report.rows import Row
 from bench.report.svg import Scale, element, line, text
 

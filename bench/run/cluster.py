@@ -9,69 +9,29 @@ the worker is still there.
 
 from __future__ import annotations
 
-import importlib
 import json
-import logging
 import threading
 from collections import Counter
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager, suppress
-from dataclasses import dataclass
-from pathlib import Path
-from types import ModuleType
+from collections.abc import Callable, Collection, Mapping, Sequence
+from contextlib import suppress
 from typing import Any
 
 import bench
 from bench.analysis.records import typed
 from bench.case import Case
-from bench.errors import InputError, nearest, quoted
+from bench.errors import InputError
+from bench.run.dask_setup import CONNECT_SECONDS, EXTRA
 from bench.run.launch import CONNECTION_LOST
 from bench.run.requests import Held, ProbeRequest, SittingRequest
 from bench.run.served import about, held, offered, packed, probed, resources
 from bench.run.sitting import now
 from bench.worker.protocol import Failure, Measured
 
-LOCAL = "local"
-QUEUES = {
-    "slurm": "SLURMCluster",
-    "pbs": "PBSCluster",
-    "sge": "SGECluster",
-    "lsf": "LSFCluster",
-    "oar": "OARCluster",
-    "moab": "MoabCluster",
-    "htcondor": "HTCondorCluster",
-}
-"""Queueing systems, and the class of dask-jobqueue that submits to each."""
-
-EXTRA = "csr-bench[cluster]"
 LOOK_EVERY = 1.0
 """Seconds between two looks whether a worker that is waited for is still there."""
 
 RETURN_SECONDS = 20.0
 """How long a worker that was lost may take to come back, as one does that a nanny starts again."""
-
-CONNECT_SECONDS = 30.0
-NO_DASHBOARD = "127.0.0.1:0"
-"""dask always serves its diagnostics somewhere: not to other hosts."""
-
-TOLD_EVERY = 60.0
-
-QUIET = {
-    "distributed.worker.profile.enabled": False,
-    "distributed.nanny.pre-spawn-environ": {},
-    "distributed.worker.memory.monitor-interval": "10s",
-    "distributed.admin.system-monitor.interval": "10s",
-    "distributed.admin.system-monitor.gil.enabled": False,
-}
-"""A worker beside measuring processes: it takes no profile of itself, and leaves their allocator alone."""
-
-
-QUIET_JOB = {
-    "DASK_DISTRIBUTED__WORKER__PROFILE__ENABLED": "False",
-    "DASK_DISTRIBUTED__ADMIN__SYSTEM_MONITOR__INTERVAL": "10s",
-    "DASK_DISTRIBUTED__ADMIN__SYSTEM_MONITOR__GIL__ENABLED": "False",
-}
-"""The same in the environment of a job."""
 
 
 class LostMachineError(Exception):
@@ -84,89 +44,6 @@ class LostMachineError(Exception):
 
 class StoppedError(Exception):
     """The run has ended: nothing is waited for."""
-
-
-@dataclass(frozen=True)
-class Tls:
-    """Files with which both sides of a connection prove who they are, as dask names them."""
-
-    ca_file: Path | None = None
-    cert: Path | None = None
-    key: Path | None = None
-
-    def security(self) -> Any:
-        """dask's own configuration where no file is given. Raises InputError for one that is not there."""
-        named = {"--tls-ca-file": self.ca_file, "--tls-cert": self.cert, "--tls-key": self.key}
-        given = {flag: file for flag, file in named.items() if file is not None}
-        for flag, file in given.items():
-            if not file.is_file():
-                raise InputError(f"{flag} {file}: no such file")
-        distributed = needed("distributed")
-        if not given:
-            return distributed.Security()
-        roles = ("client", "scheduler", "worker")
-        files = {f"tls_{role}_{what}": path for role in roles for what, path in self._own().items()}
-        if self.ca_file is not None:
-            files["tls_ca_file"] = str(self.ca_file)
-        return distributed.Security(require_encryption=True, **files)
-
-    def _own(self) -> dict[str, str]:
-        return {name: str(file) for name, file in (("cert", self.cert), ("key", self.key)) if file}
-
-
-@dataclass(frozen=True)
-class Way:
-    """How the machines are reached: a scheduler's address, ``local``, or a queueing system.
-
-    ``jobs``: how many machines a queueing system is asked for. ``tell`` says a line to a person.
-    """
-
-    where: str
-    tls: Tls = Tls()
-    jobs: int = 1
-    tell: Callable[[str], None] = lambda _: None
-
-
-def needed(name: str) -> ModuleType:
-    """A module of the extra ``cluster``. Raises InputError where it is not installed."""
-    try:
-        return importlib.import_module(name)
-    except ModuleNotFoundError as error:
-        if error.name is None or error.name.partition(".")[0] != name.partition(".")[0]:
-            raise
-        distribution = error.name.partition(".")[0].replace("_", "-")
-        raise InputError(
-            f"more than one machine needs {distribution}: `pip install '{EXTRA}'` brings it"
-        ) from None
-
-
-@contextmanager
-def connected(way: Way, targets: Collection[str]) -> Iterator[Cluster]:
-    """The machines that offer these targets, until the end of the block.
-
-    Raises InputError where the extra is missing, the scheduler does not answer, no worker offers one of the
-    targets, or a worker has another version of this package.
-    """
-    if ":" not in way.where and way.where not in (LOCAL, *QUEUES):
-        raise InputError(
-            f"--cluster {quoted(way.where)} is no address of a scheduler (tcp://host:8786) and no name of a "
-            f"kind of cluster{nearest(way.where, (LOCAL, *QUEUES))}"
-        )
-    security = way.tls.security()
-    distributed = needed("distributed")
-    logging.getLogger("distributed").setLevel(logging.CRITICAL)  # what it says of its own closing is no news
-    with ExitStack() as stack:
-        at: Any = way.where
-        if way.where == LOCAL:
-            at = stack.enter_context(_local(distributed, targets, security))
-        elif way.where in QUEUES:
-            at = stack.enter_context(_queue(way, targets, security))
-        client = stack.enter_context(_client(distributed, at, way, security))
-        if way.where in QUEUES:
-            _wait_for_jobs(client, way)
-        cluster = Cluster(client, distributed, way.where)
-        cluster.check(targets)
-        yield cluster
 
 
 class Cluster:
@@ -339,86 +216,3 @@ class Cluster:
 
 def _lost(words: str) -> Failure:
     return Failure("launch", CONNECTION_LOST, words)
-
-
-@contextmanager
-def _client(distributed: Any, at: Any, way: Way, security: Any) -> Iterator[Any]:
-    try:
-        client = distributed.Client(
-            at, timeout=CONNECT_SECONDS, security=security, set_as_default=False, name="csr-bench"
-        )
-    except (OSError, TimeoutError, TypeError, ValueError, RuntimeError) as error:
-        said = str(error).strip().partition("\n")[0] or type(error).__name__
-        raise InputError(
-            f"--cluster {way.where}: no scheduler answers there: {said}; `dask scheduler` starts one"
-        ) from None
-    try:
-        yield client
-    finally:
-        client.close(timeout=5)
-
-
-@contextmanager
-def _local(distributed: Any, targets: Collection[str], security: Any) -> Iterator[Any]:
-    """One worker on this host: the same way round, for trying it."""
-    with (
-        needed("dask").config.set(QUIET),
-        distributed.LocalCluster(
-            n_workers=1,
-            threads_per_worker=1,
-            processes=True,
-            host="127.0.0.1",
-            memory_limit=0,
-            dashboard_address=NO_DASHBOARD,
-            worker_dashboard_address=NO_DASHBOARD,
-            resources=resources(sorted(targets)),
-            security=security,
-            silence_logs=logging.CRITICAL,
-        ) as cluster,
-    ):
-        yield cluster
-
-
-@contextmanager
-def _queue(way: Way, targets: Collection[str], security: Any) -> Iterator[Any]:
-    """Jobs of a queueing system, each a worker that offers all the targets; dask's files configure them."""
-    jobqueue, config = needed("dask_jobqueue"), needed("dask").config
-    section = f"jobqueue.{way.where}"
-    words = ",".join(f"{name}={count}" for name, count in resources(sorted(targets)).items())
-    arguments = ["--resources", f"'{words}'", "--no-dashboard", "--dashboard-address", NO_DASHBOARD]
-    quiet = [f"export {name}={value}" for name, value in QUIET_JOB.items()]
-    try:
-        cluster = getattr(jobqueue, QUEUES[way.where])(
-            processes=1,
-            nanny=False,
-            worker_extra_args=[*(config.get(f"{section}.worker-extra-args", None) or ()), *arguments],
-            job_script_prologue=[*(config.get(f"{section}.job-script-prologue", None) or ()), *quiet],
-            scheduler_options={
-                "dashboard_address": NO_DASHBOARD,
-                **(config.get(f"{section}.scheduler-options", None) or {}),
-            },
-            # Given one at all, dask-jobqueue takes it that the connection is encrypted.
-            security=security if security.require_encryption else None,
-        )
-    except (ValueError, TypeError, OSError) as error:
-        said = str(error).strip().partition("\n")[0]
-        raise InputError(
-            f"--cluster {way.where}: {said} (jobqueue.{way.where} in dask's configuration: "
-            "~/.config/dask/jobqueue.yaml)"
-        ) from None
-    try:
-        cluster.scale(jobs=way.jobs)
-        yield cluster
-    finally:
-        cluster.close(timeout=10)
-
-
-def _wait_for_jobs(client: Any, way: Way) -> None:
-    """Returns when every job has begun: a queue may take long, and Ctrl-C ends the waiting."""
-    while True:
-        way.tell(f"waiting: {way.where} has not started all of {way.jobs} jobs")
-        try:
-            client.wait_for_workers(way.jobs, timeout=TOLD_EVERY)
-            return
-        except TimeoutError:
-            continue

@@ -21,8 +21,8 @@ from typing import Any, TypeVar
 from bench.analysis.records import typed
 from bench.plan.emulator import emulator
 from bench.plan.targets import Target
-from bench.worker.offspring import MARK, end_marked
-from bench.worker.protocol import Failure, Job, Json, ended_by
+from bench.worker.offspring import MARK, end_marked, ended_by
+from bench.worker.protocol import Failure, Job, Json
 
 Answer = TypeVar("Answer")
 

@@ -14,7 +14,7 @@ from bench.plan.suite import Measure
 from bench.run.estimate import USUAL_DEVIATION
 from bench.run.spare import untimed
 from bench.run.turns import FAR, FAR_PASSES, MOST_SEATS, turn_plan
-from bench.worker.protocol import VISITS
+from bench.worker.measurements import VISITS
 
 BUILDING = ("build", "method", "runtime", "check", "output")
 """Stages of a probe that a trial goes through too."""

@@ -9,7 +9,7 @@ from contextlib import suppress
 from typing import Any
 
 from bench.errors import InputError
-from bench.run.cluster import CONNECT_SECONDS, NO_DASHBOARD, QUIET, Tls, needed
+from bench.run.dask_setup import CONNECT_SECONDS, NO_DASHBOARD, QUIET, Tls, needed
 from bench.run.served import resources
 
 CLOSE_SECONDS = 10.0

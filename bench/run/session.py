@@ -20,7 +20,8 @@ from bench.plan.plan import Plan
 from bench.run.launch import knows_turns
 from bench.run.requests import Held, ProbeRequest, SittingRequest
 from bench.run.spare import Spare
-from bench.worker.protocol import Exported, Failure, Measured, Turn
+from bench.worker.measurements import Turn
+from bench.worker.protocol import Exported, Failure, Measured
 
 log = logging.getLogger(__name__)
 

@@ -30,20 +30,19 @@ from bench.run.requests import Held, SittingRequest
 from bench.run.session import Arm, Session
 from bench.run.spare import Spare, fits
 from bench.run.turns import FAR, FAR_PASSES, TurnPlan, pass_order, turn_plan
+from bench.worker.measurements import Latency, Turn
 from bench.worker.protocol import (
     Built,
     Drawn,
     Failure,
     Job,
     Json,
-    Latency,
     Measured,
     Risen,
     Sampled,
     Seat,
     Seated,
     SeatEnd,
-    Turn,
 )
 from bench.worker.thermal import COOLING_LONGEST
 

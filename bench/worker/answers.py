@@ -13,8 +13,8 @@ from bench.case import Case
 from bench.models.calibration import calibrate
 from bench.network import calibration_images, example_images
 from bench.worker.agreement import distance
+from bench.worker.measurements import Answers
 from bench.worker.output import every_answer, sample
-from bench.worker.protocol import Answers
 
 NUDGE = 8
 """Units in the last place by which every layer's output is moved, up or down at random: about what other

@@ -12,7 +12,9 @@ from typing import Any
 from bench.account import Left, Replaced
 from bench.case import Case
 from bench.counting.counts import Counts
-from bench.worker.protocol import Answers, Failure, Job, Json, answer_each
+from bench.worker.measurements import Answers
+from bench.worker.pipe import answer_each
+from bench.worker.protocol import Failure, Job, Json
 
 
 @dataclass(frozen=True)

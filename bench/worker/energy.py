@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from bench.worker.protocol import UNSUPPORTED, Energy
+from bench.worker.measurements import UNSUPPORTED, Energy
 
 POWERCAP = Path("/sys/class/powercap")
 

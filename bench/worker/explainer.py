@@ -15,7 +15,8 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from typing import IO, TYPE_CHECKING
 
-from bench.worker.profiler import CALL_SPAN, MOVING, WRAPPERS, Event, answer_about_layers
+from bench.worker.layer_calls import answer_about_layers, calls_of, network_of
+from bench.worker.profiler import CALL_SPAN, MOVING, WRAPPERS, Event
 from bench.worker.protocol import Explained, ExplainedLayer, Job
 
 if TYPE_CHECKING:
@@ -31,26 +32,9 @@ def explain(job: Job) -> Explained:
     import torch
 
     from bench.counting.closed_form import own_layers
-    from bench.counting.observe import observe
-    from bench.counting.protocols import HasExits
-    from bench.network import backbone_network, compress, refuse_cast, torch_dtype
-    from bench.plugins import load_plugins
 
-    case = job.case
-    torch.set_num_threads(case.threads)
-    load_plugins(job.plugins)
-    network = compress(backbone_network(case), case, job.recipes).network
-    if isinstance(network, HasExits):
-        network = network.way(len(network.exits) - 1)
-    refuse_cast(network, case)
-    network = network.to(torch_dtype(case))
-    example = torch.randn(case.batch, *case.input, generator=torch.Generator().manual_seed(case.seed))
-    calls: list[tuple[str, nn.Module, Tensor]] = []
-
-    def keep(name: str, layer: nn.Module, inputs: tuple[Tensor, ...], _output: Tensor) -> None:
-        calls.append((name, layer, inputs[0].clone()))
-
-    observe(network, example.to(torch_dtype(case)), own_layers(network), keep)
+    network, example = network_of(job)
+    calls = calls_of(network, own_layers(network), example)
     with torch.inference_mode():
         rows = tuple(
             ExplainedLayer(name, tuple(logged(layer, inputs)), operators(layer, inputs))

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from bench.worker.protocol import Exported, Failure, Job, Json, answer_each
+from bench.worker.pipe import answer_each
+from bench.worker.protocol import Exported, Failure, Job, Json
 
 
 def export_case(job: Job) -> Exported:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from bench.worker.protocol import Facts, Job, Json, answer_one
+from bench.worker.pipe import answer_one
+from bench.worker.protocol import Facts, Job, Json
 
 EVERYWHERE = ("parameters", "output", "live peak")
 

@@ -13,8 +13,8 @@ from typing import Any
 import torch
 
 from bench.worker import nvml, thermal
+from bench.worker.measurements import Conditions, Host
 from bench.worker.processor import in_words, processor
-from bench.worker.protocol import Conditions, Host
 
 UNKNOWN = "unknown"
 EMULATED_CORE = "CSR_BENCH_EMULATED_CORE"

@@ -15,7 +15,7 @@ from functools import partial
 from torch import Tensor
 
 from bench.worker.latency import Stopwatch
-from bench.worker.protocol import VISITS
+from bench.worker.measurements import VISITS
 
 WARMING = 5
 """Uncounted calls before them: after another network has run, the first ones are slow."""

@@ -15,7 +15,7 @@ from typing import Any, Protocol
 
 import torch
 
-from bench.worker.protocol import Latency
+from bench.worker.measurements import Latency
 
 Call = Callable[[], object]
 

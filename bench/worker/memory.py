@@ -13,7 +13,7 @@ from bench.counting.protocols import HasOrders
 from bench.counting.weight_bytes import weight_bytes
 from bench.worker import nvml
 from bench.worker.live_tensors import OutOfSight, live_peak
-from bench.worker.protocol import Memory
+from bench.worker.measurements import Memory
 
 Found = TypeVar("Found")
 

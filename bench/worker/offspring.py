@@ -45,6 +45,16 @@ def end_with_offspring() -> None:
     os._exit(1)
 
 
+def ended_by(code: int) -> str:
+    """How a process ended: ``ended with code 3``, ``was ended by SIGSEGV``."""
+    if code >= 0:
+        return f"ended with code {code}"
+    name = f"signal {-code}"
+    with contextlib.suppress(ValueError):  # the real-time signals have no names
+        name = signal.Signals(-code).name
+    return f"was ended by {name}{' (out of memory?)' if name == 'SIGKILL' else ''}"
+
+
 def _marked(mark: str) -> Iterator[int]:
     wanted = f"{MARK}={mark}".encode()
     try:

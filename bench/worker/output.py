@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from bench.counting.protocols import HasExits
-from bench.worker.protocol import Output
+from bench.worker.measurements import Output
 
 SAMPLED = 32
 """Values of an answer that are kept: all of a CIFAR classifier's, evenly spread ones of a longer answer."""

@@ -11,7 +11,8 @@ from typing import Any
 import torch
 
 from bench.worker.cores import pin
-from bench.worker.protocol import Json, Peaks, answer_one
+from bench.worker.pipe import answer_one
+from bench.worker.protocol import Json, Peaks
 
 MATRIX = 1024
 """Rows of the square matrices: 4 MB each in float32, so the product is bound by arithmetic."""

@@ -9,11 +9,11 @@ from __future__ import annotations
 import statistics
 import time
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
-from bench.worker.cores import pin
-from bench.worker.protocol import Failure, Job, Json, Profiled, ProfiledLayer, answer_one
+from bench.worker.layer_calls import answer_about_layers, calls_of, network_of
+from bench.worker.protocol import Job, Profiled, ProfiledLayer
 
 if TYPE_CHECKING:  # torch itself is imported only when this process is bound to its cores
     from torch import Tensor, nn
@@ -60,21 +60,10 @@ def profile(job: Job) -> Profiled:
     import torch
 
     from bench.counting.closed_form import own_layers
-    from bench.counting.protocols import HasExits, HasSpans
-    from bench.network import backbone_network, compress, refuse_cast, torch_dtype
-    from bench.plugins import load_plugins
+    from bench.counting.protocols import HasSpans
     from bench.worker import host
 
-    case = job.case
-    torch.set_num_threads(case.threads)
-    load_plugins(job.plugins)
-    network = compress(backbone_network(case), case, job.recipes).network
-    if isinstance(network, HasExits):
-        network = network.way(len(network.exits) - 1)  # the way to the end, on which every layer lies
-    refuse_cast(network, case)
-    network = network.to(torch_dtype(case))
-    example = torch.randn(case.batch, *case.input, generator=torch.Generator().manual_seed(case.seed))
-    example = example.to(torch_dtype(case))
+    network, example = network_of(job)
     layers = dict(own_layers(network))
     with torch.inference_mode():
         for _ in range(10):
@@ -83,7 +72,7 @@ def profile(job: Job) -> Profiled:
         seconds = _layer_seconds(network, layers, example)
         parts = {
             name: _parts(layer, inputs, seconds[name])
-            for name, layer, inputs in _inputs(network, layers, example)
+            for name, layer, inputs in calls_of(network, layers.items(), example)
             if isinstance(layer, HasSpans)
         }
     rows = tuple(ProfiledLayer(name, seconds[name], parts.get(name)) for name in layers)
@@ -113,19 +102,6 @@ def _layer_seconds(network: nn.Module, layers: Layers, example: Tensor) -> dict[
         for _ in range(REPEATS):
             network(example)
     return {name: statistics.median(taken[name]) if taken[name] else 0.0 for name in layers}
-
-
-def _inputs(network: nn.Module, layers: Layers, example: Tensor) -> list[tuple[str, nn.Module, Tensor]]:
-    """Every call of a layer with the input that it really gets."""
-    from bench.counting.observe import observe
-
-    found: list[tuple[str, nn.Module, Tensor]] = []
-
-    def keep(name: str, layer: nn.Module, inputs: tuple[Tensor, ...], _output: Tensor) -> None:
-        found.append((name, layer, inputs[0].clone()))
-
-    observe(network, example, layers.items(), keep)
-    return found
 
 
 def _parts(layer: HasSpans, inputs: Tensor, seconds: float) -> dict[str, float]:
@@ -189,20 +165,6 @@ def _around(event: Event) -> Iterator[Event]:
     while outer is not None:
         yield outer
         outer = outer.cpu_parent
-
-
-def answer_about_layers(look: Callable[[Job], Any], failed: Callable[[Failure], Any]) -> None:
-    """Answers one job with what ``look`` finds of its layers, on as many threads as the case has."""
-
-    def found(data: Json) -> Any:
-        job = Job.from_json(data)
-        pin(job.case.threads)
-        import torch
-
-        torch.set_flush_denormal(True)
-        return look(job)
-
-    answer_one(found, failed)
 
 
 def main() -> None:

@@ -1,39 +1,26 @@
 """What goes between the harness and its workers: one JSON line in, one JSON line out. Standard library only.
 
-A worker is a process that reads jobs on stdin and answers each with one line on stdout. Every answer has
-``status`` ("ok" or "failed") and ``error`` beside the fields of its kind, whatever went wrong: a failed
-job is an answer too. Other revisions speak the same protocol: keys are added, and keep their meaning.
+A worker is a process that reads jobs on stdin and answers each with one line on stdout (bench.worker.pipe).
+Every answer has ``status`` ("ok" or "failed") and ``error`` beside the fields of its kind, whatever went
+wrong: a failed job is an answer too. Other revisions speak the same protocol: keys are added, and keep their
+meaning.
 """
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
-import json
-import os
-import select
-import signal
-import sys
-import threading
 import traceback
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, TextIO
+from typing import Any
 
 from bench.case import Case
-from bench.worker.offspring import end_offspring, end_with_offspring
+from bench.worker.measurements import Conditions, Energy, Host, Inputs, Latency, Memory, Output
 
 Json = dict[str, Any]
 
 LONGEST_MESSAGE = 4_000
 """Characters of an error's message, and of its traceback's end, that a record keeps."""
-
-
-Host = dict[str, Any]
-"""A host's fingerprint: ``id`` is the digest of the facts, and there are as many facts as were found."""
-
-Conditions = dict[str, Any]
-"""What may change from one moment to the next, as ``bench.worker.host.conditions`` reads it."""
 
 
 @dataclass(frozen=True)
@@ -63,142 +50,6 @@ class Failure:
     def first_line(self) -> str:
         """The message's first line."""
         return self.message.strip().partition("\n")[0]
-
-
-@dataclass(frozen=True, slots=True)
-class Turn:
-    """Samples taken in one go, between the turns of other cases.
-
-    ``number``: which pass over the cases. ``at``: the place in the sequence of all turns of a sitting, by
-    which turns that are next to each other in time are found. ``count``: samples of this turn.
-    """
-
-    number: int
-    at: int
-    count: int
-
-
-@dataclass(frozen=True, slots=True)
-class Latency:
-    """Raw samples of one trial: seconds per call, each the mean of ``calls_per_sample`` calls.
-
-    ``first_call`` includes what happens only once (allocation, autotuning); compilation is before it.
-    ``stop``: ``enough`` (count and time reached), ``tight`` (interval of the median tight), ``budget``,
-    ``turns`` (all its turns were taken). ``turns``: how the samples, in order, belong to turns.
-
-    On a GPU ``samples`` are times between two events on its stream, and its waits for the host lie in them.
-    ``host_samples``: the same calls on the host's clock, until their results were there. ``queued_samples``:
-    what the device needs when every call was launched before it began. Both are empty elsewhere; host time
-    less queued time is the launch overhead.
-    """
-
-    samples: tuple[float, ...]
-    calls_per_sample: int
-    first_call: float
-    warmup_calls: int
-    warmup_steady: bool
-    stop: str
-    turns: tuple[Turn, ...] = ()
-    host_samples: tuple[float, ...] = ()
-    queued_samples: tuple[float, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class Memory:
-    """Bytes. None is "unknown": the platform did not say.
-
-    ``live_peak``: peak of bytes of tensors alive during one forward, input and weights excluded: the same
-    integer on every processor; ``live_peak_refused`` says why it is unknown. ``allocator_peak``: peak of
-    bytes that the allocator gave out, kernels' scratch among them: the same integer on one host only. Both
-    ``…_by_order``: with each order of a layer's steps, where layers offer several. ``resident_growth``: how
-    far the process's resident high-water mark rose above what it held before the first forward.
-    ``cuda_nvml_peak``: what the driver gave the process by the end of its calls, of which torch gives nothing
-    back: context, code and reserved memory.
-
-    A worker from before ``allocator_peak`` calls that number ``live_peak``: see bench.analysis.records.
-    """
-
-    weight_bytes: int
-    live_peak: int | None = None
-    resident_before: int | None = None
-    resident_peak: int | None = None
-    resident_growth: int | None = None
-    cuda_allocated_peak: int | None = None
-    cuda_reserved_peak: int | None = None
-    live_peak_by_order: dict[str, int] | None = None
-    allocator_peak: int | None = None
-    allocator_peak_by_order: dict[str, int] | None = None
-    live_peak_refused: str | None = None
-    cuda_nvml_peak: int | None = None
-
-
-UNSUPPORTED = "unsupported"
-
-
-@dataclass(frozen=True)
-class Energy:
-    """Energy of one call on a whole batch in joules, what the host uses anyway subtracted.
-
-    ``source``: ``nvml`` (the GPU's own counter), ``rapl`` (that of all processor packages) or UNSUPPORTED.
-    ``refused`` says why there is no number. ``watts`` while it was called and ``idle_watts`` before, over
-    ``seconds`` and ``idle_seconds``; ``calls`` in that time.
-    """
-
-    source: str
-    joules: float | None = None
-    watts: float | None = None
-    idle_watts: float | None = None
-    calls: int = 0
-    seconds: float = 0.0
-    idle_seconds: float = 0.0
-    refused: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Output:
-    """What the network answered: shape, SHA-256 of its bytes as float32, mean magnitude, finiteness.
-
-    ``sample``: some values of the first image's answer; ``plain``: the same values from before BatchNorm's
-    statistics were estimated anew. Empty from a worker that does not tell them.
-    """
-
-    shape: tuple[int, ...]
-    checksum: str
-    mean_magnitude: float
-    finite: bool
-    sample: tuple[float, ...] = ()
-    plain: tuple[float, ...] = ()
-
-
-@dataclass(frozen=True)
-class Answers:
-    """What the counted network answers to the first image, which every trial must repeat.
-
-    ``plain`` and ``calibrated`` are its ``Output.plain`` and ``Output.sample``. ``spread``: how far rounding
-    alone moves them, as a share of the largest value.
-    """
-
-    plain: tuple[float, ...]
-    calibrated: tuple[float, ...]
-    spread: float
-
-
-VISITS = 2
-"""Calls of each input by itself: with 40 inputs enough for a 90th percentile."""
-
-
-@dataclass(frozen=True)
-class Inputs:
-    """How the seeded inputs fared in a network that they may leave early.
-
-    ``left_at``: the exit, from 0, at which each of them left. ``in_round``: how many of them make a round,
-    the mean over which is a sample of the latency. ``seconds``: by input, its calls one by one, taken when
-    the latency was; empty where no time was taken.
-    """
-
-    left_at: tuple[int, ...]
-    in_round: int
-    seconds: tuple[tuple[float, ...], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -442,116 +293,6 @@ class Facts:
     error: Failure | None = None
     host: Host | None = None
     measurable: tuple[str, ...] = ()
-
-
-def to_line(answer: Any) -> str:
-    """An answer as a line: its fields, with ``status``."""
-    status = "ok" if answer.error is None else "failed"
-    return json.dumps({"status": status, **dataclasses.asdict(answer)})
-
-
-def claim_stdout() -> TextIO:
-    """The real stdout for answers alone; whatever libraries print goes to stderr."""
-    answers = os.fdopen(os.dup(1), "w", encoding="utf-8")
-    os.dup2(2, 1)
-    return answers
-
-
-def answer_one(
-    handle: Callable[[Json], Any],
-    failed: Callable[[Failure], Any],
-    converse: Callable[[Json], Iterator[Any]] | None = None,
-) -> None:
-    """Reads one job, answers it, and leaves without the interpreter's own tear-down.
-
-    ``handle`` gives the answer; what it raises becomes ``failed(failure)``. A job with ``seats``, or one that
-    asks to be ready for them, begins a conversation: ``converse`` gives one answer after the other.
-    """
-    answers = claim_stdout()
-    try:
-        job = json.loads(sys.stdin.readline())
-        if job.get("watch"):
-            end_with_stdin()
-        talks = converse is not None and bool({"seats", "ready"} & job.keys())
-        given = converse(job) if converse is not None and talks else iter((handle(job),))
-        for answer in given:
-            answers.write(to_line(answer) + "\n")
-            answers.flush()
-    except Exception as error:  # noqa: BLE001 - a failed job is an answer, which carries the traceback
-        answers.write(to_line(failed(Failure.of(error, "job"))) + "\n")
-        answers.flush()
-    sys.stderr.flush()
-    end_offspring()
-    os._exit(0)
-
-
-def answer_each(handle: Callable[[Json], Any], failed: Callable[[Failure], Any]) -> None:
-    """Answers every line of stdin with one line until stdin ends.
-
-    From the first job with ``watch`` on, the process ends in the middle of a job too when stdin closes.
-    """
-    answers = claim_stdout()
-    watched = False
-    for line in sys.stdin:
-        try:
-            job = json.loads(line)
-            if not watched and job.get("watch"):
-                watched = True
-                end_with_stdin()
-            answer = handle(job)
-        except Exception as error:  # noqa: BLE001 - as in answer_one
-            answer = failed(Failure.of(error, "job"))
-        answers.write(to_line(answer) + "\n")
-        answers.flush()
-    end_offspring()
-
-
-def ended_by(code: int) -> str:
-    """How a process ended: ``ended with code 3``, ``was ended by SIGSEGV``."""
-    if code >= 0:
-        return f"ended with code {code}"
-    name = f"signal {-code}"
-    with contextlib.suppress(ValueError):  # the real-time signals have no names
-        name = signal.Signals(-code).name
-    return f"was ended by {name}{' (out of memory?)' if name == 'SIGKILL' else ''}"
-
-
-def end_with_stdin() -> None:
-    """Ends this process and what it started when stdin closes: the harness has died, or the connection to it.
-
-    The thread sleeps in one call for the process's whole life, so it takes no time from what is measured.
-    """
-
-    poller = select.poll()
-    poller.register(0, 0)  # no events: hanging up is told all the same, and nothing is read
-
-    def watch() -> None:
-        while not any(event & (select.POLLHUP | select.POLLERR) for _, event in poller.poll()):
-            pass
-        end_with_offspring()
-
-    threading.Thread(target=watch, daemon=True).start()
-
-
-@contextlib.contextmanager
-def ending_with_stdin() -> Iterator[None]:
-    """``end_with_stdin`` while the context lasts. After it no thread is left, so that it is safe to fork."""
-    poller = select.poll()
-    poller.register(0, 0)
-    over = threading.Event()
-
-    def watch() -> None:
-        while not over.is_set():
-            if any(event & (select.POLLHUP | select.POLLERR) for _, event in poller.poll(100)):
-                end_with_offspring()
-
-    watching = threading.Thread(target=watch, daemon=True)
-    watching.start()
-    try:
-        yield
-    finally:
-        over.set()
-        watching.join()
 
 
 def _shortened(text: str) -> str:

@@ -25,14 +25,15 @@ from bench.network import (
 from bench.runtimes import RUNTIMES
 from bench.runtimes.base import REFERENCE
 from bench.worker.inputs import Rounds, seconds_by_input
+from bench.worker.measurements import Inputs
 from bench.worker.output import describe_output, every_answer, sample
-from bench.worker.protocol import Inputs
 from bench.worker.runnable import check, make_runnable, settle_statistics
 
 if TYPE_CHECKING:
     from bench.case import Case
     from bench.worker.latency import Stopwatch
-    from bench.worker.protocol import Job, Output
+    from bench.worker.measurements import Output
+    from bench.worker.protocol import Job
     from bench.worker.stages import Stages
 
 

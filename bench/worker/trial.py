@@ -12,7 +12,8 @@ from dataclasses import replace
 from typing import Any
 
 from bench.worker.cores import pin
-from bench.worker.protocol import Failure, Job, Json, Measured, answer_one
+from bench.worker.pipe import answer_one
+from bench.worker.protocol import Failure, Job, Json, Measured
 from bench.worker.stages import Stages
 from bench.worker.thermal import Watch, cool_down
 

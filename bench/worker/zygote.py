@@ -12,18 +12,11 @@ import os
 import sys
 from typing import NoReturn, TextIO
 
-from bench.worker.offspring import end_offspring
-from bench.worker.protocol import (
-    Failure,
-    Job,
-    Measured,
-    claim_stdout,
-    end_with_stdin,
-    ended_by,
-    ending_with_stdin,
-    to_line,
-)
+from bench.worker.offspring import end_offspring, ended_by
+from bench.worker.pipe import claim_stdout, to_line
+from bench.worker.protocol import Failure, Job, Measured
 from bench.worker.stages import Stages
+from bench.worker.stdin_watch import end_with_stdin, ending_with_stdin
 
 
 def main() -> None:

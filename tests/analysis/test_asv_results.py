@@ -10,7 +10,7 @@ import pytest
 from made_history import CASE, DENSE, asv_result, write_asv
 
 from bench.analysis.asv_results import BENCHMARKS, METRIC_OF, Listed, disagreements, read_asv, read_page
-from bench.analysis.commit_history import Reading, make_history
+from bench.analysis.commit_history import Reading, make_commit_history
 from bench.errors import InputError
 from bench.tracking import cases
 
@@ -99,7 +99,7 @@ def test_what_asvs_page_lists_is_read(tmp_path: Path) -> None:
 
 def test_where_the_page_and_the_history_differ_is_said() -> None:
     values = {A: 5.0, B: 6.0, C: 6.0}
-    history = make_history(
+    history = make_commit_history(
         [Reading("m", CASE, "params", commit, v) for commit, v in values.items()], [A, B, C]
     )
     assert disagreements(history, []) == [f"{B[:12]}: asv's page does not list the rise of params of {CASE}"]

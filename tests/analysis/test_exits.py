@@ -38,6 +38,7 @@ def test_an_exit_has_its_share_its_macs_and_the_median_of_its_inputs() -> None:
 
 def test_what_no_trial_told_is_unknown() -> None:
     rows = exit_rows(COUNT.counts, [made_trial(CASE)])
+    assert [row.exit for row in rows] == ["stage1", "end"]
     assert all(math.isnan(row.latency) and math.isnan(row.seen) for row in rows)
     assert exit_rows(made_count(CASE).counts, []) == []
     assert exit_rows(None, []) == []

@@ -10,7 +10,7 @@ from made_trials import made_conditions, made_latency, made_trial
 
 from bench.analysis.pairing import round_logs, turn_log, turn_medians
 from bench.analysis.records import Trial
-from bench.worker.protocol import Latency, Turn
+from bench.worker.measurements import Latency, Turn
 
 
 def latency(*turns: tuple[int, list[float]]) -> Latency:

@@ -17,7 +17,7 @@ from bench.analysis.frame import make_frame
 from bench.analysis.proof import STAGE, TOLERANCE, proved, refuted, standing
 from bench.analysis.records import CountRecord, Json, Probe, Trial, from_line, to_line
 from bench.worker.agreement import distance
-from bench.worker.protocol import Answers
+from bench.worker.measurements import Answers
 
 PLAIN = (0.5, -0.25, 0.125)
 CALIBRATED = (4.0, -2.0, 1.0)

@@ -25,6 +25,9 @@ from bench.run.launch import run_worker
 from bench.run.sitting import Process, take_turns
 from bench.worker.protocol import Job, Measured
 
+TIMEOUT = 120
+"""Seconds for one process."""
+
 METHODS = {
     "csr_conv T=4": MethodCall("csr_conv", {"T": 4}),
     "filter_l1": MethodCall("filter_l1", {"ratio": 0.5}),
@@ -46,13 +49,13 @@ def measure(way: str, jobs: list[Job], coin: random.Random) -> list[float]:
         order = coin.sample(range(len(jobs)), len(jobs))
         seconds = {}
         for at in order:
-            answer = run_worker(TARGETS.get("cpu"), jobs[at], 120, Measured)
+            answer = run_worker(TARGETS.get("cpu"), jobs[at], TIMEOUT, Measured)
             assert answer.latency is not None, answer.error
             seconds[at] = statistics.median(answer.latency.samples)
         return [math.log(seconds[at] / seconds[0]) for at in range(1, len(jobs))]
     groups = [jobs] if way == "together" else [[job] for job in jobs]
     with ExitStack() as stack:
-        processes = [Process(TARGETS.get("cpu"), group, 120, stack) for group in groups]
+        processes = [Process(TARGETS.get("cpu"), group, TIMEOUT, stack) for group in groups]
         for process in processes:
             process.start()
         take_turns(processes, lambda p, at: p == 0 and at == 0, Measure(), coin)

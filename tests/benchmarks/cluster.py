@@ -18,11 +18,12 @@ from bench.analysis.store import Store
 from bench.api import Silent
 from bench.plan.plan import make_plan
 from bench.plan.suite import load_suite
-from bench.run.cluster import LOCAL, Cluster, Way, connected
+from bench.run.cluster import Cluster
 from bench.run.counting import count_networks
 from bench.run.lock import HostLock
 from bench.run.requests import SittingRequest
 from bench.run.run import begin
+from bench.run.scheduler import LOCAL, Way, connected
 from bench.run.session import Arm, Session
 from bench.run.sitting import Place, hold, job_of
 

@@ -18,6 +18,9 @@ from bench.run.launch import run_worker
 from bench.worker.protocol import Job, Measured
 
 ROUNDS = 12
+TIMEOUT = 120
+"""Seconds for one process."""
+
 CASES = (Case("resnet56", DENSE), Case("resnet56", (MethodCall("magnitude", {"density": 0.13}),)))
 
 
@@ -28,7 +31,7 @@ def main() -> None:
     for _ in range(ROUNDS):
         for case, heap in coin.sample(arms, len(arms)):
             job = Job(case, recipes=(None,), protocol=Measure().protocol(), heap=heap)
-            answer = run_worker(TARGETS.get("cpu"), job, 120, Measured)
+            answer = run_worker(TARGETS.get("cpu"), job, TIMEOUT, Measured)
             assert answer.latency is not None, answer.error
             medians[case.method, heap].append(stats.trial_median(answer.latency.samples))
     for (method, heap), found in medians.items():

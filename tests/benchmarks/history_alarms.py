@@ -19,25 +19,34 @@ import numpy as np
 from bench.analysis.levels import find_levels
 
 NOISE = 0.03
+KEPT = 0.3
+"""Share of a commit's deviation that the next one keeps, where they drift."""
+
+SPIKE, STEP = 1.5, 1.1
+"""One slow commit and a lasting change, as ratios."""
+
+SINCE = 5
+"""Commits since the lasting change."""
+
 Draw = Callable[[np.random.Generator, int], Any]
 
 
 def drifting(random: np.random.Generator, count: int) -> Any:
-    """Deviations of which each keeps 0.3 of the one before, with the same spread as the others."""
+    """Deviations of which each keeps KEPT of the one before, with the same spread as the others."""
     found = random.normal(0, NOISE, count)
     for at in range(1, count):
-        found[at] = 0.3 * found[at - 1] + math.sqrt(1 - 0.3**2) * found[at]
+        found[at] = KEPT * found[at - 1] + math.sqrt(1 - KEPT**2) * found[at]
     return found
 
 
 def spiked(random: np.random.Generator, count: int) -> Any:
     """Normal noise with one slow commit."""
-    return random.normal(0, NOISE, count) + math.log(1.5) * (np.arange(count) == random.integers(count))
+    return random.normal(0, NOISE, count) + math.log(SPIKE) * (np.arange(count) == random.integers(count))
 
 
 def stepped(random: np.random.Generator, count: int) -> Any:
-    """Normal noise with a lasting change of 10 %, 5 commits from the end."""
-    return random.normal(0, NOISE, count) + math.log(1.1) * (np.arange(count) >= count - 5)
+    """Normal noise with a lasting change, SINCE commits from the end."""
+    return random.normal(0, NOISE, count) + math.log(STEP) * (np.arange(count) >= count - SINCE)
 
 
 KINDS: dict[str, Draw] = {

@@ -19,7 +19,9 @@ sys.path.insert(0, str(Path(__file__).parents[2]))
 from tests.analysis.test_interval_coverage import FAMILIES
 
 Floats = np.ndarray[Any, np.dtype[np.float64]]
-DRAWS = 1500
+DRAWS, RESAMPLED = 1500, 400
+LEVELS = (0.025, 0.975)
+"""Quantiles between which 95 % lie."""
 
 
 def signed_rank(values: Floats, _: np.random.Generator) -> tuple[float, float]:
@@ -29,14 +31,14 @@ def signed_rank(values: Floats, _: np.random.Generator) -> tuple[float, float]:
 
 def student(values: Floats, _: np.random.Generator) -> tuple[float, float]:
     """Mean and Student's t."""
-    reach = distributions.t.ppf(0.975, len(values) - 1) * values.std(ddof=1) / np.sqrt(len(values))
+    reach = distributions.t.ppf(LEVELS[1], len(values) - 1) * values.std(ddof=1) / np.sqrt(len(values))
     return float(values.mean() - reach), float(values.mean() + reach)
 
 
 def bootstrap(values: Floats, rng: np.random.Generator) -> tuple[float, float]:
-    """Percentiles of 400 resampled means."""
-    means = values[rng.integers(0, len(values), (400, len(values)))].mean(1)
-    low, high = np.quantile(means, [0.025, 0.975])
+    """Percentiles of RESAMPLED means."""
+    means = values[rng.integers(0, len(values), (RESAMPLED, len(values)))].mean(1)
+    low, high = np.quantile(means, LEVELS)
     return float(low), float(high)
 
 

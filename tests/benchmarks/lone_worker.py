@@ -19,21 +19,32 @@ from bench.worker.latency import CpuStopwatch, LatencyProtocol, measure
 
 Call = Callable[[], object]
 
+SAMPLES = 64
+"""Samples of ours that are kept for resampling: as many as a trial has at least."""
+
+TIMM_WARMUP, TIMM_TIMED = 10, 40
+"""Calls of timm's benchmark script."""
+
+PYPERF_SECONDS, PYPERF_VALUES = 0.1, 3
+"""What one value of pyperf takes at least, and how many a worker takes."""
+
+AUTORANGE_SECONDS = 2.0
+
 
 def ours(call: Call) -> dict[str, object]:
-    """This project's trial: steady warm-up, at least 64 samples, the median."""
+    """This project's trial: steady warm-up, at least SAMPLES samples, the median."""
     samples = measure(call, CpuStopwatch(), LatencyProtocol()).samples
-    return {"value": statistics.median(samples), "samples": samples[:64]}
+    return {"value": statistics.median(samples), "samples": samples[:SAMPLES]}
 
 
 def timm(call: Call) -> dict[str, object]:
-    """The protocol of timm's benchmark script: 10 calls to warm up, 40 timed, their mean."""
-    for _ in range(10):
+    """The protocol of timm's benchmark script: calls to warm up, calls that are timed, their mean."""
+    for _ in range(TIMM_WARMUP):
         call()
     start = time.perf_counter()
-    for _ in range(40):
+    for _ in range(TIMM_TIMED):
         call()
-    return {"value": (time.perf_counter() - start) / 40}
+    return {"value": (time.perf_counter() - start) / TIMM_TIMED}
 
 
 def autorange(call: Call) -> dict[str, object]:
@@ -41,11 +52,11 @@ def autorange(call: Call) -> dict[str, object]:
     from torch.utils.benchmark import Timer
 
     timer = Timer("call()", globals={"call": call}, num_threads=1)
-    return {"value": timer.adaptive_autorange(max_run_time=2.0).median}
+    return {"value": timer.adaptive_autorange(max_run_time=AUTORANGE_SECONDS).median}
 
 
 def pyperf(call: Call) -> dict[str, object]:
-    """A worker as pyperf runs it: one value to warm up, three values of at least 100 ms each."""
+    """A worker as pyperf runs it: one value to warm up, then PYPERF_VALUES values."""
     start = time.perf_counter()
     call()
     loops = 1
@@ -53,11 +64,11 @@ def pyperf(call: Call) -> dict[str, object]:
         start = time.perf_counter()
         for _ in range(loops):
             call()
-        if time.perf_counter() - start >= 0.1:
+        if time.perf_counter() - start >= PYPERF_SECONDS:
             break
         loops *= 2
     values = []
-    for _ in range(3):
+    for _ in range(PYPERF_VALUES):
         start = time.perf_counter()
         for _ in range(loops):
             call()

@@ -174,7 +174,7 @@ def _forked(session: pytest.Session, name: str, work: Callable[[], int]) -> int:
     pid = os.fork()
     if pid:
         return pid
-    code = 70
+    code = os.EX_SOFTWARE
     try:
         folder = PLACE.with_name(name)
         shutil.rmtree(folder, ignore_errors=True)

@@ -43,6 +43,15 @@ ARMS = {
     "one more layer": MethodCall("one_more_layer"),
 }
 DRAWS = 2000
+RESOLUTION, FINE, NEVER_SAME = 0.01, 0.005, 1e-9
+"""The default, a finer one, and one at which nothing is called the same."""
+
+FEWEST = 8
+"""Processes at least, however few are asked for."""
+
+TIMEOUT = 120
+"""Seconds for one process."""
+
 Logs = dict[str, list[float]]
 
 BUSY = """
@@ -63,7 +72,7 @@ def job(call: MethodCall) -> Job:
 def sitting(groups: list[list[Job]], coin: random.Random) -> list[float]:
     """Log ratios of all jobs but the first to the first; each group has a process of its own."""
     with ExitStack() as stack:
-        processes = [Process(TARGETS.get("cpu"), jobs, 120, stack) for jobs in groups]
+        processes = [Process(TARGETS.get("cpu"), jobs, TIMEOUT, stack) for jobs in groups]
         for process in processes:
             process.start()
         take_turns(processes, lambda p, at: (p, at) == (0, 0), Measure(), coin)
@@ -137,7 +146,7 @@ def show(what: str, logs: Logs) -> None:
     print(f"{'network':<16}" + "".join(f"{name:>12}" for name in columns) + "   verdicts at 1 %, mean rounds")
     for name, values in logs.items():
         shift = [value - statistics.fmean(values) for value in values]
-        shares, rounds = verdicts(values, 0.01)
+        shares, rounds = verdicts(values, RESOLUTION)
         words = ", ".join(f"{word} {share:.1%}" for word, share in sorted(shares.items()))
         numbers = (
             f"{repeated_interval(values, ALPHA).value:.4f}",
@@ -169,14 +178,13 @@ def main() -> None:
         for count, share in ((0, 1.0), (1, 0.5), (2, 0.3)):
             words = ("quiet", "beside one busy neighbour", "beside two busy neighbours")[count]
             with neighbours(count):
-                kept[words] = collect(
-                    words, max(8, int(share * asked.processes)), lambda c: sitting(together, c), list(ARMS)
-                )
+                wanted = max(FEWEST, int(share * asked.processes))
+                kept[words] = collect(words, wanted, lambda c: sitting(together, c), list(ARMS))
             show(f"turns in one process, {words}", kept[words])
         quiet = kept["quiet"]
-        equal, _ = verdicts(quiet["equal"], 1e-9)
-        two, _ = verdicts(quiet["+2 %"], 0.01)
-        one, _ = verdicts(quiet["+1 %"], 0.005)
+        equal, _ = verdicts(quiet["equal"], NEVER_SAME)
+        two, _ = verdicts(quiet["+2 %"], RESOLUTION)
+        one, _ = verdicts(quiet["+1 %"], FINE)
         busy = kept["beside one busy neighbour"]["equal"]
         print()
         figure(
@@ -196,13 +204,13 @@ def main() -> None:
 
             kept["ab"][name] = collect(f"ab, {name}", asked.processes, apart, [name])[name]
         show("turns in two processes, as `bench ab`", kept["ab"])
-        two, _ = verdicts(kept["ab"]["+2 %"], 0.01)
+        two, _ = verdicts(kept["ab"]["+2 %"], RESOLUTION)
         figure("bench ab, planted +2 % found within 30 rounds", two.get("slower", 0), ">= 90 %")
     if asked.only in (None, "lone"):
         names = ["ours", "timm", "autorange", "pyperf"]
         print("\none process after the other: p95 of |log ratio| of two equal arms, one pair")
         pairs_of: Logs = {name: [] for name in names}
-        for _ in range(max(8, asked.processes // 4)):
+        for _ in range(max(FEWEST, asked.processes // 4)):
             for name in names:
                 pairs_of[name].append(math.log(lone(name) / lone(name)))
         for name, values in pairs_of.items():

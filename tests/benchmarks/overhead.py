@@ -19,6 +19,9 @@ from bench.worker.protocol import Job, Measured
 
 NOT_OURS = ("import torch", "build", "method", "sample")
 TRIALS = 15
+TIMEOUT = 120
+"""Seconds for one process."""
+
 SUITE = """
 name: large
 backbones: [resnet20, resnet56, vgg16_bn, mobilenet_v2, densenet40_k12]
@@ -36,7 +39,7 @@ def trial_overhead() -> list[float]:
     found = []
     for _ in range(TRIALS):
         start = time.perf_counter()
-        answer = run_worker(TARGETS.get("cpu"), job, 120, Measured)
+        answer = run_worker(TARGETS.get("cpu"), job, TIMEOUT, Measured)
         wall = time.perf_counter() - start
         found.append(wall - sum(answer.stages[stage] for stage in NOT_OURS))
     return found

@@ -21,12 +21,15 @@ from bench.run.launch import run_worker
 from bench.run.provision import provision
 from bench.worker.protocol import Job, Measured
 
+TIMEOUT = 60
+"""Seconds for one process."""
+
 
 def seconds(target: Target) -> float:
     """Wall time of one worker from its start to its answer."""
     case = Case("layer/4-4-k3", (MethodCall("dense"),), input=(4, 8, 8))
     since = time.perf_counter()
-    answer = run_worker(target, Job(case, recipes=(None,), timed=False), 60, Measured)
+    answer = run_worker(target, Job(case, recipes=(None,), timed=False), TIMEOUT, Measured)
     took = time.perf_counter() - since
     assert answer.error is None, answer.error
     return took

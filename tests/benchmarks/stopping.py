@@ -24,11 +24,26 @@ Floats = np.ndarray[Any, np.dtype[np.float64]]
 SCHEDULE = looks()
 RESOLUTION = 0.01
 DRAWS, FAMILIES, CASES = 20_000, 4_000, 48
+AT_ONCE = 500
+"""Families that are drawn in one array."""
+
+USUAL = 0.008
+"""Standard deviation of a log ratio between processes, on a quiet host; in words: sd 0.8 %."""
+
+STRONG = 0.6
+"""Correlation from round to round, twice that of the drift that the tests know."""
+
+SLOWER_BY = 0.2
+"""What half of the others of a family are slower by."""
+
+PLANTED_FAMILIES = 2_000
+JUDGED_AT_ONCE, REPEATS = 100, 20
+"""Cases of the run whose judging is timed, and how often it is."""
 
 
 def strongly_drifting(rng: np.random.Generator, shape: tuple[int, ...]) -> Floats:
-    """AR(1) over rounds with correlation 0.6."""
-    return drifting(rng, shape, 0.6)
+    """AR(1) over rounds with correlation STRONG."""
+    return drifting(rng, shape, STRONG)
 
 
 def run(
@@ -66,10 +81,10 @@ def one_case() -> None:
     print(" coverage at the end: equal | +0.5 % | +1 % | +2 % | +20 % | all five (goal 92–98 %) |")
     print("|---|---|---|---|---|---|---|---|---|")
     for noise in (*NOISES, strongly_drifting):
-        level = different(run(noise, 0.0, 0.008, NEVER_SAME, SCHEDULE))
-        wrong = different(run(noise, 0.0, 0.008, RESOLUTION, SCHEDULE))
+        level = different(run(noise, 0.0, USUAL, NEVER_SAME, SCHEDULE))
+        wrong = different(run(noise, 0.0, USUAL, RESOLUTION, SCHEDULE))
         changes = (0.0, 0.005, 0.01, 0.02, 0.2)
-        cover = [covered(run(noise, true, 0.008, RESOLUTION, SCHEDULE, 1), true) for true in changes]
+        cover = [covered(run(noise, true, USUAL, RESOLUTION, SCHEDULE, 1), true) for true in changes]
         cells = " | ".join(f"{value:.1%}" for value in (level, wrong, *cover, sum(cover) / len(cover)))
         print(f"| {name(noise)} | {cells} |")
 
@@ -84,9 +99,9 @@ def family() -> None:
         cells = []
         for resolution in (NEVER_SAME, RESOLUTION):
             rng, wrong = np.random.default_rng(2), 0
-            for _ in range(FAMILIES // 500):
-                values = 0.008 * noise(rng, (500, CASES, SCHEDULE[-1]))
-                found = judge(values, sizes_of(SCHEDULE, 500, CASES), resolution, SCHEDULE)
+            for _ in range(FAMILIES // AT_ONCE):
+                values = USUAL * noise(rng, (AT_ONCE, CASES, SCHEDULE[-1]))
+                found = judge(values, sizes_of(SCHEDULE, AT_ONCE, CASES), resolution, SCHEDULE)
                 wrong += int((found.verdict > WORDS.index(SAME)).any(axis=1).sum())
             cells.append(f"{wrong / FAMILIES:.1%}")
         print(f"| {name(noise)} | {' | '.join(cells)} |")
@@ -109,7 +124,7 @@ def power() -> None:
     print("|---|---|---|---|")
     for noise in (*NOISES, strongly_drifting):
         two, one, none = (
-            run(noise, true, 0.008, resolution, SCHEDULE, 4)
+            run(noise, true, USUAL, resolution, SCHEDULE, 4)
             for true, resolution in ((0.02, 0.01), (0.01, 0.005), (0.0, 0.01))
         )
         print(
@@ -121,16 +136,17 @@ def power() -> None:
 
 def planted_in_a_family() -> None:
     print(
-        f"\nOne of {CASES} cases is slower by the planted change, half of the others by 20 %, the rest equal."
+        f"\nOne of {CASES} cases is slower by the planted change, half of the others by {SLOWER_BY:.0%}, "
+        "the rest equal."
     )
-    print("2000 families; rounds are means.\n")
+    print(f"{PLANTED_FAMILIES} families; rounds are means.\n")
     print("| planted | resolution | sd | found | its rounds | rounds of all cases |")
     print("|---|---|---|---|---|---|")
     for planted, resolution in ((0.02, 0.01), (0.01, 0.005)):
         for sd in (0.006, 0.008, 0.010):
             true = np.zeros(CASES)
-            true[0], true[1 : CASES // 2] = math.log1p(planted), math.log1p(0.2)
-            draws = 2000
+            true[0], true[1 : CASES // 2] = math.log1p(planted), math.log1p(SLOWER_BY)
+            draws = PLANTED_FAMILIES
             values = true[:, None] + sd * normal(np.random.default_rng(5), (draws, CASES, SCHEDULE[-1]))
             found = judge(values, sizes_of(SCHEDULE, draws, CASES), resolution, SCHEDULE)
             hit = float((found.verdict[:, 0] == WORDS.index(SLOWER)).mean())
@@ -143,8 +159,8 @@ def schedules() -> None:
     print("| looks | equal, different (never same) | +2 % found | equal same | coverage, equal |")
     print("|---|---|---|---|---|")
     for schedule in (looks(), looks(3, 30), looks(7, 30), looks(5, 20), looks(5, 60), (5,), (10,), (30,)):
-        level = different(run(normal, 0.0, 0.008, NEVER_SAME, schedule))
-        two, none = (run(normal, true, 0.008, RESOLUTION, schedule, 6) for true in (0.02, 0.0))
+        level = different(run(normal, 0.0, USUAL, NEVER_SAME, schedule))
+        two, none = (run(normal, true, USUAL, RESOLUTION, schedule, 6) for true in (0.02, 0.0))
         print(
             f"| {', '.join(map(str, schedule))} | {level:.1%} "
             f"| {called(two, SLOWER):.1%} in {two.count.mean():.1f} "
@@ -183,12 +199,13 @@ def expected() -> None:
 
 
 def speed() -> None:
-    drawn = 0.008 * np.random.default_rng(7).standard_normal((100, SCHEDULE[-1]))
+    drawn = USUAL * np.random.default_rng(7).standard_normal((JUDGED_AT_ONCE, SCHEDULE[-1]))
     logs = {str(case): [float(v) for v in row + 0.001 * case] for case, row in enumerate(drawn)}
     began = time.perf_counter()
-    for _ in range(20):
+    for _ in range(REPEATS):
         decide(logs, RESOLUTION, SCHEDULE)
-    print(f"\n100 cases of 30 rounds are judged in {(time.perf_counter() - began) * 50:.1f} ms.")
+    each = (time.perf_counter() - began) / REPEATS
+    print(f"\n{JUDGED_AT_ONCE} cases of {SCHEDULE[-1]} rounds are judged in {1e3 * each:.1f} ms.")
 
 
 def main() -> None:

@@ -144,6 +144,7 @@ def test_what_nohup_ignores_stays_ignored(handlers: Any) -> None:
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
     ending.interrupt_when_asked_to_end()
     _send(signal.SIGHUP)
+    assert signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
 
 
 def _send(number: int) -> None:

@@ -2,10 +2,10 @@ from __future__ import annotations
 
 import copy
 import json
-from typing import Any
 
 import pytest
 import torch
+from convolutions import Convolution, convolutions
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
@@ -35,43 +35,21 @@ def both_forms(variant: str, conv: nn.Conv2d) -> tuple[nn.Module, TapConv2d]:
 
 @given(
     variant=st.sampled_from(VARIANTS),
-    channels=st.tuples(st.integers(1, 40), st.integers(1, 40)),
-    size=st.tuples(st.integers(3, 9), st.integers(3, 9)),
-    stride=st.tuples(st.integers(1, 3), st.integers(1, 3)),
-    padding=st.sampled_from([0, 1, 2, (2, 1), "same", "valid"]),
-    dilation=st.sampled_from([1, 1, 2]),
-    bias=st.booleans(),
-    mode=st.sampled_from(["zeros", "zeros", "circular", "replicate"]),
+    one=convolutions([0, 1, 2, (2, 1), "same", "valid"], ["zeros", "zeros", "circular", "replicate"]),
 )
 @settings(deadline=None, derandomize=True, max_examples=40)
-def test_executed_equals_masked(
-    variant: str,
-    channels: tuple[int, int],
-    size: tuple[int, int],
-    stride: Any,
-    padding: Any,
-    dilation: int,
-    bias: bool,
-    mode: Any,
-) -> None:
+def test_executed_equals_masked(variant: str, one: Convolution) -> None:
     torch.manual_seed(0)
-    if padding == "same":
-        stride = 1
-    if dilation == 2:
-        size = (size[0] + 2, size[1] + 2)
-    ci, co = channels
-    conv = nn.Conv2d(
-        ci, co, 3, stride=stride, padding=padding, dilation=dilation, bias=bias, padding_mode=mode
-    )
-    masked, executed = both_forms(variant, conv)
-    x = torch.randn(2, channels[0], *size)
+    ci, co = one.channels
+    masked, executed = both_forms(variant, one.layer())
+    x = one.image()
     expected = masked(x)
     torch.testing.assert_close(executed(x), expected, atol=1e-5, rtol=0)
     torch.testing.assert_close(executed.double()(x.double()), masked.double()(x.double()), atol=1e-10, rtol=0)
-    taps = int(supports(parse(variant), channels[1], channels[0], torch.Generator()).sum())
+    taps = int(supports(parse(variant), co, ci, torch.Generator()).sum())
     form = executed.closed_form((expected.shape[2], expected.shape[3]))
     assert form.stored_params == sum(p.numel() for p in executed.parameters())
-    assert form.stored_params == taps + (channels[1] if bias else 0)
+    assert form.stored_params == taps + (co if one.bias else 0)
     assert form.executed_macs == form.logical_macs == taps * expected.shape[2] * expected.shape[3]
 
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 import torch
+from convolutions import Convolution, convolutions
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from kernel_cache import kernel_cache
@@ -40,28 +41,13 @@ def both(layer: TapConv2d, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]
 @settings(max_examples=10, deadline=None)
 @given(
     variant=st.sampled_from(["PS4_P4", "PS2_P6", "PSD1_P16", "PSD4_P2", "pSC9"]),
-    channels=st.tuples(st.integers(1, 40), st.integers(1, 40)),
-    size=st.tuples(st.integers(5, 10), st.integers(5, 10)),
-    stride=st.tuples(st.integers(1, 3), st.integers(1, 3)),
-    padding=st.tuples(st.integers(0, 2), st.integers(0, 2)),
-    dilation=st.sampled_from([1, 1, 2]),
-    bias=st.booleans(),
+    one=convolutions([(down, across) for down in range(3) for across in range(3)]),
     wide=st.booleans(),
 )
-def test_fused_equals_unfolded(
-    variant: str,
-    channels: tuple[int, int],
-    size: tuple[int, int],
-    stride: Any,
-    padding: Any,
-    dilation: int,
-    bias: bool,
-    wide: bool,
-) -> None:
+def test_fused_equals_unfolded(variant: str, one: Convolution, wide: bool) -> None:
     dtype, close = (torch.float64, 1e-12) if wide else (torch.float32, 1e-5)
     torch.manual_seed(0)
-    layer = layer_of(nn.Conv2d(*channels, 3, stride, padding, dilation, bias=bias, dtype=dtype), variant)
-    found, expected = both(layer, torch.randn(2, channels[0], *size, dtype=dtype))
+    found, expected = both(layer_of(one.layer(dtype), variant), one.image(dtype))
     assert found.shape == expected.shape
     assert (found - expected).abs().max() <= close * expected.abs().max().clamp_min(1)
 

@@ -123,8 +123,11 @@ def test_many_keys_are_counted_and_a_few_named(tmp_path: Path) -> None:
 
 
 def test_files_without_batchnorms_counters_fit(tmp_path: Path) -> None:
-    torch.save({k: v for k, v in nn.BatchNorm2d(2).state_dict().items() if "num" not in k}, tmp_path / "w.pt")
-    load_weights(nn.BatchNorm2d(2), tmp_path / "w.pt")
+    found, stored = nn.BatchNorm2d(2), nn.BatchNorm2d(2)
+    torch.nn.init.constant_(stored.weight, 3.0)
+    torch.save({k: v for k, v in stored.state_dict().items() if "num" not in k}, tmp_path / "w.pt")
+    load_weights(found, tmp_path / "w.pt")
+    assert found.weight.tolist() == [3.0, 3.0]
 
 
 def test_a_file_that_is_no_file_of_torch(tmp_path: Path) -> None:

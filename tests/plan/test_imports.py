@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from mistakes import assert_named
 from own_network import write_module
 
 from bench.case import Case
@@ -147,12 +148,7 @@ MISTAKES: dict[str, tuple[str, str]] = {
 def test_a_mistake_is_one_line_with_its_place(suite_file: Write, nets: str, mistake: str) -> None:
     written, words = MISTAKES[mistake]
     file = suite_file(suite(written.replace("NETS", nets)))
-    with pytest.raises(InputError) as caught:
-        plan_of(file)
-    message = str(caught.value)
-    assert message.startswith(f"{file}:4: "), message
-    assert words in message
-    assert len(message.splitlines()) == 1
+    assert_named(lambda: plan_of(file), file, 4, words)
 
 
 def test_two_networks_of_one_name_are_told_apart_by_a_name(suite_file: Write, tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ import pytest
 import yaml
 from hypothesis import given
 from hypothesis import strategies as st
+from mistakes import assert_named
 
 from bench import plugins
 from bench.case import Case
@@ -229,12 +230,7 @@ MISTAKES: dict[str, tuple[str, int, str]] = {
 def test_a_mistake_is_one_line_with_its_place(suite_file: Write, mistake: str) -> None:
     text, line, words = MISTAKES[mistake]
     file = suite_file(text)
-    with pytest.raises(InputError) as caught:
-        cases_of(file)
-    message = str(caught.value)
-    assert len(message.splitlines()) == 1
-    assert message.startswith(f"{file}:{line}: ")
-    assert words in message
+    assert_named(lambda: cases_of(file), file, line, words)
 
 
 def test_a_file_that_is_not_there(tmp_path: Path) -> None:

@@ -9,8 +9,8 @@ import pytest
 import yaml
 from hypothesis import given
 from hypothesis import strategies as st
+from mistakes import assert_named
 
-from bench.errors import InputError
 from bench.plan.axes import AXES, Sweep
 from bench.plan.plan import Plan, make_plan
 from bench.plan.suite import Measure, Suite, load_suite
@@ -223,12 +223,7 @@ MISTAKES: dict[str, tuple[str, int, str]] = {
 def test_a_mistake_is_one_line_with_its_place(suite_file: Write, mistake: str) -> None:
     text, line, words = MISTAKES[mistake]
     file = suite_file(text)
-    with pytest.raises(InputError) as caught:
-        plan_of(file)
-    message = str(caught.value)
-    assert len(message.splitlines()) == 1
-    assert message.startswith(f"{file}:{line}: "), message
-    assert words in message
+    assert_named(lambda: plan_of(file), file, line, words)
 
 
 BACKBONES = st.lists(st.sampled_from(["resnet20", "resnet32", "vgg16_bn"]), min_size=1, max_size=3)

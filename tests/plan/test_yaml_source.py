@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from mistakes import assert_named
 
 from bench.errors import InputError
 from bench.plan.yaml_source import MAX_BYTES, MAX_NUMBER, parse_yaml, read_yaml
@@ -69,13 +70,7 @@ def test_a_byte_order_mark_is_no_part_of_the_first_key(tmp_path: Path) -> None:
     ],
 )
 def test_a_mistake_is_one_line_with_its_place(text: str, line: int, words: str) -> None:
-    with pytest.raises(InputError) as caught:
-        parse_yaml(text, "s.yaml")
-    message = str(caught.value)
-    assert words in message
-    assert len(message.splitlines()) == 1
-    where = message.split(": ")[0]
-    assert where == f"s.yaml:{line}"
+    assert_named(lambda: parse_yaml(text, "s.yaml"), "s.yaml", line, words)
 
 
 def test_a_mistake_shows_no_excerpt_of_the_text() -> None:

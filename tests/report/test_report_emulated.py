@@ -17,7 +17,8 @@ from bench.report.forest import forest
 from bench.report.outcome import BASELINE, NOT_TIMED
 from bench.report.palette import Palette
 from bench.report.rows import Row, records
-from bench.report.table import instructions_of, table
+from bench.report.table import table
+from bench.report.table_columns import instructions_of
 from bench.report.words import findings
 
 HEADER = "instructions (emulated Cortex-A72)"

@@ -5,7 +5,8 @@ from __future__ import annotations
 from report_lab import HOST, Net, around, rows, run
 
 from bench.report.paper import left_out, paper_rule, paper_words
-from bench.report.table import Column, table
+from bench.report.table import table
+from bench.report.table_columns import Column
 
 NETS = (Net(), Net("csr_conv", around(1.5e-3), {"T": 4}, params=500), Net("ghost", around(2e-3)))
 

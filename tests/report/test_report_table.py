@@ -11,9 +11,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from report_lab import Net, around, rows, run
 
-from bench.report.columns import COUNTS, Value, bounds, decimals_for, fixed, scale_for, told_apart
+from bench.report.column_digits import COUNTS, Value, bounds, decimals_for, fixed, scale_for, told_apart
 from bench.report.rows import Row
-from bench.report.table import Column, Table, table
+from bench.report.table import Table, table
+from bench.report.table_columns import Column
 
 NAN = math.nan
 
@@ -74,11 +75,12 @@ def test_what_differs_from_one_is_not_printed_as_one() -> None:
 
 
 def test_cells_of_a_column_have_the_same_decimals() -> None:
-    found = table(rows(*golden()))
-    for column in found.columns:
-        if column.numeric and column.key not in ("interval", "latency_interval", "delivered_interval"):
-            decimals = {len(c.text.partition(".")[2]) for c in column.cells if c.text != "—"}
-            assert len(decimals) <= 1, column.header
+    intervals = ("interval", "latency_interval", "delivered_interval")
+    numbers = [c for c in table(rows(*golden())).columns if c.numeric and c.key not in intervals]
+    assert {"latency", "ratio", "macs_ratio"} <= {column.key for column in numbers}
+    for column in numbers:
+        decimals = {len(c.text.partition(".")[2]) for c in column.cells if c.text != "—"}
+        assert len(decimals) <= 1, column.header
 
 
 def test_one_line_a_row_with_units_in_the_header() -> None:

@@ -23,8 +23,10 @@ from bench.analysis.store import Results, read_results
 from bench.case import DENSE, Case
 from bench.errors import InputError
 from bench.run import cluster as clusters
+from bench.run import scheduler as schedulers
 from bench.run import serving
-from bench.run.cluster import Tls, Way, connected, needed
+from bench.run.dask_setup import Tls, needed
+from bench.run.scheduler import Way, connected
 
 distributed: Any = pytest.importorskip("distributed")
 
@@ -255,7 +257,7 @@ def test_a_worker_ends_with_its_scheduler(lock: Path) -> None:
 def test_a_scheduler_that_does_not_answer_is_told(
     bench: Callable[..., Any], folder: Path, monkeypatch: pytest.MonkeyPatch, words: tuple[str, ...]
 ) -> None:
-    monkeypatch.setattr(clusters, "CONNECT_SECONDS", 1.0)
+    monkeypatch.setattr(schedulers, "CONNECT_SECONDS", 1.0)
     monkeypatch.setattr(serving, "CONNECT_SECONDS", 1.0)
     said = bench(*words, "tcp://127.0.0.1:9")
     assert said.code == 2

@@ -24,7 +24,7 @@ from bench.run.pace import (
     trial_seconds,
 )
 from bench.run.turns import COUNTED, FAR_PASSES, UNCOUNTED
-from bench.worker.protocol import Inputs
+from bench.worker.measurements import Inputs
 
 SUITE = "name: s\nbackbones: [resnet20]\nmethods: [dense, csr_conv: {T: [2, 4]}]\n"
 

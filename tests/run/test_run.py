@@ -205,6 +205,7 @@ def test_every_network_is_counted_once_before_anything_is_timed(
 
 def test_a_job_holds_case_protocol_and_recipes(workshop: Workshop, plan: Plan, tmp_path: Path) -> None:
     go(plan, tmp_path)
+    assert {job.case.id for job in workshop.jobs} == {case.id for case in plan.cases}
     for job in workshop.jobs:
         assert job.recipes == (f"recipe of {job.case.id}",)
         assert job.protocol == plan.measure.protocol()

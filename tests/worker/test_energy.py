@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from bench.worker import energy, nvml
 from bench.worker.energy import WINDOW, NvmlCounter, Rapl, batched, counter_for, energy_of, spent, window
-from bench.worker.protocol import UNSUPPORTED, Energy
+from bench.worker.measurements import UNSUPPORTED, Energy
 
 
 class FakeHost:

@@ -16,7 +16,8 @@ from bench.case import Case, MethodCall
 from bench.network import prepare
 from bench.worker.inputs import WARMING, Rounds, round_of, seconds_by_input
 from bench.worker.latency import CpuStopwatch, LatencyProtocol, measure, settle, take_turn
-from bench.worker.protocol import VISITS, Job
+from bench.worker.measurements import VISITS
+from bench.worker.protocol import Job
 from bench.worker.seat import Seat
 from bench.worker.stages import Stages
 

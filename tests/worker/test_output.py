@@ -7,8 +7,8 @@ import struct
 
 import torch
 
+from bench.worker.measurements import Output
 from bench.worker.output import describe_output
-from bench.worker.protocol import Output
 
 
 def test_a_description_by_hand() -> None:

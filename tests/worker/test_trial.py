@@ -75,7 +75,8 @@ def echo(classes):
 # Runs many jobs in one process, then tells what was imported.
 SCRIPT = """\
 import json, sys
-from bench.worker.protocol import Job, to_line
+from bench.worker.pipe import to_line
+from bench.worker.protocol import Job
 from bench.worker.trial import Stages, run
 answers = [json.loads(to_line(run(Job.from_json(job), Stages()))) for job in json.loads(sys.argv[1])]
 tops = sorted({name.partition(".")[0] for name in sys.modules} - sys.stdlib_module_names)
@@ -119,7 +120,9 @@ def several(jobs: list[dict[str, Any]]) -> dict[str, Any]:
 
 def bare_torch() -> set[str]:
     code = SCRIPT.replace(
-        "from bench.worker.protocol import Job, to_line\nfrom bench.worker.trial import Stages, run",
+        "from bench.worker.pipe import to_line\n"
+        "from bench.worker.protocol import Job\n"
+        "from bench.worker.trial import Stages, run",
         "import torch, bench; run = Stages = Job = to_line = None",
     )
     done = subprocess.run([sys.executable, "-c", code, "[]"], capture_output=True, text=True, check=True)

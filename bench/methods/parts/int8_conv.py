@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 import torch.nn.functional as F
@@ -16,9 +16,22 @@ from bench.counting.operators import count_in_traces, count_when_run
 from bench.methods.parts.per_layer import pads
 
 Packed = tuple[Tensor, Tensor]
+"""The weight in the layout that oneDNN wants, and its zero points."""
+
 _LEVELS = 127
 """Activations take 0..127, seven bits: without VNNI instructions two products of eight-bit numbers are
 added in sixteen, which would overflow in silence."""
+
+
+class _Call(NamedTuple):
+    """What the kernel is told beside tensors: the input's scale and zero point, and the geometry."""
+
+    step: float
+    zero: int
+    stride: list[int]
+    padding: list[int]
+    dilation: list[int]
+    groups: int
 
 
 class Int8Conv2d(nn.Module):
@@ -54,22 +67,12 @@ class Int8Conv2d(nn.Module):
     def _read_scale(self) -> None:
         """The input's scale and zero point as numbers, which the kernel asks for."""
         self.step, self.zero = float(self.input_scale), int(self.input_zero)
+        self._call = _Call(self.step, self.zero, self.stride, self.padding, self.dilation, self.groups)
         self._packed: Packed | None = None
 
     def forward(self, x: Tensor) -> Tensor:
         if torch.compiler.is_exporting() or torch._C._get_tracing_state() is not None:
-            y: Tensor = int8_conv2d(
-                x,
-                self.weight,
-                self.weight_scale,
-                self.bias,
-                self.step,
-                self.zero,
-                self.stride,
-                self.padding,
-                self.dilation,
-                self.groups,
-            )
+            y: Tensor = int8_conv2d(x, self.weight, self.weight_scale, self.bias, *self._call)
             return y
         if torch.compiler.is_compiling():
             # Only here: this name alone imports the compiler, a second that every trial would pay.
@@ -80,10 +83,9 @@ class Int8Conv2d(nn.Module):
     def _run(self, x: Tensor) -> Tensor:
         if x.device.type != "cpu":
             raise RuntimeError(f"int8 convolutions run on CPUs only, not on {x.device.type}: oneDNN's kernel")
-        geometry = self.stride, self.padding, self.dilation, self.groups
         if self._packed is None:
-            self._packed = _pack(self.weight, self.weight_scale, self.step, self.zero, *geometry)
-        return _convolve(x, self._packed, self.weight_scale, self.bias, self.step, self.zero, *geometry)
+            self._packed = _pack(self.weight, self.weight_scale, self._call)
+        return _convolve(x, self._packed, self.weight_scale, self.bias, self._call)
 
     def closed_form(self, output_hw: tuple[int, int]) -> LayerCount:
         """Counts for an output map of that height and width."""
@@ -106,40 +108,18 @@ class Int8Conv2d(nn.Module):
         return f"{tuple(self.weight.shape)}, stride={self.stride}, groups={self.groups}"
 
 
-def _pack(
-    weight: Tensor,
-    weight_scale: Tensor,
-    step: float,
-    zero: int,
-    stride: list[int],
-    padding: list[int],
-    dilation: list[int],
-    groups: int,
-) -> Packed:
-    """The weight in the layout that oneDNN wants, and its zero points: made once, never stored."""
-    packed: Tensor = torch.ops.onednn.qconv_prepack(
-        weight, weight_scale, step, zero, stride, padding, dilation, groups, None
-    )
+def _pack(weight: Tensor, weight_scale: Tensor, call: _Call) -> Packed:
+    """Made once, never stored."""
+    packed: Tensor = torch.ops.onednn.qconv_prepack(weight, weight_scale, *call, None)
     return packed, torch.zeros(len(weight), dtype=torch.int64)
 
 
-def _convolve(
-    x: Tensor,
-    packed: Packed,
-    weight_scale: Tensor,
-    bias: Tensor | None,
-    step: float,
-    zero: int,
-    stride: list[int],
-    padding: list[int],
-    dilation: list[int],
-    groups: int,
-) -> Tensor:
+def _convolve(x: Tensor, packed: Packed, weight_scale: Tensor, bias: Tensor | None, call: _Call) -> Tensor:
     """Quantises the input, convolves, and gives floats."""
+    step, zero, *geometry = call
     q = (x * (1 / step)).round_().add_(zero).clamp_(0, _LEVELS).to(torch.uint8)
     weight, zeros = packed
     inputs = q, step, zero, weight, weight_scale, zeros, bias
-    geometry = stride, padding, dilation, groups
     y: Tensor = torch.ops.onednn.qconv2d_pointwise(*inputs, *geometry, 1.0, 0, torch.float32, "none", [], "")
     return y
 
@@ -158,9 +138,8 @@ def int8_conv2d(
     groups: int,
 ) -> Tensor:
     """The same as one operator with plain tensors, for graphs: they cannot hold oneDNN's own layout."""
-    geometry = stride, padding, dilation, groups
-    packed = _pack(weight, weight_scale, step, zero, *geometry)
-    return _convolve(x, packed, weight_scale, bias, step, zero, *geometry).contiguous()
+    call = _Call(step, zero, stride, padding, dilation, groups)
+    return _convolve(x, _pack(weight, weight_scale, call), weight_scale, bias, call).contiguous()
 
 
 @int8_conv2d.register_fake

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from bench.methods.parts.method import Context, Rewritten
-from bench.methods.parts.per_layer import not_plain, replace_each
+from bench.methods.parts.per_layer import not_plain, pads, replace_each
 from bench.methods.parts.selection import candidates
 
 Ranks = tuple[int, ...]
@@ -174,6 +174,27 @@ def fill(layer: nn.Conv2d, weight: Tensor, bias: Tensor | None = None) -> nn.Con
         if bias is not None and layer.bias is not None:
             layer.bias.copy_(bias)
     return layer
+
+
+def along(conv: nn.Conv2d, axis: int, in_channels: int, out_channels: int, **arguments: object) -> nn.Conv2d:
+    """``like`` with the layer's kernel, stride, padding and dilation along one axis: 0 is down, 1 across.
+
+    Along the other axis it is a 1×1 convolution.
+    """
+
+    def only(pair: tuple[int, ...], other: int) -> tuple[int, int]:
+        return (pair[0], other) if axis == 0 else (other, pair[1])
+
+    return like(
+        conv,
+        in_channels,
+        out_channels,
+        kernel_size=only(conv.kernel_size, 1),
+        stride=only(conv.stride, 1),
+        padding=only(pads(conv), 0),
+        dilation=only(conv.dilation, 1),
+        **arguments,
+    )
 
 
 def like(conv: nn.Conv2d, in_channels: int, out_channels: int, **arguments: object) -> nn.Conv2d:

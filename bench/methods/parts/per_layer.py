@@ -76,3 +76,12 @@ def pads(conv: nn.Conv2d) -> tuple[int, int]:
             raise ValueError(f"padding 'same' of a {kernel_words(conv)} kernel is not the same on both sides")
         return (reach[0] // 2, reach[1] // 2)
     return (conv.padding[0], conv.padding[1])
+
+
+def uneven_padding(conv: nn.Conv2d) -> str:
+    """Reason why the layer's padding cannot be split over two layers; empty if it can be."""
+    try:
+        pads(conv)
+    except ValueError as error:
+        return str(error)
+    return ""

@@ -5,13 +5,13 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 
-from bench.analysis.commit_history import TIMES, History, Series, Step
+from bench.analysis.commit_history import TIMES, CommitHistory, Series, Step
 from bench.report.gate import as_text, markdown_table
 
 COLUMNS = ["commit", "case", "metric", "before", "after", "change", "subject"]
 
 
-def step_rows(history: History, subjects: Mapping[str, str]) -> list[list[str]]:
+def step_rows(history: CommitHistory, subjects: Mapping[str, str]) -> list[list[str]]:
     """One row for each rise and fall, the newest first; ``subjects``: commit -> first line of its message."""
     return [
         [
@@ -36,7 +36,7 @@ def named(candidates: Sequence[str]) -> str:
     return f"{candidates[0][:12]} … {candidates[-1][:12]}"
 
 
-def settling(history: History, suite: str) -> list[str]:
+def settling(history: CommitHistory, suite: str) -> list[str]:
     """For each step that the history cannot pin to one commit, the command that would, in words."""
     found = []
     for step in history.steps:
@@ -54,7 +54,7 @@ def settling(history: History, suite: str) -> list[str]:
     return found
 
 
-def resolutions(history: History) -> list[str]:
+def resolutions(history: CommitHistory) -> list[str]:
     """What the times of each line could have shown, in words."""
     by_line: dict[str, list[Series]] = {}
     for one in history.series:
@@ -77,7 +77,7 @@ def resolutions(history: History) -> list[str]:
     return lines
 
 
-def doubts_in_words(history: History) -> list[str]:
+def doubts_in_words(history: CommitHistory) -> list[str]:
     """What cannot be told, each reason once, with what it holds for."""
     by_reason: dict[str, list[str]] = {}
     for one in history.series:
@@ -89,7 +89,7 @@ def doubts_in_words(history: History) -> list[str]:
     ]
 
 
-def history_in_markdown(history: History, subjects: Mapping[str, str], notes: Sequence[str]) -> str:
+def history_in_markdown(history: CommitHistory, subjects: Mapping[str, str], notes: Sequence[str]) -> str:
     """The same as a table with notes."""
     rows = [[as_text(cell) for cell in row] for row in step_rows(history, subjects)]
     table = markdown_table(COLUMNS, rows) if rows else "Nothing rose and nothing fell."

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from markupsafe import Markup
 
-from bench.analysis.commit_history import TIMES, History, Point, Series, Step
+from bench.analysis.commit_history import TIMES, CommitHistory, Point, Series, Step
 from bench.report import digits, svg
 from bench.report.prose import paragraph, plural
 from bench.report.svg import Axis, Chart, Panel, Scale
@@ -34,14 +34,14 @@ _TIME, _COUNT, _APART = 108.0, 40.0, 26.0
 
 
 @dataclass(frozen=True)
-class Past:
+class CommitsToDraw:
     """A history to draw, with the first line of every commit's message."""
 
-    history: History
+    history: CommitHistory
     subjects: Mapping[str, str]
 
 
-def history_chart(past: Past | None) -> Chart | None:
+def commit_charts(past: CommitsToDraw | None) -> Chart | None:
     """One panel for each case and machine, in the order of the cases; None where no history was asked for."""
     if past is None:
         return None
@@ -68,7 +68,7 @@ def _times(series: Sequence[Series]) -> list[Series]:
     return list(by_line.values())
 
 
-def _panel(case: str, time: Series | None, counts: Sequence[Series], past: Past) -> Panel:
+def _panel(case: str, time: Series | None, counts: Sequence[Series], past: CommitsToDraw) -> Panel:
     changed = [one for one in counts if one.steps]
     drawn = [*([time] if time else []), *changed[:MOST_COUNTS]] or list(counts[:1])
     places = sorted({point.at for one in (*drawn, *counts) for point in one.points})
@@ -91,7 +91,7 @@ def _panel(case: str, time: Series | None, counts: Sequence[Series], past: Past)
     )
 
 
-def _strip(series: Series, x: Scale, top: float, bottom: float, past: Past) -> list[Markup]:
+def _strip(series: Series, x: Scale, top: float, bottom: float, past: CommitsToDraw) -> list[Markup]:
     """One number over the commits, on an axis of its own."""
     time = series.metric in TIMES
     seen = [
@@ -132,7 +132,7 @@ def _line(points: Sequence[Point], x: Scale, y: Scale, stepped: bool) -> list[tu
     return found
 
 
-def _named(step: Step, x: Scale, top: float, bottom: float, past: Past) -> Markup:
+def _named(step: Step, x: Scale, top: float, bottom: float, past: CommitsToDraw) -> Markup:
     """A dashed line at the commit of a step, or a shade over those that it may be."""
     places = {commit: at for at, commit in enumerate(past.history.order)}
     first, last = places[step.candidates[0]], places[step.candidates[-1]]
@@ -164,7 +164,7 @@ def words_of(step: Step, subjects: Mapping[str, str]) -> str:
     return f"{step.metric} × {value} ({interval}) {where}"
 
 
-def _summary(series: Sequence[Series], places: Sequence[int], past: Past, counted: bool) -> str:
+def _summary(series: Sequence[Series], places: Sequence[int], past: CommitsToDraw, counted: bool) -> str:
     told = [words_of(step, past.subjects) for one in series for step in one.steps]
     time = next((one for one in series if one.metric in TIMES), None)
     if time is not None and not time.steps:

@@ -1,4 +1,4 @@
-"""A case on several hosts and over several runs: verdicts that turn, and ratios that take a step."""
+"""A case over several runs of a host: ratios that take a step."""
 
 from __future__ import annotations
 
@@ -10,36 +10,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from report_lab import rows
 
-from bench.analysis.history import STEP, history, step_between
-from bench.analysis.hosts import side_by_side
+from bench.analysis.run_history import STEP, run_history, step_between
 from bench.analysis.stats import Interval
-
-
-def test_hosts_stand_side_by_side_with_the_newest_run_of_each() -> None:
-    hosts, cases = side_by_side(rows(*golden()))
-    assert hosts == ("rack (aa11)", "board", "rack (cc33)")
-    by_label = {case.row["label"]: case for case in cases}
-    assert "dense" not in by_label
-    assert "magnitude(density=0.1)" not in by_label
-    csr = by_label["csr_conv(T=4)"]
-    assert set(csr.by_host) == set(hosts)
-    assert csr.by_host["rack (aa11)"].run == "20260201-b"
-    assert csr.by_host["rack (aa11)"].ratio.value == pytest.approx(2.5, rel=0.02)
-
-
-def test_a_verdict_that_turns_is_marked_and_one_that_cannot_be_told_is_not() -> None:
-    _, cases = side_by_side(rows(*golden()))
-    assert [case.row["label"] for case in cases if case.turned] == ["csr_conv(T=2)"]
-
-
-def test_one_host_is_beside_nobody() -> None:
-    assert side_by_side(rows(before(), after())) == ((), [])
-    assert side_by_side([]) == ((), [])
 
 
 def test_a_step_in_a_ratio_is_found_between_two_runs_of_a_host() -> None:
     results = golden()
-    found = history(rows(*results), [one.start for one in results])
+    found = run_history(rows(*results), [one.start for one in results])
     assert [start.run for start in found.runs] == ["20260101-a", "20260201-b"]
     stepped = {line.row["label"]: line.steps for line in found.lines if line.steps}
     assert set(stepped) == {"csr_conv(T=4)"}
@@ -50,14 +27,14 @@ def test_a_step_in_a_ratio_is_found_between_two_runs_of_a_host() -> None:
 
 def test_runs_are_in_the_order_of_their_time_whatever_the_files_order() -> None:
     results = [after(), before()]
-    found = history(rows(*results), [one.start for one in results])
+    found = run_history(rows(*results), [one.start for one in results])
     assert [start.run for start in found.runs] == ["20260101-a", "20260201-b"]
 
 
 def test_one_run_has_no_history() -> None:
-    assert history(rows(after()), [after().start]).lines == ()
+    assert run_history(rows(after()), [after().start]).lines == ()
     hosts = [after(), board()]
-    assert history(rows(*hosts), [one.start for one in hosts]).lines == ()
+    assert run_history(rows(*hosts), [one.start for one in hosts]).lines == ()
     assert dated(after(), "2027").start.started == "2027"
 
 

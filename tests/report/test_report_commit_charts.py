@@ -11,9 +11,9 @@ import pytest
 from made_history import CASE, DENSE, Repository, asv_result, write_asv
 
 from bench.analysis.asv_results import BENCHMARKS
-from bench.analysis.commit_history import Reading, make_history
+from bench.analysis.commit_history import Reading, make_commit_history
 from bench.analysis.frame import make_frame
-from bench.report.history import MISSING, Past, history_chart, words_of
+from bench.report.commit_charts import MISSING, CommitsToDraw, commit_charts, words_of
 from bench.report.page import render
 
 COUNT = 24
@@ -35,12 +35,12 @@ def readings() -> list[Reading]:
 
 
 @pytest.fixture(scope="module")
-def past() -> Past:
-    return Past(make_history(readings(), COMMITS), SUBJECTS)
+def past() -> CommitsToDraw:
+    return CommitsToDraw(make_commit_history(readings(), COMMITS), SUBJECTS)
 
 
-def test_each_case_has_a_chart_with_every_step_in_words(past: Past) -> None:
-    chart = history_chart(past)
+def test_each_case_has_a_chart_with_every_step_in_words(past: CommitsToDraw) -> None:
+    chart = commit_charts(past)
     assert chart is not None
     assert [panel.title for panel in chart.panels] == [CASE, DENSE]
     of_case, of_dense = chart.panels
@@ -50,8 +50,8 @@ def test_each_case_has_a_chart_with_every_step_in_words(past: Past) -> None:
     assert of_case.setting == "m"
 
 
-def test_a_count_has_an_axis_of_its_own_and_text_is_escaped(past: Past) -> None:
-    chart = history_chart(past)
+def test_a_count_has_an_axis_of_its_own_and_text_is_escaped(past: CommitsToDraw) -> None:
+    chart = commit_charts(past)
     assert chart is not None
     drawing = str(chart.panels[0].drawing)
     assert ">270,000</text>" in drawing
@@ -63,17 +63,19 @@ def test_a_count_has_an_axis_of_its_own_and_text_is_escaped(past: Past) -> None:
 
 
 def test_one_commit_is_nothing_to_plot() -> None:
-    one = Past(make_history([Reading("m", CASE, "ratio", COMMITS[0], 1.5)], COMMITS), SUBJECTS)
-    chart = history_chart(one)
+    one = CommitsToDraw(
+        make_commit_history([Reading("m", CASE, "ratio", COMMITS[0], 1.5)], COMMITS), SUBJECTS
+    )
+    chart = commit_charts(one)
     assert chart is not None
     assert (chart.panels, chart.missing) == ((), MISSING)
-    assert history_chart(None) is None
+    assert commit_charts(None) is None
 
 
 def test_several_candidates_are_a_stretch() -> None:
     gap = [Reading("m", CASE, "params", commit, 5 + at) for at, commit in ((0, COMMITS[0]), (1, COMMITS[5]))]
-    made = Past(make_history(gap, COMMITS), SUBJECTS)
-    chart = history_chart(made)
+    made = CommitsToDraw(make_commit_history(gap, COMMITS), SUBJECTS)
+    chart = commit_charts(made)
     assert chart is not None
     assert 'class="gap"' in str(chart.panels[0].drawing)
     (step,) = made.history.steps
@@ -82,7 +84,7 @@ def test_several_candidates_are_a_stretch() -> None:
     )
 
 
-def test_the_page_has_the_section_only_where_it_was_asked_for(past: Past) -> None:
+def test_the_page_has_the_section_only_where_it_was_asked_for(past: CommitsToDraw) -> None:
     frame = make_frame([])
     text = render(frame, [], commits=past)
     assert 'id="commits"' in text
