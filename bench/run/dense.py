@@ -20,7 +20,8 @@ from bench.run.probing import Prober
 from bench.run.requests import ProbeRequest
 from bench.run.spare import untimed
 from bench.run.turns import MOST_SEATS
-from bench.worker.protocol import VISITS, Job
+from bench.worker.measurements import VISITS
+from bench.worker.protocol import Job
 
 LEAST_BEFORE, BUILDS_BEFORE, CALLS_BEFORE = 0.7, 2, 10
 """Counting and probing a case: seconds at least, and how often dense could be built and called meanwhile."""
