@@ -81,7 +81,8 @@ def ordered(order: str) -> Callable[[CSRConv2d, int], Call]:
     def make(layer: CSRConv2d, side: int) -> Call:
         found = CSRConv2d(layer.in_channels, layer.out_channels, 3, T, padding=1, order=order).eval()
         found.load_state_dict(layer.state_dict())
-        found(torch.zeros(1, layer.in_channels, side, side))
+        with torch.inference_mode():
+            found(torch.zeros(1, layer.in_channels, side, side))
         if found.executed_order != order:
             raise RuntimeError(found.executed_order)
         return found
@@ -120,9 +121,10 @@ def prepared(way: Way, layer: CSRConv2d, x: Tensor, expected: Tensor) -> tuple[C
     since = time.perf_counter()
     try:
         call = way.make(layer, x.shape[-1])
-        found = call(x)
-        first = time.perf_counter() - since
-        again = call(x)
+        with torch.inference_mode():
+            found = call(x)
+            first = time.perf_counter() - since
+            again = call(x)
     except Exception as error:  # noqa: BLE001 - a rival that fails is a line of the table, whatever it raises
         return Cell(words=f"{type(error).__name__}: {str(error).strip().splitlines()[0][:160]}"), None
     if way.name == "dense":
@@ -167,10 +169,11 @@ def measure(channels: int, side: int, ways: Sequence[Way], seconds: float) -> di
     calls: dict[str, Call] = {}
     with torch.inference_mode():
         expected = layer(x)
-        for way in ways:
-            cells[way.name], call = prepared(way, layer, x, expected)
-            if call is not None:
-                calls[way.name] = call
+    for way in ways:
+        cells[way.name], call = prepared(way, layer, x, expected)
+        if call is not None:
+            calls[way.name] = call
+    with torch.inference_mode():
         turns = take_turns(list(calls.values()), x, seconds, random.Random(side * channels))
     for name, found in zip(calls, turns, strict=True):
         cells[name].seconds = found
@@ -242,11 +245,10 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--layers", type=asked_layers, default=list(LAYERS))
-    parser.add_argument("--seconds", type=float, default=0.5, help="how long each cell is timed")
+    parser.add_argument("--seconds", type=float, default=0.3, help="how long each cell is timed")
     asked = parser.parse_args()
     torch.set_num_threads(1)
     torch.set_flush_denormal(True)
-    os.environ["TORCHINDUCTOR_COMPILE_THREADS"] = "1"  # no process of its own beside what is timed
     ways = []
     for way in WAYS:
         reason = absent(way)
@@ -267,7 +269,9 @@ def main() -> None:
         for name, cell in of.items():
             if cell.words:
                 print(f"not timed: {name}, {channels}→{channels} at {side}×{side}: {cell.words}")
-    print(f"{platform.machine()}, {versions(ways)}; one thread, batch 1, T = {T}; median (quartiles) of turns\n")
+    print(
+        f"{platform.machine()}, {versions(ways)}; one thread, batch 1, T = {T}; median (quartiles) of turns\n"
+    )
     print("\n".join(table(asked.layers, cells)), end="\n\n")
     print("\n".join(firsts(cells)))
 

@@ -128,9 +128,7 @@ class _Pipeline:
         found.compute_root()
         return found, self.hl.RDom([(0, self.side), (0, self.side)], f"{name}_inside")
 
-    def _convolved(
-        self, name: str, weights: Any, maps: Any, channels: range, start: Any
-    ) -> tuple[Any, Any]:
+    def _convolved(self, name: str, weights: Any, maps: Any, channels: range, start: Any) -> tuple[Any, Any]:
         """The sums over taps and channels, on top of ``start``; and what they run over."""
         x, y, c = self.at
         k = self.hl.RDom([(0, 3), (0, 3), (0, len(channels))], f"{name}_taps")

@@ -55,7 +55,7 @@ def _pack(weight: Tensor) -> Floats:
 def _kernel(
     ci: int, co: int, side: int, T: int, fastmath: bool | set[str]
 ) -> tuple[Callable[..., None], tuple[Floats, ...]]:
-    """The kernel of a 3×3 layer with zeros around its map, and what it needs besides; all sizes are constants."""
+    """The kernel of a 3×3 layer with zeros around its map, all sizes constants; and the scratch it needs."""
     import numba
 
     row = side + 1
@@ -108,10 +108,14 @@ def _kernel(
                         planes[at + i] = x[t * ci + c, y, i]
             old, new = h[(t + 1) % 2], h[t % 2]
             for block in range(co // BLOCK):
-                sums[:] = zero
+                for r in range(BLOCK):
+                    for p in range(places):
+                        sums[r, p] = zero
                 if t > 0:
                     add_(sums, old, co, v[block])
-                    kept[:] = sums
+                    for r in range(BLOCK):
+                        for p in range(places):
+                            kept[r, p] = sums[r, p]
                 add_(sums, planes, ci, u[block])
                 for r in range(BLOCK):
                     o = block * BLOCK + r
@@ -120,7 +124,8 @@ def _kernel(
                         for p in range(places):
                             to[p] = alpha * max(sums[r, p], zero) + rest * kept[r, p]
                     else:
-                        to[:] = sums[r]
+                        for p in range(places):
+                            to[p] = sums[r, p]
                     for y in range(side):
                         for i in range(side):
                             out[t * co + o, y, i] = to[y * row + i]

@@ -44,9 +44,9 @@ def blocked(layer: CSRConv2d, side: int) -> Callable[[Tensor], Tensor]:
 
 
 def prepacked(layer: CSRConv2d, side: int) -> Callable[[Tensor], Tensor]:
-    """Weights in oneDNN's blocks, maps with a pixel's channels together; addition and ReLU in the convolution.
+    """Weights in oneDNN's blocks, a pixel's channels together; addition and ReLU within the convolution.
 
-    All U convolutions but the first need V's result, which they add, and so run step by step.
+    All U convolutions but the first add what V gave, and so run step by step.
     """
     u, v = (
         torch.ops.mkldnn._reorder_convolution_weight(w.detach(), *SAME, [1, w.shape[1], side, side])
@@ -89,12 +89,17 @@ def frozen(layer: CSRConv2d, side: int) -> Callable[[Tensor], Tensor]:
     Raises RuntimeError where Inductor packs none on this processor.
     """
     from torch._dynamo.utils import counters
+    from torch._inductor import config
+    from torch._inductor.async_compile import shutdown_compile_workers
 
     packed = "mkldnn_conv_weight_pack_matcher_count"
     before = counters["inductor"][packed]
     torch._dynamo.reset()  # or the next layer would be compiled for maps of any size
-    compiled: Callable[[Tensor], Tensor] = torch.compile(_Planar(layer), options={"freezing": True})
-    compiled(torch.zeros(1, layer.in_channels, side, side))
+    compiled: Callable[[Tensor], Tensor] = torch.compile(_Planar(layer))
+    # As an option of torch.compile it would come too late: weights are inputs of the graph by then.
+    with torch.inference_mode(), config.patch(freezing=True):
+        compiled(torch.zeros(1, layer.in_channels, side, side))
+    shutdown_compile_workers()  # nothing runs beside what is timed
     if counters["inductor"][packed] == before:
         raise RuntimeError("Inductor packed no weights for oneDNN on this processor")
     return compiled
