@@ -39,6 +39,8 @@ SHARED = tuple(
 )
 T = 4
 TURNS, CALLS, UNCOUNTED = 30, 20, 3
+LONGEST, FEWEST = 1.0, 5
+"""Seconds for the turns of a layer that is shared, and how many there are at least."""
 
 
 def best(calls: Sequence[Callable[[], object]]) -> list[float]:
@@ -113,10 +115,11 @@ def sharing() -> None:
 
 
 def turns(calls: Sequence[Callable[[], object]]) -> list[list[float]]:
-    """Seconds of each call in every turn, the order drawn anew for each."""
+    """Seconds of each call in every turn, the order drawn anew for each; fewer turns where they last long."""
     coin = random.Random(0)
     found: list[list[float]] = [[] for _ in calls]
-    for _ in range(2 * TURNS):
+    end = time.perf_counter() + LONGEST
+    while len(found[0]) < 2 * TURNS and (time.perf_counter() < end or len(found[0]) < FEWEST):
         for at in coin.sample(range(len(calls)), len(calls)):
             for _ in range(UNCOUNTED):
                 calls[at]()
