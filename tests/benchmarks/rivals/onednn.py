@@ -23,7 +23,9 @@ def blocked(layer: CSRConv2d, side: int) -> Callable[[Tensor], Tensor]:
     They can be neither split nor joined, so the U convolutions run step by step.
     """
     u, v = (
-        torch._C._nn.mkldnn_reorder_conv2d_weight(w.detach().to_mkldnn(), *SAME, [1, w.shape[1], side, side])
+        torch.ops.aten.mkldnn_reorder_conv2d_weight(
+            w.detach().to_mkldnn(), *SAME, [1, w.shape[1], side, side]
+        )
         for w in (layer.u, layer.v)
     )
     alpha, rest = layer.alpha.item(), 1 - layer.beta.item()
