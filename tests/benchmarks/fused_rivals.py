@@ -3,7 +3,8 @@
 ``python tests/benchmarks/fused_rivals.py`` prints what docs/performance.md quotes: microseconds of a layer,
 tensor in and tensor out, batch 1, T = 4, 3×3, one thread, the input and the output with each channel's pixels
 together. Every way is first held to batched; then all take turns in random order. ``--layers 64x8,64x32``
-takes some layers (channels x side of the map), ``--seconds`` sets how long each cell is timed.
+takes some layers (channels x side of the map), ``--only numba,halide`` some rivals by a part of their names,
+``--seconds`` sets how long each cell is timed.
 
 numba and Halide are no part of this project. An environment of its own has them:
 
@@ -30,6 +31,10 @@ from torch import Tensor, nn
 
 sys.path.insert(0, str(Path(__file__).parents[2]))
 from bench.methods.csr_conv import CSRConv2d
+from bench.methods.parts.c_kernel import processor
+from bench.methods.parts.compiled import library, ready
+from bench.methods.parts.fused_csr import Weights, pack, shape_of
+from bench.methods.parts.fused_plan import layout
 from tests.benchmarks.rivals import halide_pipeline, numba_loops, onednn
 
 Call = Callable[[Tensor], Tensor]
@@ -90,11 +95,29 @@ def ordered(order: str) -> Callable[[CSRConv2d, int], Call]:
     return make
 
 
+def kernel_alone(layer: CSRConv2d, side: int) -> Call:
+    """The C kernel called as its rivals are: no module around it, no checks, no choice by shape."""
+    weights = Weights(layer.u.data, layer.v.data, layer.alpha.data, layer.beta.data, None, None)
+    example = torch.empty(1, layer.in_channels, side, side)
+    plan = layout(shape_of(example, weights, layer._geometry()), processor())
+    output = (1, layer.out_channels, side, side)
+    kernel = ready(library(plan.source()), (), (pack(plan, weights),), output, 1)
+
+    def call(x: Tensor) -> Tensor:
+        out, room = torch.empty(output), torch.empty(kernel.scratch)
+        kernel.run(x.data_ptr(), out.data_ptr(), *kernel.addresses, room.data_ptr(), 1, 1)
+        return out
+
+    return call
+
+
 INDUCTOR = ("torch._dynamo", "torch._inductor.compile_fx")
+ALONE = "fused (C), kernel alone"
 WAYS = (
     Way("dense", dense),
     Way("batched", ordered("batched")),
     Way("fused (C)", ordered("fused")),
+    Way(ALONE, kernel_alone),
     Way("numba", numba_loops.contracted, ("numba",)),
     Way("numba, no fused multiply-adds", numba_loops.strict, ("numba",)),
     Way("Halide, vectors of pixels", halide_pipeline.pixels, ("halide",)),
@@ -103,7 +126,7 @@ WAYS = (
     Way("oneDNN, weights packed", onednn.prepacked),
     Way("Inductor, frozen", onednn.frozen, INDUCTOR),
 )
-NOT_RIVALS = ("dense", "batched", "fused (C)")
+NOT_RIVALS = ("dense", "batched", "fused (C)", ALONE)
 
 
 def absent(way: Way) -> str:
@@ -190,20 +213,20 @@ def words(cell: Cell) -> str:
 
 
 def table(layers: Sequence[tuple[int, int]], cells: Sequence[dict[str, Cell]]) -> Iterator[str]:
-    """Rows by way, columns by layer; the last row is our kernel beside the fastest of its rivals."""
+    """Rows by way, columns by layer; the last row is the C kernel beside the fastest of its rivals."""
     heads = " | ".join(f"{channels}→{channels}, {side}×{side}" for channels, side in layers)
     yield f"| µs | {heads} |"
     yield "|---" * (len(layers) + 1) + "|"
     for name in cells[0]:
         yield f"| {name} | {' | '.join(words(of[name]) for of in cells)} |"
-    yield f"| fused ÷ the fastest rival | {' | '.join(beside(of) for of in cells)} |"
+    yield f"| kernel alone ÷ the fastest rival | {' | '.join(beside(of) for of in cells)} |"
 
 
 def beside(cells: dict[str, Cell]) -> str:
-    """``0.85``: our kernel's median ÷ that of the fastest rival."""
+    """``0.85``: the C kernel's median ÷ that of the fastest rival, called alike."""
     medians = {name: statistics.median(cell.seconds) for name, cell in cells.items() if cell.seconds}
     rivals = [seconds for name, seconds in medians.items() if name not in NOT_RIVALS]
-    ours = medians.get("fused (C)")
+    ours = medians.get(ALONE)
     return f"{ours / min(rivals):.2f}" if ours is not None and rivals else "—"
 
 
@@ -213,7 +236,7 @@ def firsts(cells: Sequence[dict[str, Cell]]) -> Iterator[str]:
     yield "|---" * 4 + "|"
     for name in cells[0]:
         timed = [of[name] for of in cells if of[name].seconds]
-        if timed:
+        if timed and name != ALONE:  # compiled when the layer was
             seconds = [cell.first for cell in timed]
             apart = "—" if name == "dense" else f"{max(cell.apart for cell in timed):.0e}"
             yield f"| {name} | {statistics.median(seconds):.3f} | {max(seconds):.3f} | {apart} |"
@@ -245,12 +268,15 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--layers", type=asked_layers, default=list(LAYERS))
+    parser.add_argument("--only", default="", help="rivals by a part of their names")
     parser.add_argument("--seconds", type=float, default=0.3, help="how long each cell is timed")
     asked = parser.parse_args()
     torch.set_num_threads(1)
     torch.set_flush_denormal(True)
-    ways = []
+    ways, parts = [], asked.only.lower().split(",")
     for way in WAYS:
+        if way.name not in NOT_RIVALS and not any(part in way.name.lower() for part in parts):
+            continue
         reason = absent(way)
         if reason:
             print(f"left out: {way.name} ({reason}); --help says how to install it")
