@@ -103,7 +103,7 @@ class Kernels:
         self.words = "fused"
         return ready.run(x)
 
-    def _made(self, key: Any, known: _Made | str | None, make: Callable[[], _Made]) -> _Made:
+    def _made(self, key: Any, known: Ready | Launch | str | None, make: Callable[[], _Made]) -> _Made:
         """The kernel, from now on ready. Raises NoKernel, each time for the same reason."""
         try:
             if isinstance(known, str):

@@ -44,7 +44,12 @@ def tile(shape: Shape, images: int, at_once: int) -> Tile:
         for across in _sides(wide)
         if (down, across) == (high, wide) or computed(shape, down, across) <= MOST_COMPUTED
     ]
-    *_, down, across = min(found)
+    _, _, down, across = min(found)
+    return tiled(shape, down, across)
+
+
+def tiled(shape: Shape, down: int, across: int) -> Tile:
+    """The tile of that size; its halo is that of all steps behind the first."""
     return Tile(down, across, *_grown(shape, down, across, shape.T - 1))
 
 

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -20,7 +21,7 @@ import triton
 import triton.language as tl
 from torch import Tensor
 
-from bench.methods.parts.c_kernel import NoKernel
+from bench.methods.parts.c_kernel import NoKernel, private
 from bench.methods.parts.fused_plan import Shape
 from bench.methods.parts.fused_tiles import PIXELS, Tile, tile
 
@@ -34,7 +35,7 @@ OPTIONS = {"num_warps": 4, "num_stages": 1, "enable_fp_fusion": True}
 """For Triton's compiler. One stage: no load of h is moved ahead of the step that writes it."""
 
 LARGEST = 2**31 - 1
-"""Places within an image are counted in 32 bits."""
+"""Places within an image are counted in 32 bits, and so are those of a program's scratch."""
 
 
 @triton.jit
@@ -167,6 +168,8 @@ def ready(x: Tensor, weights: Weights, shape: Shape) -> Callable[[Tensor], Tenso
 
     The weights are packed: another call is needed once they change.
     """
+    if not INTERPRETED:
+        private(Path(triton.knobs.cache.dir))
     call = _call(x, weights, shape)
     try:
         call(x)
@@ -204,7 +207,7 @@ def _outputs(shape: Shape) -> int:
 def _call(x: Tensor, weights: Weights, shape: Shape) -> Callable[[Tensor], Tensor]:
     images, (high, wide) = x.shape[0], shape.output
     farthest = sum((size - 1) * step for size, step in zip(x.shape[1:], x.stride()[1:], strict=True))
-    if max(farthest, shape.out_channels * high * wide) > LARGEST:
+    if max(farthest, 2 * shape.out_channels * high * wide) > LARGEST:
         raise NoKernel("an image has more places than 32 bits count")
     plan = tile(shape, images, _processors(x))
     programs = images * math.ceil(high / plan.high) * math.ceil(wide / plan.wide)
