@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import os
 import pickle
 import threading
 from pathlib import Path
@@ -278,6 +279,17 @@ def test_nothing_is_loaded_from_a_folder_that_others_can_write(
 
 def test_a_folder_of_its_own_is_taken(tmp_path: Path) -> None:
     assert c_kernel.private(tmp_path / "new" / "kernels").stat().st_mode & 0o777 == 0o700
+
+
+def test_bug_an_umask_that_lets_a_group_write_left_no_kernel(tmp_path: Path) -> None:
+    """002 is usual on Ubuntu: the folders above the last one were made with it, and refused afterwards."""
+    before = os.umask(0o002)
+    try:
+        tmp_path.chmod(0o700)
+        made = c_kernel.private(tmp_path / "cache" / "csr-bench" / "kernels")
+    finally:
+        os.umask(before)
+    assert [folder.stat().st_mode & 0o777 for folder in (made, made.parent)] == [0o700, 0o700]
 
 
 def test_a_foreign_folder_is_refused(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
