@@ -30,18 +30,18 @@ def flags() -> Iterator[None]:
 @pytest.mark.cuda
 @pytest.mark.parametrize("memory_format", [torch.contiguous_format, torch.channels_last])
 @pytest.mark.parametrize("dtype", FARTHEST)
-@pytest.mark.parametrize("name", SHAPES)
-def test_fused_equals_batched(name: str, dtype: torch.dtype, memory_format: torch.memory_format) -> None:
-    layer = SHAPES[name].layer().to("cuda", dtype)
-    x = SHAPES[name].input().to("cuda", dtype).contiguous(memory_format=memory_format)
-    with torch.no_grad():
-        for _ in range(20):  # threads that did not wait for each other would be right now and then
-            found = layer(x)
-            assert layer.executed_order == "fused"
+def test_fused_equals_batched(dtype: torch.dtype, memory_format: torch.memory_format) -> None:
+    for name, one in SHAPES.items():
+        layer = one.layer().to("cuda", dtype)
+        x = one.input().to("cuda", dtype).contiguous(memory_format=memory_format)
+        with torch.no_grad():
             layer.order = "batched"
-            expected = layer(x)
+            expected = layer(x).float()
             layer.order = "fused"
-            assert far(found.float(), expected.float()) <= FARTHEST[dtype]
+            for _ in range(20):  # threads that did not wait for each other would be right now and then
+                found = layer(x)
+                assert (name, layer.executed_order) == (name, "fused")
+                assert far(found.float(), expected) <= FARTHEST[dtype]
 
 
 @pytest.mark.cuda

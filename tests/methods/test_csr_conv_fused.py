@@ -22,6 +22,7 @@ from bench.counting.protocols import SaysOrder
 from bench.methods.csr_conv import CSRConv2d
 from bench.methods.parts import c_kernel
 from bench.methods.parts.c_kernel import NoKernel, Processor
+from bench.methods.parts.compiled import Ready
 from bench.methods.parts.fused_plan import layout
 
 __all__ = ["kernel_cache"]
@@ -71,7 +72,7 @@ def test_several_threads_make_the_same_numbers(
         torch.set_num_threads(2 if before == 1 else 1)
         other, _ = both(layer, x)
         ready = layer._kernels._ready[x.shape, x.dtype, 2]
-        assert not isinstance(ready, str)
+        assert isinstance(ready, Ready)
         assert (ready.threads == 2) is share
     finally:
         torch.set_num_threads(before)

@@ -38,11 +38,12 @@ class Drawn:
 
 
 @st.composite
-def drawn(draw: st.DrawFn) -> Drawn:
+def drawn(draw: st.DrawFn, inputs: int = 40, outputs: int = 70, longest: int = 11) -> Drawn:
+    """With at most so many channels, on a map with sides of at most that length."""
     k, T, depthwise = draw(st.sampled_from([1, 3, 5])), draw(st.integers(1, 5)), draw(st.booleans())
-    Ci = draw(st.integers(T, 40))
-    Co = -(-Ci // T) * T * draw(st.integers(1, 2)) if depthwise else draw(st.integers(1, 70))
-    size = st.integers(k, 11)
+    Ci = draw(st.integers(T, inputs))
+    Co = -(-Ci // T) * T * draw(st.integers(1, 2)) if depthwise else draw(st.integers(1, outputs))
+    size = st.integers(k, longest)
     return Drawn(
         Ci, Co, k, T,
         (draw(st.integers(1, 3)), draw(st.integers(1, 3))),

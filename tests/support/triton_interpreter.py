@@ -51,40 +51,41 @@ def answer(
     channels_last: bool = False,
     then: str = "",
 ) -> Answer:
-    """``order``: the words; ``far``: from the batched order of the same numbers, in float64 where they are halves.
+    """``order``: the words; ``far``: from the batched order of the same numbers, for halves in float64.
 
     ``tile``: its size, where the plan's own is not wanted. ``then``: what happens between a first call and
     the one that is looked at.
     """
+    import pytest
     import torch
     from csr_layers import Drawn, far
 
     from bench.methods.parts import fused_csr, triton_csr
-    from bench.methods.parts.fused_tiles import tile as planned
     from bench.methods.parts.fused_tiles import tiled
 
-    fused_csr.by_triton = lambda _x: True
-    triton_csr.tile = planned if tile is None else lambda shape, *_: tiled(shape, *tile)
-    one, real = Drawn(**layer), getattr(torch, dtype)
+    shape: dict[str, Any] = {
+        name: tuple(value) if isinstance(value, list) else value for name, value in layer.items()
+    }
+    one, real = Drawn(**shape), getattr(torch, dtype)
     module, x = one.layer(real), one.input().to(real)
     if channels_last:
         x = x.to(memory_format=torch.channels_last)
-    kernel = triton_csr.csr_conv
-    with torch.no_grad():
-        try:
-            if then == "fails":
-                triton_csr.csr_conv = {}  # type: ignore[assignment]
+    with torch.no_grad(), pytest.MonkeyPatch.context() as patch:
+        patch.setattr(fused_csr, "by_triton", lambda _x: True)
+        if tile is not None:
+            patch.setattr(triton_csr, "tile", lambda plan, *_: tiled(plan, *tile))
+        if then == "fails":
+            patch.setattr(triton_csr, "csr_conv", {})
+        found = module(x)
+        order = module.executed_order
+        if then == "weights change":
+            module.u.mul_(2)
             found = module(x)
-            if then == "weights change":
-                module.u.mul_(2)
-                found = module(x)
-            if then == "operator":
-                found = fused_csr.operator(x, _weights(module), module._geometry())
-        finally:
-            triton_csr.csr_conv = kernel
-        order = fused_csr._KNOWN.of(module.u).words if then == "operator" else module.executed_order
+        if then == "operator":
+            found = fused_csr.operator(x, _weights(module), module._geometry())
+            order = fused_csr._KNOWN.of(module.u).words
         module.order = "batched"
-        wide = real if real in (torch.float32, torch.float64) else torch.float64
+        wide = torch.float64 if real in (torch.float16, torch.bfloat16) else real
         expected = module.to(wide)(x.to(wide))
     return {"order": order, "far": far(found.to(wide), expected), "contiguous": found.is_contiguous()}
 

@@ -1,12 +1,13 @@
 """CSR-Conv on a CUDA device: all T steps of a tile in one program of a Triton kernel. Imports Triton.
 
-No GPU has run this yet. Triton's interpreter shows its arithmetic, and Triton's compiler that it can be made for
-devices of compute capability 7.5, 8.0 and 9.0; it was never timed, and no number in here was chosen by time.
+No GPU has run this yet. Triton's interpreter shows its arithmetic, and Triton's compiler that it can be made
+for compute capability 7.5, 8.0 and 9.0. It was never timed, and no number in here was chosen by a time.
 
-A convolution is a product of matrices, (pixels, taps · channels) by (taps · channels, outputs); taps that read
-the zeros around the map are masked. Products are summed in float32, and h_t is rounded to the layer's own type,
-as V reads it. Programs of one launch may not wait for each other, so each computes the halo of its tile anew
-(see ``fused_tiles``) and keeps h in two maps of its own by turns; its threads wait for each other between steps.
+A convolution is a product of matrices, (pixels, taps · channels) by (taps · channels, outputs); taps that
+read the zeros around the map are masked. Products are summed in float32, and h_t is rounded to the layer's
+own type, as V reads it. Programs of one launch may not wait for each other, so each computes the halo of its
+tile anew (see ``fused_tiles``) and keeps h in two maps of its own by turns; its threads wait for each other
+between the steps.
 """
 
 from __future__ import annotations
@@ -44,7 +45,7 @@ def _dense(
     MODULO: tl.constexpr, HIGH: tl.constexpr, WIDE: tl.constexpr, CHANNELS: tl.constexpr, GO: tl.constexpr,
     K: tl.constexpr, PRODUCTS: tl.constexpr, BLOCK: tl.constexpr,
 ):  # fmt: skip
-    """``total`` (pixels, outputs) and the convolution of all channels; ``row``, ``column``: of the first tap."""
+    """``total`` (pixels, outputs) and a convolution of all channels; ``row``, ``column``: the first tap's."""
     for begin in range(0, length, BLOCK):
         k = begin + tl.arange(0, BLOCK)
         tap = k // CHANNELS
@@ -89,10 +90,10 @@ def csr_conv(
     DOWN: tl.constexpr, ACROSS: tl.constexpr, ROOM_HIGH: tl.constexpr, ROOM_WIDE: tl.constexpr,
     PIXELS: tl.constexpr, OUTPUTS: tl.constexpr, BLOCK: tl.constexpr,
 ):  # fmt: skip
-    """Programs: tiles of all images by blocks of outputs (dense layers have one such block: V needs them all).
+    """Programs: tiles of all images, by blocks of outputs if depthwise; otherwise V needs all outputs.
 
-    ``x`` (B, CI, H, W) with any strides, ``out`` (B, CO, HO, WO) contiguous, ``scratch`` (tiles of all images, 2,
-    ROOM_HIGH, ROOM_WIDE, GO), ``u`` and ``v`` (taps · channels, GO).
+    ``x`` (B, CI, H, W) with any strides, ``out`` (B, CO, HO, WO), ``u`` and ``v`` (taps · channels, GO),
+    ``scratch`` (tiles of all images, 2, ROOM_HIGH, ROOM_WIDE, GO).
     """
     REACH: tl.constexpr = (K - 1) // 2
     SIDE: tl.constexpr = (WO + ACROSS - 1) // ACROSS
@@ -104,7 +105,7 @@ def csr_conv(
     image = (program // TILES).to(tl.int64)
     top = program % TILES // SIDE * DOWN
     left = program % TILES % SIDE * ACROSS
-    # Scratch begins at the first pixel of the first step; counted from the map's own, places are alike everywhere.
+    # Scratch begins at the first pixel of the first step; less its corner, places are those of the map.
     corner = tl.maximum(top - (T - 1) * REACH, 0) * ROOM_WIDE + tl.maximum(left - (T - 1) * REACH, 0)
     corner = corner * GO
     x += image * stride_b
@@ -164,16 +165,17 @@ def csr_conv(
 
 
 def ready(x: Tensor, weights: Weights, shape: Shape) -> Callable[[Tensor], Tensor]:
-    """The layer's call (B, Ci, H, W) -> (B, Co, H', W') for inputs like ``x``, tried with it. Raises NoKernel.
+    """A call (B, Ci, H, W) -> (B, Co, H', W') for inputs like ``x``, tried with it. Raises NoKernel.
 
-    The weights are packed: another call is needed once they change.
+    The weights are packed: another call is needed once they change. Compilers and drivers raise anything, and
+    the layer then runs without a kernel.
     """
     if not INTERPRETED:
         private(Path(triton.knobs.cache.dir))
     call = _call(x, weights, shape)
     try:
         call(x)
-    except Exception as error:  # noqa: BLE001 - compilers and drivers raise anything: the layer runs without
+    except Exception as error:
         said = next((line.strip() for line in str(error).splitlines() if line.strip()), "")
         said = f"{type(error).__name__}: {said}" if said else type(error).__name__
         raise NoKernel(f"Triton {triton.__version__} makes no kernel: {said}") from error

@@ -1,4 +1,4 @@
-"""Tiles of a map for programs that may not wait for each other: what a step reads, the step before computed."""
+"""Tiles of a map for programs that may not wait for each other, and the halos that they compute."""
 
 from __future__ import annotations
 
