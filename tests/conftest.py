@@ -42,6 +42,7 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
 WANTING = {
     NO_DEVICE: "a CUDA device",
     "no Chromium": "Chromium",
+    "no Triton": "Triton (pip install triton)",
     "no axe-core": "axe-core (AXE_CORE names its axe.min.js)",
 }
 """What some reasons to skip want, said better than they do."""

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import copy
+import os
 import pickle
 import threading
-from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
+from csr_layers import SHAPES, Drawn, drawn, far
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from kernel_cache import kernel_cache
@@ -20,51 +22,12 @@ from bench.counting.protocols import SaysOrder
 from bench.methods.csr_conv import CSRConv2d
 from bench.methods.parts import c_kernel
 from bench.methods.parts.c_kernel import NoKernel, Processor
+from bench.methods.parts.compiled import Ready
 from bench.methods.parts.fused_plan import layout
 
 __all__ = ["kernel_cache"]
 
 PROCESSORS = [Processor(64, 32, "wide"), Processor(32, 16, "middle"), Processor(16, 16, "portable")]
-
-
-@dataclass(frozen=True)
-class Drawn:
-    """A legal layer and the input it gets."""
-
-    Ci: int
-    Co: int
-    k: int
-    T: int
-    stride: tuple[int, int]
-    padding: tuple[int, int]
-    bias: bool
-    depthwise: bool
-    batch: int
-    H: int
-    W: int
-
-    def layer(self, dtype: torch.dtype = torch.float64) -> CSRConv2d:
-        shape = self.Ci, self.Co, self.k, self.T, self.stride, self.padding, self.bias, self.depthwise
-        torch.manual_seed(self.Ci + self.Co)
-        return CSRConv2d(*shape, order="fused", dtype=dtype).eval()
-
-    def input(self, dtype: torch.dtype = torch.float64) -> Tensor:
-        generator = torch.Generator().manual_seed(self.H)
-        return torch.randn(self.batch, self.Ci, self.H, self.W, generator=generator, dtype=dtype)
-
-
-@st.composite
-def drawn(draw: st.DrawFn) -> Drawn:
-    k, T, depthwise = draw(st.sampled_from([1, 3, 5])), draw(st.integers(1, 5)), draw(st.booleans())
-    Ci = draw(st.integers(T, 40))
-    Co = -(-Ci // T) * T * draw(st.integers(1, 2)) if depthwise else draw(st.integers(1, 70))
-    size = st.integers(k, 11)
-    return Drawn(
-        Ci, Co, k, T,
-        (draw(st.integers(1, 3)), draw(st.integers(1, 3))),
-        (draw(st.integers(0, 2)), draw(st.integers(0, 2))),
-        draw(st.booleans()), depthwise, draw(st.integers(1, 2)), draw(size), draw(size),
-    )  # fmt: skip
 
 
 def both(layer: CSRConv2d, x: Tensor) -> tuple[Tensor, Tensor]:
@@ -78,12 +41,6 @@ def both(layer: CSRConv2d, x: Tensor) -> tuple[Tensor, Tensor]:
     return found, expected
 
 
-def far(found: Tensor, expected: Tensor) -> float:
-    """The largest difference as a share of the largest value."""
-    assert found.shape == expected.shape
-    return float((found - expected).abs().max() / expected.abs().max().clamp_min(1e-300))
-
-
 @settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(drawn(), st.sampled_from(PROCESSORS))
 def test_fused_equals_batched_in_float64(one: Drawn, processor: Processor) -> None:
@@ -92,18 +49,6 @@ def test_fused_equals_batched_in_float64(one: Drawn, processor: Processor) -> No
         patch.setattr("bench.methods.parts.fused_csr.processor", lambda: processor)
         found, expected = both(one.layer(), one.input())
     assert far(found, expected) <= 1e-12
-
-
-SHAPES = {
-    "pixels": Drawn(16, 16, 3, 4, (1, 1), (1, 1), False, False, 1, 16, 16),
-    "channels": Drawn(128, 128, 3, 4, (1, 1), (1, 1), True, False, 2, 4, 4),
-    "strides": Drawn(24, 40, 3, 3, (2, 2), (1, 1), False, False, 1, 9, 8),
-    "no zeros around": Drawn(32, 64, 1, 4, (1, 1), (0, 0), False, False, 2, 8, 8),
-    "one pixel": Drawn(64, 64, 3, 4, (1, 1), (1, 1), False, False, 1, 1, 1),
-    "depthwise": Drawn(12, 24, 3, 3, (1, 1), (1, 1), True, True, 1, 7, 9),
-    "shared": Drawn(64, 64, 3, 4, (1, 1), (1, 1), True, False, 2, 24, 24),
-    "cut": Drawn(10, 5, 3, 4, (1, 1), (1, 1), False, False, 1, 6, 6),
-}
 
 
 @pytest.mark.parametrize("name", SHAPES)
@@ -127,7 +72,7 @@ def test_several_threads_make_the_same_numbers(
         torch.set_num_threads(2 if before == 1 else 1)
         other, _ = both(layer, x)
         ready = layer._kernels._ready[x.shape, x.dtype, 2]
-        assert not isinstance(ready, str)
+        assert isinstance(ready, Ready)
         assert (ready.threads == 2) is share
     finally:
         torch.set_num_threads(before)
@@ -234,6 +179,36 @@ def test_a_compiled_graph_calls_the_operator() -> None:
     torch.compiler.reset()
 
 
+@pytest.mark.slow
+def test_inductor_calls_the_operator_once_for_each_layer(monkeypatch: pytest.MonkeyPatch) -> None:
+    from bench.methods.parts import fused_csr
+
+    one = SHAPES["strides"]
+    second = CSRConv2d(40, 24, 3, 4, 1, 1, bias=True, order="fused").eval()
+    network = nn.Sequential(one.layer(torch.float32), nn.ReLU(), second)
+    x = one.input(torch.float32)
+    with torch.no_grad():
+        expected = network(x)
+    calls: list[tuple[int, ...]] = []
+    run = fused_csr._run
+
+    def counted(kernels: Any, x: Tensor, weights: Any, geometry: Any) -> Tensor:
+        calls.append(tuple(x.shape))
+        return run(kernels, x, weights, geometry)
+
+    monkeypatch.setattr(fused_csr, "_run", counted)
+    compiled = torch.compile(network, fullgraph=True, dynamic=False, backend="inductor")
+    try:
+        with torch.no_grad():
+            compiled(x)
+            calls.clear()
+            found = compiled(x)
+    finally:
+        torch.compiler.reset()
+    assert calls == [(1, 24, 9, 8), (1, 40, 5, 4)]
+    assert far(found, expected) <= 1e-5
+
+
 def test_an_exported_graph_has_torch_s_own_operators_alone() -> None:
     one = SHAPES["pixels"]
     layer, x = one.layer(torch.float32), one.input(torch.float32)
@@ -305,6 +280,17 @@ def test_nothing_is_loaded_from_a_folder_that_others_can_write(
 
 def test_a_folder_of_its_own_is_taken(tmp_path: Path) -> None:
     assert c_kernel.private(tmp_path / "new" / "kernels").stat().st_mode & 0o777 == 0o700
+
+
+def test_bug_an_umask_that_lets_a_group_write_left_no_kernel(tmp_path: Path) -> None:
+    """002 is usual on Ubuntu: the folders above the last one were made with it, and refused afterwards."""
+    before = os.umask(0o002)
+    try:
+        tmp_path.chmod(0o700)
+        made = c_kernel.private(tmp_path / "cache" / "csr-bench" / "kernels")
+    finally:
+        os.umask(before)
+    assert [folder.stat().st_mode & 0o777 for folder in (made, made.parent)] == [0o700, 0o700]
 
 
 def test_a_foreign_folder_is_refused(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -125,7 +125,11 @@ def private(folder: Path) -> Path:
     or to the system; others may write it only where they cannot rename what is not theirs, as in /tmp.
     """
     try:
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        for missing in (
+            *reversed(folder.parents),
+            folder,
+        ):  # parents=True would leave the umask's rights there
+            missing.mkdir(mode=0o700, exist_ok=True)
         real = folder.resolve(strict=True)
         found = real.stat()
         above = [(path, path.stat()) for path in real.parents]

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import ctypes
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -44,6 +44,16 @@ class Ready(NamedTuple):
     threads: int
 
 
+class Launch(NamedTuple):
+    """A kernel that is ready on a device of its own; ``run``: (B, Ci, H, W) -> (B, Co, H', W')."""
+
+    run: Callable[[Tensor], Tensor]
+    version: tuple[int, ...]
+
+
+_Made = TypeVar("_Made", Ready, Launch)
+
+
 class Kernels:
     """The kernels of one layer by the inputs it was called with.
 
@@ -52,7 +62,7 @@ class Kernels:
     """
 
     def __init__(self, otherwise: str) -> None:
-        self._ready: dict[Any, Ready | str] = {}
+        self._ready: dict[Any, Ready | Launch | str] = {}
         self._otherwise = otherwise
         self.words = ""
 
@@ -84,7 +94,16 @@ class Kernels:
             run(x.data_ptr(), out.data_ptr(), *addresses, room.data_ptr(), batch, threads)
         return out
 
-    def _made(self, key: Any, known: Ready | str | None, make: Callable[[], Ready]) -> Ready:
+    def launch(self, x: Tensor, version: tuple[int, ...], make: Callable[[], Launch]) -> Tensor:
+        """The same on another device than this processor."""
+        key = x.shape, x.stride(), x.dtype, x.device
+        ready = self._ready.get(key)
+        if ready.__class__ is not Launch or ready.version != version:
+            ready = self._made(key, ready, make)
+        self.words = "fused"
+        return ready.run(x)
+
+    def _made(self, key: Any, known: Ready | Launch | str | None, make: Callable[[], _Made]) -> _Made:
         """The kernel, from now on ready. Raises NoKernel, each time for the same reason."""
         try:
             if isinstance(known, str):
@@ -154,11 +173,19 @@ def ready(
     return Ready(run, version, kept, addresses, output, found.scratch_reals(), output[0], threads)
 
 
-def obstacle(x: Tensor, weights: tuple[Tensor | None, ...]) -> str:
-    """Why there can be no kernel for such an input and such weights; empty where there can."""
-    if x.device.type != "cpu":
+def obstacle(
+    x: Tensor,
+    weights: tuple[Tensor | None, ...],
+    device: str = "cpu",
+    reals: Collection[torch.dtype] = tuple(REALS),
+) -> str:
+    """Why there can be no kernel for such an input and such weights; empty where there can.
+
+    ``device``, ``reals``: what there are kernels for.
+    """
+    if x.device.type != device:
         return f"no kernel for {x.device.type}"
-    if x.dtype not in REALS:
+    if x.dtype not in reals:
         return f"no kernel in {str(x.dtype).removeprefix('torch.')}"
     if any(w is not None and (w.dtype != x.dtype or w.device != x.device) for w in weights):
         return "weights and input differ in type or device"

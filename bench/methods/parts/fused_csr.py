@@ -16,9 +16,9 @@ from torch import Tensor
 from bench.counting.operators import count_in_traces, count_when_run
 from bench.methods.parts.c_kernel import NoKernel, processor
 from bench.methods.parts.compiled import (
-    REALS,
     ByWeight,
     Kernels,
+    Launch,
     Ready,
     graphed,
     learns,
@@ -67,7 +67,14 @@ def convolve(kernels: Kernels, x: Tensor, weights: Weights, geometry: Geometry) 
 
 def _run(kernels: Kernels, x: Tensor, weights: Weights, geometry: Geometry) -> Tensor:
     written = version(weights)
+    if by_triton(x):
+        return kernels.launch(x, written, lambda: _on_device(x, weights, geometry, written))
     return kernels(x, written, lambda: _ready(x, weights, geometry, written))
+
+
+def by_triton(x: Tensor) -> bool:
+    """Whether the kernel for such an input is Triton's."""
+    return x.is_cuda
 
 
 def _ready(x: Tensor, weights: Weights, geometry: Geometry, written: tuple[int, ...]) -> Ready:
@@ -76,8 +83,6 @@ def _ready(x: Tensor, weights: Weights, geometry: Geometry, written: tuple[int, 
         raise NoKernel(reason)
     shape = shape_of(x, weights, geometry)
     high, wide = shape.output
-    if high < 1 or wide < 1:
-        raise NoKernel("the kernel is larger than the map")
     plan = layout(shape, processor())
     found = library(plan.source())
     output = (x.shape[0], geometry.out_channels, high, wide)
@@ -85,8 +90,8 @@ def _ready(x: Tensor, weights: Weights, geometry: Geometry, written: tuple[int, 
 
 
 def shape_of(x: Tensor, weights: Weights, geometry: Geometry) -> Shape:
-    """What the kernel for such an input is made for."""
-    return Shape(
+    """What the kernel for such an input is made for. Raises NoKernel where there is no output."""
+    shape = Shape(
         in_channels=x.shape[1],
         out_channels=geometry.out_channels,
         kernel=weights.u.shape[2],
@@ -96,9 +101,23 @@ def shape_of(x: Tensor, weights: Weights, geometry: Geometry) -> Shape:
         depthwise=geometry.depthwise,
         height=x.shape[2],
         width=x.shape[3],
-        bytes_of_real=REALS[x.dtype],
+        bytes_of_real=x.element_size(),
         threads=torch.get_num_threads(),
     )
+    if min(shape.output) < 1:
+        raise NoKernel("the kernel is larger than the map")
+    return shape
+
+
+def _on_device(x: Tensor, weights: Weights, geometry: Geometry, written: tuple[int, ...]) -> Launch:
+    try:
+        from bench.methods.parts import triton_csr
+    except ImportError as error:
+        raise NoKernel(f"Triton cannot be imported: {error}") from error
+    reason = obstacle(x, weights, x.device.type, triton_csr.REALS)
+    if reason:
+        raise NoKernel(reason)
+    return Launch(triton_csr.ready(x, weights, shape_of(x, weights, geometry)), written)
 
 
 def pack(plan: Layout, weights: Weights) -> Tensor:
@@ -163,7 +182,7 @@ def _split(args: tuple[Any, ...]) -> tuple[Tensor, Weights, Geometry]:
     return args[0], Weights(*args[1:7]), Geometry(T, out_channels, (*stride,), (*padding,), depthwise)
 
 
-def _on_cpu(*args: Any) -> Tensor:
+def _by_kernel(*args: Any) -> Tensor:
     x, weights, geometry = _split(args)
     try:
         return _run(_KNOWN.of(weights.u), x, weights, geometry)
@@ -218,7 +237,8 @@ def _flops(_x: Any, u: Any, v: Any, *rest: Any, out_shape: Any, **_options: Any)
     return 2 * _macs(u, v, rest[4], out_shape)
 
 
-_LIBRARY.impl("csr_conv2d", _on_cpu, "CPU")
+for _device in ("CPU", "CUDA"):
+    _LIBRARY.impl("csr_conv2d", _by_kernel, _device)
 _LIBRARY.impl("csr_conv2d", _anywhere, "CompositeExplicitAutograd")
 torch.library.register_fake("csr_bench::csr_conv2d", _shape_alone, lib=_LIBRARY)
 torch.library.register_autograd("csr_bench::csr_conv2d", _backward, setup_context=_keep, lib=_LIBRARY)
