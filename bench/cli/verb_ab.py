@@ -24,7 +24,8 @@ from bench.cli.options import (
     Trust,
     Verbose,
 )
-from bench.cli.screen import duration, run_progress
+from bench.cli.planning import solved_plan
+from bench.cli.screen import duration
 from bench.cli.verb_compare import parse_fail_on, show
 
 
@@ -61,7 +62,6 @@ def ab(
     from bench.analysis.compare import compare_arms
     from bench.analysis.resolution import parse_percent
     from bench.cli.two_revisions import Both, measure
-    from bench.plan.plan import make_plan
     from bench.plan.suite import load_suite
     from bench.run import arms, commits
     from bench.run.estimate import stored_seconds
@@ -70,15 +70,7 @@ def ab(
     repository = commits.repository_of(Path.cwd())
     base, head = commits.resolve(rev_a, repository), commits.resolve(rev_b, repository)
     loaded = load_suite(suite, trust=trust)
-    with run_progress() as progress:
-        plan = make_plan(
-            loaded,
-            progress.solving,
-            rounds=rounds,
-            max_rounds=max_rounds,
-            resolution=band,
-            only=only,
-        )
+    plan = solved_plan(loaded, rounds=rounds, max_rounds=max_rounds, resolution=band, only=only)
     plan.require_trust(trust)
     timed = "slower" in wanted
     seconds = stored_seconds(plan, results)

@@ -22,6 +22,7 @@ from bench.cli.options import (
     SuiteFile,
     Trust,
 )
+from bench.cli.planning import solved_plan
 from bench.cli.screen import duration, run_progress, say
 from bench.errors import InputError
 
@@ -69,22 +70,14 @@ def plan(
     names (plugins, imports) is refused without --trust.
     """
     from bench.analysis.resolution import parse_percent
-    from bench.plan.plan import make_plan
     from bench.plan.suite import load_suite
     from bench.run.estimate import estimated_seconds, expected_rounds
 
     band = None if resolution is None else parse_percent(resolution)
     loaded = load_suite(suite, map(str, plugin or ()), trust, method or ())
-    with run_progress() as progress:
-        planned = make_plan(
-            loaded,
-            progress.solving,
-            rounds=rounds,
-            max_rounds=max_rounds,
-            resolution=band,
-            only=only,
-            quick=quick,
-        )
+    planned = solved_plan(
+        loaded, rounds=rounds, max_rounds=max_rounds, resolution=band, only=only, quick=quick
+    )
     for command in planned.untrusted:
         say(f"would run: {command}", err=True)
     for words in planned.imports_in_words():

@@ -34,6 +34,7 @@ from bench.cli.options import (
     Trust,
     Verbose,
 )
+from bench.cli.planning import solved_plan
 from bench.cli.screen import (
     ReaderGone,
     duration,
@@ -109,7 +110,6 @@ def run(
     """
     from bench.analysis.disk import check_writable, naming
     from bench.analysis.resolution import parse_percent
-    from bench.plan.plan import make_plan
     from bench.plan.suite import load_suite
     from bench.run import run as runs
     from bench.run.estimate import stored_seconds
@@ -117,16 +117,9 @@ def run(
 
     wanted = None if resolution is None else parse_percent(resolution)
     loaded = load_suite(suite, map(str, plugin or ()), trust, method or ())
-    with run_progress() as progress:
-        plan = make_plan(
-            loaded,
-            progress.solving,
-            rounds=rounds,
-            max_rounds=max_rounds,
-            resolution=wanted,
-            only=only,
-            quick=quick,
-        )
+    plan = solved_plan(
+        loaded, rounds=rounds, max_rounds=max_rounds, resolution=wanted, only=only, quick=quick
+    )
     plan.require_trust(trust)
     profiled = _to_profile(plan, profile or (), cluster)
     _announce_code(plan, cluster)
