@@ -12,7 +12,7 @@ from bench.counting.observe import observe
 from bench.counting.protocols import HasActivationMacs
 
 _HIDDEN_VIEWS = ("_unsafe_view",)  # a view by another name: its schema declares no alias
-_MACS = ("convolution", "addmm", "mm", "bmm", "baddbmm", "csr_conv2d", "tap_conv2d")
+_MACS = ("convolution", "addmm", "mm", "bmm", "baddbmm", "csr_conv2d", "tap_conv2d", "drawn_conv2d")
 
 
 class _ElementCounter(TorchDispatchMode):

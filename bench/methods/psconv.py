@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from bench.methods.parts.compiled import compile_kernels
+from bench.methods.parts.drawn_conv import DrawnConv2d
 from bench.methods.parts.masking import MaskedConv2d, masked
 from bench.methods.parts.method import Context, Rewritten, method
 from bench.methods.parts.per_layer import Built, in_groups, kernel_words, replace_each
@@ -92,15 +93,10 @@ def support_table(variant: Variant) -> Tensor:
 
 
 def check(*, variant: str, form: str = "masked", **_others: Any) -> None:
-    """Raises ValueError for a variant or form that does not exist, and for taps that cannot be grouped."""
-    kind = parse(variant)
+    """Raises ValueError for a variant or form that does not exist."""
+    parse(variant)
     if form not in FORMS:
         raise ValueError(f"form '{form}' is not known: masked, executed or fused work")
-    if form != "masked" and kind.period == 0 and kind.taps < 9:
-        raise ValueError(
-            f"form '{form}' groups filters by the period of their supports, and {variant} draws every "
-            f"support at random: form 'masked', or a variant with a period (PS4_P4, PSD2_P8), works"
-        )
 
 
 @method("psconv", check=check)
@@ -116,9 +112,10 @@ def psconv(
 
     The first convolution, 1×1 convolutions and the classifier stay dense, grouped ones too. ``form``:
     in ``masked`` the zeros run through PyTorch's dense kernel: logical MACs fall, executed ones do not.
-    ``executed`` stores and computes the kept taps alone (TapConv2d), with the same outputs; it needs
-    supports with a period. ``fused`` is the same in one compiled kernel, or where there can be none the
-    executed form. ``skip``: globs of layers to leave dense.
+    ``executed`` stores and computes the kept taps alone, with the same outputs: filters with the same
+    supports together (TapConv2d), and where every kernel draws its own (pSCn) output by output
+    (DrawnConv2d). ``fused`` is the same in one compiled kernel, or where there can be none the executed
+    form. ``skip``: globs of layers to leave dense.
     """
     kind = parse(variant)
     generator = torch.Generator().manual_seed(context.seed)
@@ -133,10 +130,16 @@ def psconv(
         mask = supports(kind, conv.out_channels, conv.in_channels, generator)
         if form == "masked":
             return masked(conv, mask), f"{variant}, density {float(mask.float().mean()):.3f}"
-        layer = TapConv2d(conv, support_table(kind), fused=form == "fused")
-        return layer, f"{variant}, density {float(mask.float().mean()):.3f}"
+        return _executed(kind, conv, mask, form == "fused"), f"{variant}, density {float(mask.float().mean()):.3f}"
 
     rewritten = replace_each(network, context, skip, build)
     if form == "fused":
         compile_kernels(network, context.example_input())
     return rewritten
+
+
+def _executed(kind: Variant, conv: nn.Conv2d, mask: Tensor, fused: bool) -> TapConv2d | DrawnConv2d:
+    """The layer that stores and computes the kept taps alone."""
+    if kind.period == 0 and kind.taps < 9:
+        return DrawnConv2d(conv, mask, fused)
+    return TapConv2d(conv, support_table(kind), fused)

@@ -102,31 +102,22 @@ class TapConv2d(nn.Module):
 
     def _unfolded(self, x: Tensor) -> Tensor:
         x = F.pad(x, self._padding, self._padding_mode)
-        height = (x.shape[2] - 2 * self.dilation[0] - 1) // self.stride[0] + 1
-        width = (x.shape[3] - 2 * self.dilation[1] - 1) // self.stride[1] + 1
+        parts = shifted(x, self.stride, self.dilation)
+        height, width = parts[0].shape[2:]
         if height * width > LINEAR_UP_TO:
-            maps = torch.cat(self._shifted(x, height, width), 1)
+            maps = torch.cat(parts, 1)
             products = [
                 F.conv2d(maps.index_select(1, rows), weight[:, :, None, None], bias)
                 for rows, weight, bias in self._classes()
             ]
             return torch.cat(products, 1).index_select(1, self.order)
-        maps = torch.cat([m.permute(0, 2, 3, 1) for m in self._shifted(x, height, width)], 3)
+        maps = torch.cat([m.permute(0, 2, 3, 1) for m in parts], 3)
         flat = maps.reshape(-1, maps.shape[3])
         products = [
             F.linear(flat.index_select(1, rows), weight, bias) for rows, weight, bias in self._classes()
         ]
         out = torch.cat(products, 1).index_select(1, self.order)
         return out.view(-1, height, width, self.out_channels).permute(0, 3, 1, 2).contiguous()
-
-    def _shifted(self, x: Tensor, height: int, width: int) -> list[Tensor]:
-        """The padded input as each of the nine taps sees it."""
-        down, right = self.stride
-        shifts = [(i * self.dilation[0], j * self.dilation[1]) for i in range(3) for j in range(3)]
-        return [
-            x[:, :, i : i + (height - 1) * down + 1 : down, j : j + (width - 1) * right + 1 : right]
-            for i, j in shifts
-        ]
 
     def _classes(self) -> list[tuple[Tensor, Tensor, Tensor | None]]:
         """Rows, weight and bias of every filter class."""
@@ -147,3 +138,15 @@ class TapConv2d(nn.Module):
 
     def extra_repr(self) -> str:
         return f"{self.in_channels}, {self.out_channels}, period={self.period}, stride={self.stride}"
+
+
+def shifted(x: Tensor, stride: tuple[int, ...], dilation: tuple[int, ...]) -> list[Tensor]:
+    """The padded input (B, Ci, H, W) as each of the nine taps sees it, (B, Ci, H', W')."""
+    down, right = stride
+    height = (x.shape[2] - 2 * dilation[0] - 1) // down + 1
+    width = (x.shape[3] - 2 * dilation[1] - 1) // right + 1
+    shifts = [(i * dilation[0], j * dilation[1]) for i in range(3) for j in range(3)]
+    return [
+        x[:, :, i : i + (height - 1) * down + 1 : down, j : j + (width - 1) * right + 1 : right]
+        for i, j in shifts
+    ]
