@@ -128,9 +128,12 @@ def psconv(
         if form != "masked" and isinstance(conv, MaskedConv2d):
             return f"masked before: the {form} form knows no other zeros than its own"
         mask = supports(kind, conv.out_channels, conv.in_channels, generator)
+        words = f"{variant}, density {float(mask.float().mean()):.3f}"
         if form == "masked":
-            return masked(conv, mask), f"{variant}, density {float(mask.float().mean()):.3f}"
-        return _executed(kind, conv, mask, form == "fused"), f"{variant}, density {float(mask.float().mean()):.3f}"
+            return masked(conv, mask), words
+        return _executed(
+            kind, conv, mask, form == "fused"
+        ), f"{variant}, density {float(mask.float().mean()):.3f}"
 
     rewritten = replace_each(network, context, skip, build)
     if form == "fused":

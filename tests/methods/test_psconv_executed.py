@@ -124,9 +124,7 @@ def test_whole_network_stores_what_the_masked_one_keeps() -> None:
         torch.testing.assert_close(executed.network(x), masked.network(x), atol=1e-4, rtol=1e-4)
 
 
-def test_random_supports_are_refused_with_words() -> None:
-    with pytest.raises(InputError, match="draws every support at random"):
-        check_call("psconv", {"variant": "pSC4", "form": "executed"})
+def test_an_unknown_form_and_a_table_without_a_period_are_refused() -> None:
     with pytest.raises(ValueError, match="no period"):
         support_table(parse("pSC2"))
     with pytest.raises(InputError, match="masked, executed or fused"):

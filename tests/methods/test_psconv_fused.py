@@ -14,11 +14,9 @@ from kernel_cache import kernel_cache
 from method_checks import counts, tiny
 from torch import nn
 
-from bench.errors import InputError
 from bench.methods import METHODS, Context
 from bench.methods.parts.tap_conv import TapConv2d
 from bench.methods.psconv import parse, support_table
-from bench.plan.knobs import check_call
 from bench.worker.live_tensors import live_peak
 
 __all__ = ["kernel_cache"]
@@ -92,8 +90,3 @@ def test_what_it_cannot_do_is_said(options: Any, words: str) -> None:
     with torch.no_grad():
         layer(torch.randn(1, 8, 6, 6, dtype=options.get("dtype")))
     assert layer.executed_order == words
-
-
-def test_random_supports_have_no_fused_form() -> None:
-    with pytest.raises(InputError, match="form 'fused' groups filters by the period"):
-        check_call("psconv", {"variant": "pSC4", "form": "fused"})

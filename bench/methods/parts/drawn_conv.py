@@ -25,9 +25,9 @@ class DrawnConv2d(nn.Module):
 
         (B, Ci, H, W) -> nine shifted maps (B, 9·Ci, H', W') -> c·n·Ci rows of them -> (B, c, H', W')
 
-    for c outputs at a time, as a 1×1 convolution in c groups. Stored are the kept taps (Co, Ci, n) alone,
-    beside a byte for each kernel, its row in a table of all supports with n taps; MACs are H'·W' times the
-    number of taps. Stride, dilation and padding are those of ``conv``, whose kept weights are copied. Raises
+    for c outputs at a time, as a 1×1 convolution in c groups. Stored are the kept taps (Co, Ci, n) and a
+    byte for each kernel, its row in a table of all supports with n taps; MACs are H'·W' times the number
+    of taps. Stride, dilation and padding are those of ``conv``, whose kept weights are copied. Raises
     ValueError for a layer that is not 3×3 or has groups, and for kernels with different numbers of taps.
 
     ``fused``: one compiled kernel adds up the shifted maps instead, with the same counts; where it cannot
@@ -53,7 +53,7 @@ class DrawnConv2d(nn.Module):
         self._padding_mode = "constant" if conv.padding_mode == "zeros" else conv.padding_mode
         table, pattern = patterns(mask, self.taps)
         self.register_buffer("table", table, persistent=False)
-        self.register_buffer("pattern", pattern, persistent=False)
+        self.register_buffer("pattern", pattern)  # persistent: no rule but the draw itself gives it back
         self.register_buffer("first", 9 * torch.arange(conv.in_channels)[:, None], persistent=False)
         weight = conv.weight.detach().flatten(2).gather(2, table[pattern.long()])
         self.weight = nn.Parameter(weight)
@@ -92,7 +92,9 @@ class DrawnConv2d(nn.Module):
         # Past the module's own look-up, which takes as long as a small part of the kernel.
         weight, bias = self._parameters["weight"], self._parameters.get("bias")
         pattern, table = self._buffers["pattern"], self._buffers["table"]
-        assert weight is not None and pattern is not None and table is not None
+        assert weight is not None
+        assert pattern is not None
+        assert table is not None
         stride, dilation = (self.stride[0], self.stride[1]), (self.dilation[0], self.dilation[1])
         drawn = Drawn(weight, pattern, table, bias, stride, (top, left), dilation)
         return convolve(self._kernels, x, drawn)
@@ -106,7 +108,9 @@ class DrawnConv2d(nn.Module):
         found = []
         for at in range(0, self.out_channels, outputs):
             some = self.pattern[at : at + outputs]
-            rows = self.table.index_select(0, some.flatten().int()).view(len(some), -1, self.taps) + self.first
+            rows = (
+                self.table.index_select(0, some.flatten().int()).view(len(some), -1, self.taps) + self.first
+            )
             weight = self.weight[at : at + outputs].reshape(len(some), each, 1, 1)
             bias = None if self.bias is None else self.bias[at : at + outputs]
             found.append(F.conv2d(maps.index_select(1, rows.flatten()), weight, bias, groups=len(some)))

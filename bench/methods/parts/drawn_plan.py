@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from functools import cached_property
+from typing import NamedTuple
 
 from bench.methods.parts.c_kernel import Processor, Source
 from bench.methods.parts.fused_plan import FIRST_LEVEL
@@ -21,7 +22,7 @@ FEWEST_ADDS = 16
 
 @dataclass(frozen=True)
 class DrawnShape:
-    """A layer whose kernels have ``taps`` of nine each, with the map (height, width) that it is called with."""
+    """A layer whose kernels have ``taps`` of nine each, with the map (height, width) that it gets."""
 
     in_channels: int
     out_channels: int
@@ -44,6 +45,14 @@ class DrawnShape:
             )
         )
         return high, wide
+
+
+class Block(NamedTuple):
+    """R outputs by P vectors of places in the registers, to which so many inputs are added in one go."""
+
+    R: int
+    P: int
+    inputs: int
 
 
 @dataclass(frozen=True)
@@ -111,30 +120,23 @@ class DrawnPlan:
         return length + self.lanes if length * self.shape.bytes_of_real % 1024 == 0 else length
 
     @cached_property
-    def P(self) -> int:
-        """Vectors of places in registers: many, for each costs one load and a tap costs two more."""
-        most = 16 if self.processor.registers == 32 else 12
-        return math.ceil(self.vectors / math.ceil(self.vectors / most))
+    def block(self) -> Block:
+        """As many vectors of places as fit, for each costs one load and every tap costs two more.
 
-    @cached_property
-    def R(self) -> int:
-        """Outputs in registers: more than one only hides how long an addition takes."""
-        free = self.processor.registers * 3 // 4
-        most = max(1, min(free // self.P, 8))
-        return math.ceil(self.shape.out_channels / math.ceil(self.shape.out_channels / most))
+        More outputs than one only hide how long an addition takes. What is read of the inputs of one go
+        stays in the first-level cache.
+        """
+        shape, registers = self.shape, self.processor.registers
+        P = _share(self.vectors, 16 if registers == 32 else 12)
+        R = _share(shape.out_channels, max(1, min(registers * 3 // 4 // P, 8)))
+        read = self.planes * (P * self.lanes + self.reach * shape.output[1]) * shape.bytes_of_real
+        inputs = max(FIRST_LEVEL * 3 // 4 // read, math.ceil(FEWEST_ADDS / shape.taps))
+        return Block(R, P, _share(shape.in_channels, inputs))
 
     @cached_property
     def blocks(self) -> int:
-        """Blocks of R outputs."""
-        return math.ceil(self.shape.out_channels / self.R)
-
-    @cached_property
-    def inputs(self) -> int:
-        """Inputs that are added in one go: what is read of their planes stays in the first-level cache."""
-        read = self.P * self.lanes + self.reach * self.shape.output[1]
-        fit = FIRST_LEVEL * 3 // 4 // (self.planes * read * self.shape.bytes_of_real)
-        most = max(fit, math.ceil(FEWEST_ADDS / self.shape.taps))
-        return math.ceil(self.shape.in_channels / math.ceil(self.shape.in_channels / most))
+        """Blocks of outputs."""
+        return math.ceil(self.shape.out_channels / self.block.R)
 
     def distance(self, tap: int) -> int:
         """Where tap 0 … 8 (row-major) is read, from the place of the output in a channel's first plane."""
@@ -156,8 +158,13 @@ class DrawnPlan:
             **{"DILATE": shape.dilation[0], "DILATE_W": shape.dilation[1]},
             **{"RS": wide, "ROWS": high + self.reach, "PLANE": self.plane},
             **{"CIN": shape.in_channels, "COUT": shape.out_channels, "TAPS": shape.taps},
-            **{"R": self.R, "P": self.P, "IB": self.inputs},
+            **{"R": self.block.R, "P": self.block.P, "IB": self.block.inputs},
         }
         flags = {"WIDE": shape.bytes_of_real == 8, "OWN": self.own, "DIRECT": self.direct}
         macros |= {name: 1 for name, given in flags.items() if given}
         return Source("drawn_conv.c", tuple(macros.items()), shape.threads > 1)
+
+
+def _share(whole: int, most: int) -> int:
+    """The largest of the shares, each up to ``most``, when a whole is shared out evenly."""
+    return math.ceil(whole / math.ceil(whole / most))

@@ -29,7 +29,7 @@ from bench.methods.parts.drawn_plan import DrawnPlan, DrawnShape
 class Drawn(NamedTuple):
     """A 3×3 convolution whose kernels each keep n taps: ``weight`` (Co, Ci, n).
 
-    ``pattern`` (Co, Ci), uint8: the row of ``table`` (patterns, n) with the taps, 0 … 8 row-major, of a kernel.
+    ``pattern`` (Co, Ci), uint8: the row of ``table`` (patterns, n) with the kernel's taps, 0 … 8 row-major.
     """
 
     weight: Tensor
@@ -42,7 +42,7 @@ class Drawn(NamedTuple):
 
     @property
     def tensors(self) -> tuple[Tensor | None, ...]:
-        """Everything that may change."""
+        """Everything that is learned."""
         return self.weight, self.bias
 
 
@@ -57,7 +57,7 @@ def convolve(kernels: Kernels, x: Tensor, drawn: Drawn) -> Tensor | None:
 
 
 def _run(kernels: Kernels, x: Tensor, drawn: Drawn) -> Tensor:
-    written = version(drawn.tensors)
+    written = version((*drawn.tensors, drawn.pattern))
     return kernels(x, written, lambda: _ready(x, drawn, written))
 
 
@@ -71,7 +71,9 @@ def _ready(x: Tensor, drawn: Drawn, written: tuple[int, ...]) -> Ready:
         raise NoKernel("the kernel is larger than the map")
     plan = DrawnPlan(shape, processor())
     found = library(plan.source())
-    return ready(found, written, pack(plan, drawn), (x.shape[0], len(drawn.weight), high, wide), shape.threads)
+    return ready(
+        found, written, pack(plan, drawn), (x.shape[0], len(drawn.weight), high, wide), shape.threads
+    )
 
 
 def shape_of(x: Tensor, drawn: Drawn) -> DrawnShape:
@@ -94,7 +96,7 @@ def pack(plan: DrawnPlan, drawn: Drawn) -> tuple[Tensor, Tensor, Tensor]:
     """Weights, patterns and places in the order in which ``kernels/drawn_conv.c`` reads them."""
     weight = drawn.weight
     with torch.inference_mode(False), torch.no_grad():
-        bias = weight.new_zeros(plan.blocks * plan.R)
+        bias = weight.new_zeros(plan.blocks * plan.block.R)
         if drawn.bias is not None:
             bias[: len(weight)] = drawn.bias
         places = [[plan.distance(tap) for tap in taps] for taps in drawn.table.tolist()]
@@ -107,10 +109,10 @@ def pack(plan: DrawnPlan, drawn: Drawn) -> tuple[Tensor, Tensor, Tensor]:
 
 def _in_blocks(plan: DrawnPlan, of_kernels: Tensor) -> Tensor:
     """(Co, Ci, …) -> by block of inputs, by block of outputs, by input, by output; nothing is 0."""
-    padded = of_kernels.new_zeros(plan.blocks * plan.R, *of_kernels.shape[1:])
+    padded = of_kernels.new_zeros(plan.blocks * plan.block.R, *of_kernels.shape[1:])
     padded[: len(of_kernels)] = of_kernels
-    blocks = padded.view(plan.blocks, plan.R, *of_kernels.shape[1:]).transpose(1, 2)
-    return torch.cat([some.flatten() for some in blocks.split(plan.inputs, 1)])
+    blocks = padded.view(plan.blocks, plan.block.R, *of_kernels.shape[1:]).transpose(1, 2)
+    return torch.cat([some.flatten() for some in blocks.split(plan.block.inputs, 1)])
 
 
 _LIBRARY = torch.library.Library("csr_bench", "FRAGMENT")
