@@ -131,9 +131,7 @@ def psconv(
         words = f"{variant}, density {float(mask.float().mean()):.3f}"
         if form == "masked":
             return masked(conv, mask), words
-        return _executed(
-            kind, conv, mask, form == "fused"
-        ), f"{variant}, density {float(mask.float().mean()):.3f}"
+        return _executed(kind, conv, mask, form == "fused"), words
 
     rewritten = replace_each(network, context, skip, build)
     if form == "fused":

@@ -81,7 +81,7 @@ def test_nothing_is_read_beyond_its_plane_and_sums_fit_the_registers(
     shape = DrawnShape(*channels, taps, *size, stride, padding, dilation, size_of_real)
     one = DrawnPlan(shape, processor)
     R, P, inputs = one.block
-    assert R * P <= processor.registers * 3 // 4
+    assert 1 <= R * P <= processor.registers * 3 // 4
     assert (one.blocks - 1) * R < channels[1] <= one.blocks * R
     assert 1 <= inputs <= channels[0]
     assert one.vectors * one.lanes >= one.places
