@@ -55,7 +55,7 @@ def three(conv: nn.Conv2d, variant: str, x: Tensor) -> tuple[Tensor, Tensor, Ten
         return fused, layer(x), masked(copy.deepcopy(conv), mask)(x)
 
 
-@settings(max_examples=16, deadline=None)
+@settings(max_examples=12, deadline=None)
 @given(
     variant=st.sampled_from(["pSC4", "pSC4", "pSC2", "pSC1"]),
     channels=st.tuples(st.integers(1, 40), st.integers(1, 40)),
