@@ -129,9 +129,9 @@ def _operator(x: Tensor, drawn: Drawn) -> Tensor:
 
 
 def _on_cpu(x: Tensor, *drawn: Any) -> Tensor:
-    tensors, geometry = drawn[:4], drawn[4:]
-    (down, right), (top, left), (high, wide) = geometry
-    return _run(_KNOWN.of(tensors[0]), x, Drawn(*tensors, (down, right), (top, left), (high, wide)))
+    weight, pattern, table, bias, *geometry = drawn
+    stride, padding, dilation = ((down, right) for down, right in geometry)
+    return _run(_KNOWN.of(weight), x, Drawn(weight, pattern, table, bias, stride, padding, dilation))
 
 
 def _flops(_x: Any, weight: Any, *_rest: Any, out_shape: Any, **_options: Any) -> int:
