@@ -62,6 +62,10 @@ static void fill_channel(REAL *restrict planes, const REAL *restrict x)
         }
 }
 
+/* Bytes of weights that are called for before their turn: each is read once, and a processor that looks ahead by
+   itself stops at the end of a page. */
+#define AHEAD 8192
+
 /* Adds so many inputs to R outputs, of which `valid` exist, at n vectors of places; `bias` begins the sums. */
 INLINE void add(const int n, int inputs, int valid, const REAL *bias, const REAL *w, const uint8_t *pattern,
                 const int32_t *places, const REAL *x, REAL *to)
@@ -72,7 +76,9 @@ INLINE void add(const int n, int inputs, int valid, const REAL *bias, const REAL
         _Pragma("GCC unroll 32")
         for (int p = 0; p < n; p++)
             a[r][p] = bias || r >= valid ? (bias ? bias[r] : 0) - (vec){0} : load(to + r * BETWEEN + p * VL);
-    for (int i = 0; i < inputs; i++, x += CHANNEL)
+    for (int i = 0; i < inputs; i++, x += CHANNEL) {
+        for (int line = 0; line < R * TAPS * (int)sizeof(REAL); line += 64)
+            __builtin_prefetch((const void *)((uintptr_t)w + AHEAD + line));
         _Pragma("GCC unroll 32")
         for (int r = 0; r < R; r++, w += TAPS) {
             const int32_t *at = places + *pattern++ * TAPS;
@@ -84,6 +90,7 @@ INLINE void add(const int n, int inputs, int valid, const REAL *bias, const REAL
                     a[r][p] += w[tap] * load(in + p * VL);
             }
         }
+    }
     _Pragma("GCC unroll 32")
     for (int r = 0; r < R; r++)
         if (r < valid)
