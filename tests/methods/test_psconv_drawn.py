@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from bench.counting.count import count
 from bench.counting.protocols import SaysOrder
 from bench.methods import METHODS, Context
-from bench.methods.parts import c_kernel, drawn_conv
+from bench.methods.parts import c_kernel, fused_drawn
 from bench.methods.parts.c_kernel import Processor
 from bench.methods.parts.drawn_conv import DrawnConv2d, patterns
 from bench.methods.parts.masking import masked
@@ -207,6 +207,29 @@ def test_copies_and_exported_graphs(form: str) -> None:
         torch.testing.assert_close(layer(x.to(memory_format=torch.channels_last)), expected)
 
 
+def test_a_compiled_graph_has_the_kernel(monkeypatch: pytest.MonkeyPatch) -> None:
+    """And where there is none when it runs, what torch can do."""
+    conv = nn.Conv2d(5, 6, 3, 2, 1)
+    layer, x = layer_of(conv), torch.randn(2, 5, 9, 9)
+    called: list[str] = []
+
+    def in_torch(*_: Any) -> Tensor:
+        called.append("gathered")
+        return expected
+
+    with torch.no_grad():
+        expected = layer(x)
+        graph = torch.compile(layer, backend="aot_eager", fullgraph=True)
+        torch.testing.assert_close(graph(x), expected)
+        monkeypatch.setattr(fused_drawn, "gathered", in_torch)
+        assert torch.equal(graph(x), expected)
+        assert called == []
+        monkeypatch.setattr(fused_drawn, "obstacle", lambda *_: "none here")
+        layer.weight.mul_(1)
+        assert torch.equal(graph(x), expected)
+    assert called == ["gathered"]
+
+
 @pytest.mark.parametrize(
     ("options", "words"),
     [
@@ -239,7 +262,7 @@ def test_outputs_are_gathered_in_pieces(monkeypatch: pytest.MonkeyPatch) -> None
     with torch.no_grad():
         whole = layer(x)
         for size in (1, 3 * 4 * 4 * 2 * 36):
-            monkeypatch.setattr(drawn_conv, "GATHERED", size)
+            monkeypatch.setattr(fused_drawn, "GATHERED", size)
             torch.testing.assert_close(layer(x), whole)
 
 

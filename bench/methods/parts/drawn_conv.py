@@ -10,15 +10,7 @@ from torch import Tensor, nn
 
 from bench.counting.layer_count import LayerCount
 from bench.methods.parts.compiled import Kernels
-from bench.methods.parts.fused_drawn import Drawn, convolve
-from bench.methods.parts.tap_conv import shifted
-
-GATHERED = 1 << 20
-"""Numbers that are gathered at a time, where that is more than two outputs need.
-
-Measured on one x86 core: a quarter of it does as well, four times as many are slower on some shapes. An
-output alone is a plain convolution to torch, not one in groups, and took twenty times as long.
-"""
+from bench.methods.parts.fused_drawn import Drawn, convolve, gathered
 
 
 class DrawnConv2d(nn.Module):
@@ -40,7 +32,6 @@ class DrawnConv2d(nn.Module):
 
     pattern: Tensor
     table: Tensor
-    first: Tensor
 
     def __init__(self, conv: nn.Conv2d, mask: Tensor, fused: bool = False) -> None:
         super().__init__()
@@ -58,7 +49,6 @@ class DrawnConv2d(nn.Module):
         table, pattern = patterns(mask, self.taps)
         self.register_buffer("table", table, persistent=False)
         self.register_buffer("pattern", pattern)  # persistent: no rule but the draw itself gives it back
-        self.register_buffer("first", 9 * torch.arange(conv.in_channels)[:, None], persistent=False)
         weight = conv.weight.detach().flatten(2).gather(2, table[pattern.long()])
         self.weight = nn.Parameter(weight)
         self.bias = None if conv.bias is None else nn.Parameter(conv.bias.detach().clone())
@@ -80,7 +70,20 @@ class DrawnConv2d(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         fused = self._fused(x) if self.fused else None
-        return self._gathered(x) if fused is None else fused
+        if fused is not None:
+            return fused
+        return gathered(F.pad(x, self._padding, self._padding_mode), self._drawn())
+
+    def _drawn(self) -> Drawn:
+        """The layer as its kernel is told of it; zeros are as many on both sides, where there is a kernel."""
+        # Past the module's own look-up, which takes as long as a small part of the kernel.
+        weight, bias = self._parameters["weight"], self._parameters.get("bias")
+        pattern, table = self._buffers["pattern"], self._buffers["table"]
+        assert weight is not None
+        assert pattern is not None
+        assert table is not None
+        stride, dilation = (self.stride[0], self.stride[1]), (self.dilation[0], self.dilation[1])
+        return Drawn(weight, pattern, table, bias, stride, (self._padding[2], self._padding[0]), dilation)
 
     def _fused(self, x: Tensor) -> Tensor | None:
         """The layer in one kernel; None where there is none for it."""
@@ -93,31 +96,7 @@ class DrawnConv2d(nn.Module):
         if obstacle:
             self._kernels.words = f"gathered: {obstacle}"
             return None
-        # Past the module's own look-up, which takes as long as a small part of the kernel.
-        weight, bias = self._parameters["weight"], self._parameters.get("bias")
-        pattern, table = self._buffers["pattern"], self._buffers["table"]
-        assert weight is not None
-        assert pattern is not None
-        assert table is not None
-        stride, dilation = (self.stride[0], self.stride[1]), (self.dilation[0], self.dilation[1])
-        drawn = Drawn(weight, pattern, table, bias, stride, (top, left), dilation)
-        return convolve(self._kernels, x, drawn)
-
-    def _gathered(self, x: Tensor) -> Tensor:
-        x = F.pad(x, self._padding, self._padding_mode)
-        maps = torch.stack(shifted(x, self.stride, self.dilation), 2).flatten(1, 2)
-        each = self.in_channels * self.taps
-        size = each * maps.shape[0] * maps.shape[2] * maps.shape[3]
-        outputs = max(2, GATHERED // max(1, size))
-        found = []
-        for at in range(0, self.out_channels, outputs):
-            some = self.pattern[at : at + outputs]
-            taps = self.table.index_select(0, some.flatten().int())
-            rows = taps.view(len(some), -1, self.taps) + self.first
-            weight = self.weight[at : at + outputs].reshape(len(some), each, 1, 1)
-            bias = None if self.bias is None else self.bias[at : at + outputs]
-            found.append(F.conv2d(maps.index_select(1, rows.flatten()), weight, bias, groups=len(some)))
-        return torch.cat(found, 1)
+        return convolve(self._kernels, x, self._drawn())
 
     def closed_form(self, output_hw: tuple[int, int]) -> LayerCount:
         """Counts for an output map of that height and width: nothing is stored or computed in vain."""

@@ -6,6 +6,7 @@ import math
 from typing import Any, NamedTuple
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from bench.counting.operators import count_when_run
@@ -16,6 +17,7 @@ from bench.methods.parts.compiled import (
     Kernels,
     Ready,
     graphed,
+    is_exporting,
     learns,
     library,
     obstacle,
@@ -24,6 +26,14 @@ from bench.methods.parts.compiled import (
     watched,
 )
 from bench.methods.parts.drawn_plan import DrawnPlan, DrawnShape
+from bench.methods.parts.tap_conv import shifted
+
+GATHERED = 1 << 20
+"""Numbers that are gathered at a time, where that is more than two outputs need.
+
+Measured on one x86 core: a quarter of it does as well, four times as many are slower on some shapes. An
+output alone is a plain convolution to torch, not one in groups, and took twenty times as long.
+"""
 
 
 class Drawn(NamedTuple):
@@ -47,9 +57,14 @@ class Drawn(NamedTuple):
 
 
 def convolve(kernels: Kernels, x: Tensor, drawn: Drawn) -> Tensor | None:
-    """(B, Ci, H, W) -> (B, Co, H', W'); None where there is no kernel, and ``kernels.words`` says why."""
-    if graphed(x) or learns(x, drawn.tensors):
+    """(B, Ci, H, W) -> (B, Co, H', W'); None where there is no kernel, and ``kernels.words`` says why.
+
+    By the registered operator in a compiler's graph, and where somebody follows the call by its operators.
+    """
+    if learns(x, drawn.tensors):
         return None
+    if graphed(x):
+        return _operator(x, drawn) if torch.compiler.is_compiling() and not is_exporting() else None
     try:
         return _operator(x, drawn) if watched() else _run(kernels, x, drawn)
     except NoKernel:
@@ -115,6 +130,24 @@ def _in_blocks(plan: DrawnPlan, of_kernels: Tensor) -> Tensor:
     return torch.cat([some.flatten() for some in blocks.split(plan.block.inputs, 1)])
 
 
+def gathered(x: Tensor, drawn: Drawn) -> Tensor:
+    """The same of a padded input, by torch's own operators: some outputs at a time, in a group each."""
+    maps = torch.stack(shifted(x, drawn.stride, drawn.dilation), 2).flatten(1, 2)
+    out_channels, in_channels, taps = drawn.weight.shape
+    first = 9 * torch.arange(in_channels, device=x.device)[:, None]
+    size = in_channels * taps * maps.shape[0] * maps.shape[2] * maps.shape[3]
+    outputs = max(2, GATHERED // max(1, size))
+    found = []
+    for at in range(0, out_channels, outputs):
+        some = drawn.pattern[at : at + outputs]
+        places = drawn.table.index_select(0, some.flatten().int())
+        rows = places.view(len(some), in_channels, taps) + first
+        weight = drawn.weight[at : at + outputs].reshape(len(some), in_channels * taps, 1, 1)
+        bias = None if drawn.bias is None else drawn.bias[at : at + outputs]
+        found.append(F.conv2d(maps.index_select(1, rows.flatten()), weight, bias, groups=len(some)))
+    return torch.cat(found, 1)
+
+
 _LIBRARY = torch.library.Library("csr_bench", "FRAGMENT")
 _LIBRARY.define(
     "drawn_conv2d(Tensor x, Tensor weight, Tensor pattern, Tensor table, Tensor? bias, int[] stride, "
@@ -131,7 +164,23 @@ def _operator(x: Tensor, drawn: Drawn) -> Tensor:
 def _on_cpu(x: Tensor, *drawn: Any) -> Tensor:
     weight, pattern, table, bias, *geometry = drawn
     stride, padding, dilation = ((down, right) for down, right in geometry)
-    return _run(_KNOWN.of(weight), x, Drawn(weight, pattern, table, bias, stride, padding, dilation))
+    known = Drawn(weight, pattern, table, bias, stride, padding, dilation)
+    try:
+        return _run(_KNOWN.of(weight), x, known)
+    except NoKernel:
+        if watched():
+            raise  # for the layer, whose own operators are to be seen
+        top, left = padding
+        return gathered(F.pad(x, (left, left, top, top)), known)
+
+
+def _shape_alone(x: Tensor, weight: Tensor, *others: Any) -> Tensor:
+    stride, padding, dilation = others[3:]
+    high, wide = (
+        (size + 2 * padding[at] - 2 * dilation[at] - 1) // stride[at] + 1
+        for at, size in enumerate(x.shape[2:])
+    )
+    return x.new_empty((x.shape[0], weight.shape[0], high, wide))
 
 
 def _flops(_x: Any, weight: Any, *_rest: Any, out_shape: Any, **_options: Any) -> int:
@@ -139,4 +188,5 @@ def _flops(_x: Any, weight: Any, *_rest: Any, out_shape: Any, **_options: Any) -
 
 
 _LIBRARY.impl("drawn_conv2d", _on_cpu, "CPU")
+torch.library.register_fake("csr_bench::drawn_conv2d", _shape_alone, lib=_LIBRARY)
 count_when_run(torch.ops.csr_bench.drawn_conv2d, _flops)
