@@ -135,6 +135,18 @@ def test_counts_are_the_closed_form_and_witnesses_agree(variant: str, form: str)
     assert counts.weight_bytes == 4 * counts.params + 8 * 8 + 8 * 16  # a byte for each kernel's support
 
 
+def test_without_a_kernel_the_counts_are_those_of_the_executed_form(monkeypatch: pytest.MonkeyPatch) -> None:
+    found = []
+    for form in ("executed", "fused"):
+        monkeypatch.setattr(fused_drawn, "obstacle", lambda *_: "none here")
+        network = METHODS.get("psconv").rewrite(
+            tiny(), Context(input=(3, 8, 8)), {"variant": "pSC2", "form": form}
+        )
+        found.append(count(network.network, torch.randn(1, 3, 8, 8)))
+    assert found[1].disagreements == ()
+    assert found[0] == found[1]
+
+
 def test_whole_networks_are_equal() -> None:
     found = []
     for form in ("masked", "executed", "fused"):
@@ -218,7 +230,7 @@ def test_a_compiled_graph_has_the_kernel(monkeypatch: pytest.MonkeyPatch) -> Non
         return expected
 
     with torch.no_grad():
-        expected = layer(x)
+        expected: Tensor = layer(x)
         graph = torch.compile(layer, backend="aot_eager", fullgraph=True)
         torch.testing.assert_close(graph(x), expected)
         monkeypatch.setattr(fused_drawn, "gathered", in_torch)

@@ -15,6 +15,7 @@ from method_checks import counts, tiny
 from torch import nn
 
 from bench.methods import METHODS, Context
+from bench.methods.parts import fused_taps
 from bench.methods.parts.tap_conv import TapConv2d
 from bench.methods.psconv import parse, support_table
 from bench.worker.live_tensors import live_peak
@@ -90,3 +91,28 @@ def test_what_it_cannot_do_is_said(options: Any, words: str) -> None:
     with torch.no_grad():
         layer(torch.randn(1, 8, 6, 6, dtype=options.get("dtype")))
     assert layer.executed_order == words
+
+
+def test_bug_a_compiled_graph_ran_unfolded_while_the_record_said_fused(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The graph has the kernel, and where there is none when it runs, what torch can do."""
+    layer = layer_of(nn.Conv2d(9, 20, 3, (2, 1), 1), "PS4_P4")
+    x = torch.randn(2, 9, 9, 8)
+    called: list[str] = []
+    in_torch = fused_taps.by_class
+
+    def by_class(*args: Any) -> torch.Tensor:
+        called.append("by class")
+        return in_torch(*args)
+
+    monkeypatch.setattr(fused_taps, "by_class", by_class)
+    with torch.no_grad():
+        expected = layer(x)
+        graph = torch.compile(layer, backend="aot_eager", fullgraph=True)
+        torch.testing.assert_close(graph(x), expected)
+        assert called == []
+        monkeypatch.setattr(fused_taps, "obstacle", lambda *_: "none here")
+        layer.get_parameter("weight0").mul_(1)
+        torch.testing.assert_close(graph(x), expected)
+    assert called == ["by class"]

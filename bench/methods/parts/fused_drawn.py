@@ -26,7 +26,7 @@ from bench.methods.parts.compiled import (
     watched,
 )
 from bench.methods.parts.drawn_plan import DrawnPlan, DrawnShape
-from bench.methods.parts.tap_conv import shifted
+from bench.methods.parts.fused_taps import shifted
 
 GATHERED = 1 << 20
 """Numbers that are gathered at a time, where that is more than two outputs need.
@@ -64,9 +64,9 @@ def convolve(kernels: Kernels, x: Tensor, drawn: Drawn) -> Tensor | None:
     if learns(x, drawn.tensors):
         return None
     if graphed(x):
-        return _operator(x, drawn) if torch.compiler.is_compiling() and not is_exporting() else None
+        return _operator(x, drawn, True) if torch.compiler.is_compiling() and not is_exporting() else None
     try:
-        return _operator(x, drawn) if watched() else _run(kernels, x, drawn)
+        return _operator(x, drawn, False) if watched() else _run(kernels, x, drawn)
     except NoKernel:
         return None
 
@@ -151,31 +151,32 @@ def gathered(x: Tensor, drawn: Drawn) -> Tensor:
 _LIBRARY = torch.library.Library("csr_bench", "FRAGMENT")
 _LIBRARY.define(
     "drawn_conv2d(Tensor x, Tensor weight, Tensor pattern, Tensor table, Tensor? bias, int[] stride, "
-    "int[] padding, int[] dilation) -> Tensor"
+    "int[] padding, int[] dilation, bool or_else) -> Tensor"
 )
 _KNOWN = ByWeight("gathered")
 
 
-def _operator(x: Tensor, drawn: Drawn) -> Tensor:
-    found: Tensor = torch.ops.csr_bench.drawn_conv2d(x, *drawn)
+def _operator(x: Tensor, drawn: Drawn, or_else: bool) -> Tensor:
+    """``or_else``: without a kernel in torch's own operators, unseen; otherwise it raises NoKernel."""
+    found: Tensor = torch.ops.csr_bench.drawn_conv2d(x, *drawn, or_else)
     return found
 
 
 def _on_cpu(x: Tensor, *drawn: Any) -> Tensor:
-    weight, pattern, table, bias, *geometry = drawn
+    weight, pattern, table, bias, *geometry, or_else = drawn
     stride, padding, dilation = ((down, right) for down, right in geometry)
     known = Drawn(weight, pattern, table, bias, stride, padding, dilation)
     try:
         return _run(_KNOWN.of(weight), x, known)
     except NoKernel:
-        if watched():
-            raise  # for the layer, whose own operators are to be seen
+        if not or_else:
+            raise
         top, left = padding
         return gathered(F.pad(x, (left, left, top, top)), known)
 
 
 def _shape_alone(x: Tensor, weight: Tensor, *others: Any) -> Tensor:
-    stride, padding, dilation = others[3:]
+    stride, padding, dilation, _ = others[3:]
     high, wide = (
         (size + 2 * padding[at] - 2 * dilation[at] - 1) // stride[at] + 1
         for at, size in enumerate(x.shape[2:])

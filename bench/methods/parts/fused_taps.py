@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from bench.counting.operators import count_when_run
@@ -18,6 +19,7 @@ from bench.methods.parts.compiled import (
     Kernels,
     Ready,
     graphed,
+    is_exporting,
     learns,
     library,
     obstacle,
@@ -75,11 +77,16 @@ def block_of(outputs: int, vectors: int, processor: Processor) -> Block:
 
 
 def convolve(kernels: Kernels, x: Tensor, sparse: Sparse) -> Tensor | None:
-    """(B, Ci, H, W) -> (B, Co, H', W'); None where there is no kernel, and ``kernels.words`` says why."""
-    if graphed(x) or learns(x, sparse.tensors):
+    """(B, Ci, H, W) -> (B, Co, H', W'); None where there is no kernel, and ``kernels.words`` says why.
+
+    By the registered operator in a compiler's graph, and where somebody follows the call by its operators.
+    """
+    if learns(x, sparse.tensors):
         return None
+    if graphed(x):
+        return _operator(x, sparse, True) if torch.compiler.is_compiling() and not is_exporting() else None
     try:
-        return _operator(x, sparse) if watched() else _run(kernels, x, sparse)
+        return _operator(x, sparse, False) if watched() else _run(kernels, x, sparse)
     except NoKernel:
         return None
 
@@ -153,31 +160,61 @@ def _place(row: int, in_channels: int, planes: Planes, length: int) -> int:
     return plane * length + down // sh * planes.row + right // sw
 
 
+def shifted(x: Tensor, stride: tuple[int, ...], dilation: tuple[int, ...]) -> list[Tensor]:
+    """The padded input (B, Ci, H, W) as each of the nine taps sees it, (B, Ci, H', W')."""
+    down, right = stride
+    height = (x.shape[2] - 2 * dilation[0] - 1) // down + 1
+    width = (x.shape[3] - 2 * dilation[1] - 1) // right + 1
+    shifts = [(i * dilation[0], j * dilation[1]) for i in range(3) for j in range(3)]
+    return [
+        x[:, :, i : i + (height - 1) * down + 1 : down, j : j + (width - 1) * right + 1 : right]
+        for i, j in shifts
+    ]
+
+
+def by_class(x: Tensor, sparse: Sparse) -> Tensor:
+    """The same by torch's own operators, a product for each class."""
+    (top, left), dilation = sparse.padding, (sparse.dilation, sparse.dilation)
+    maps = torch.cat(shifted(F.pad(x, (left, left, top, top)), sparse.stride, dilation), 1)
+    out = x.new_empty(x.shape[0], sparse.out_channels, *maps.shape[2:])
+    number = len(sparse.weights)
+    for first, (weight, rows) in enumerate(zip(sparse.weights, sparse.rows, strict=True)):
+        bias = None if sparse.bias is None else sparse.bias[first::number]
+        out[:, first::number] = F.conv2d(maps.index_select(1, rows), weight[:, :, None, None], bias)
+    return out
+
+
 _LIBRARY = torch.library.Library("csr_bench", "FRAGMENT")
 _LIBRARY.define(
     "tap_conv2d(Tensor x, Tensor[] weights, Tensor[] rows, Tensor? bias, int[] stride, int[] padding, "
-    "int dilation) -> Tensor"
+    "int dilation, bool or_else) -> Tensor"
 )
 _KNOWN = ByWeight("unfolded")
 
 
-def _operator(x: Tensor, sparse: Sparse) -> Tensor:
-    found: Tensor = torch.ops.csr_bench.tap_conv2d(x, *sparse)
+def _operator(x: Tensor, sparse: Sparse, or_else: bool) -> Tensor:
+    """``or_else``: without a kernel in torch's own operators, unseen; otherwise it raises NoKernel."""
+    found: Tensor = torch.ops.csr_bench.tap_conv2d(x, *sparse, or_else)
     return found
 
 
-def _on_cpu(
-    x: Tensor,
-    weights: list[Tensor],
-    rows: list[Tensor],
-    bias: Tensor | None,
-    stride: list[int],
-    padding: list[int],
-    dilation: int,
-) -> Tensor:
-    (down, right), (top, left) = stride, padding
+def _on_cpu(x: Tensor, *known: Any) -> Tensor:
+    weights, rows, bias, (down, right), (top, left), dilation, or_else = known
     sparse = Sparse(weights, rows, bias, (down, right), (top, left), dilation)
-    return _run(_KNOWN.of(weights[0]), x, sparse)
+    try:
+        return _run(_KNOWN.of(weights[0]), x, sparse)
+    except NoKernel:
+        if not or_else:
+            raise
+        return by_class(x, sparse)
+
+
+def _shape_alone(x: Tensor, weights: list[Tensor], *others: Any) -> Tensor:
+    stride, padding, dilation, _ = others[2:]
+    high, wide = (
+        (size + 2 * padding[at] - 2 * dilation - 1) // stride[at] + 1 for at, size in enumerate(x.shape[2:])
+    )
+    return x.new_empty((x.shape[0], sum(len(weight) for weight in weights), high, wide))
 
 
 def _flops(_x: Any, weights: Any, *_rest: Any, out_shape: Any, **_options: Any) -> int:
@@ -186,4 +223,5 @@ def _flops(_x: Any, weights: Any, *_rest: Any, out_shape: Any, **_options: Any) 
 
 
 _LIBRARY.impl("tap_conv2d", _on_cpu, "CPU")
+torch.library.register_fake("csr_bench::tap_conv2d", _shape_alone, lib=_LIBRARY)
 count_when_run(torch.ops.csr_bench.tap_conv2d, _flops)

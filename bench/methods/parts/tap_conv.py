@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from bench.counting.layer_count import LayerCount
 from bench.methods.parts.compiled import Kernels
-from bench.methods.parts.fused_taps import Sparse, convolve
+from bench.methods.parts.fused_taps import Sparse, convolve, shifted
 
 LINEAR_UP_TO = 16
 """Positions of the output map up to which the products run as linear layers over positions.
@@ -138,15 +138,3 @@ class TapConv2d(nn.Module):
 
     def extra_repr(self) -> str:
         return f"{self.in_channels}, {self.out_channels}, period={self.period}, stride={self.stride}"
-
-
-def shifted(x: Tensor, stride: tuple[int, ...], dilation: tuple[int, ...]) -> list[Tensor]:
-    """The padded input (B, Ci, H, W) as each of the nine taps sees it, (B, Ci, H', W')."""
-    down, right = stride
-    height = (x.shape[2] - 2 * dilation[0] - 1) // down + 1
-    width = (x.shape[3] - 2 * dilation[1] - 1) // right + 1
-    shifts = [(i * dilation[0], j * dilation[1]) for i in range(3) for j in range(3)]
-    return [
-        x[:, :, i : i + (height - 1) * down + 1 : down, j : j + (width - 1) * right + 1 : right]
-        for i, j in shifts
-    ]
