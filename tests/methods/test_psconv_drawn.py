@@ -242,6 +242,23 @@ def test_a_compiled_graph_has_the_kernel(monkeypatch: pytest.MonkeyPatch) -> Non
     assert called == ["gathered"]
 
 
+@pytest.mark.parametrize("variant", ["pSC4", "PS4_P4"])
+def test_a_graph_for_another_device_has_torch_s_operators(variant: str) -> None:
+    """The registered operator is one of the processor's; a device without memory stands for all others."""
+    knobs = {"variant": variant, "form": "fused"}
+    network = METHODS.get("psconv").rewrite(tiny(), Context(input=(3, 8, 8)), knobs).network.to("meta")
+    seen: list[str] = []
+
+    def look(graph: torch.fx.GraphModule, _inputs: Any) -> Any:
+        seen.extend(str(node.target) for node in graph.graph.nodes)
+        return graph.forward
+
+    with torch.no_grad():
+        torch.compile(network, backend=look)(torch.empty(1, 3, 8, 8, device="meta"))
+    assert seen
+    assert not any("csr_bench" in name for name in seen)
+
+
 @pytest.mark.parametrize(
     ("options", "words"),
     [

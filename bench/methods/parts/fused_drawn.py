@@ -64,7 +64,8 @@ def convolve(kernels: Kernels, x: Tensor, drawn: Drawn) -> Tensor | None:
     if learns(x, drawn.tensors):
         return None
     if graphed(x):
-        return _operator(x, drawn, True) if torch.compiler.is_compiling() and not is_exporting() else None
+        compiled = torch.compiler.is_compiling() and not is_exporting() and x.device.type == "cpu"
+        return _operator(x, drawn, True) if compiled else None
     try:
         return _operator(x, drawn, False) if watched() else _run(kernels, x, drawn)
     except NoKernel:

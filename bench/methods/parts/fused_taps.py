@@ -84,7 +84,8 @@ def convolve(kernels: Kernels, x: Tensor, sparse: Sparse) -> Tensor | None:
     if learns(x, sparse.tensors):
         return None
     if graphed(x):
-        return _operator(x, sparse, True) if torch.compiler.is_compiling() and not is_exporting() else None
+        compiled = torch.compiler.is_compiling() and not is_exporting() and x.device.type == "cpu"
+        return _operator(x, sparse, True) if compiled else None
     try:
         return _operator(x, sparse, False) if watched() else _run(kernels, x, sparse)
     except NoKernel:
