@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import pytest
 import torch
 
@@ -90,10 +88,10 @@ def test_bug_a_trial_that_ran_out_of_memory_showed_the_allocators_own_words() ->
 
 @pytest.mark.slow
 def test_a_worker_with_little_memory_says_how_much_it_asked_for() -> None:
-    """RLIMIT_AS of 8 GiB, and a batch of 16 GiB."""
+    """RLIMIT_AS of 8 GiB, and an image of 16 GiB."""
     small = Target("small", "cpu", ("/bin/sh", "-c", 'ulimit -v 8388608; exec "$@"', "sh"))
-    case = replace(Case("layer/4-4-k3", DENSE, input=(4, 8, 8)), batch=2**24)
+    case = Case("layer/4-4-k3", DENSE, input=(4, 2**15, 2**15))
     answer = run_worker(small, Job(case, recipes=(None,)), 120, Measured)
     assert answer.error is not None
-    assert answer.error.message == (f"the host gave no more memory: 16,384 MiB more were asked for; {MEND}")
+    assert answer.error.message == f"the host gave no more memory: 16,384 MiB more were asked for; {MEND}"
     assert "tried to allocate" in answer.error.traceback
