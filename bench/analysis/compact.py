@@ -1,6 +1,6 @@
 """Trials as they come from a file, made small: what others have too is held once, the rest is packed.
 
-A trial of 16 samples takes 1 KB so, and took 4; nothing about it reads otherwise.
+A trial of 16 samples takes 1.2 KB so, where its plain objects take 3.7; nothing about it reads otherwise.
 """
 
 from __future__ import annotations
