@@ -27,6 +27,7 @@ from typing import Any
 
 import numpy as np
 
+from bench.analysis.packed import plain
 from bench.analysis.records import Trial
 
 OTHERS_SHARE = 0.25
@@ -129,7 +130,7 @@ def _medians(trials: Iterable[Trial]) -> dict[int, float]:
 
 def _own_marks(trial: Trial) -> set[str]:
     found: set[str] = set()
-    before, after = trial.conditions_before, trial.conditions_after
+    before, after = plain(trial.conditions_before) or {}, plain(trial.conditions_after) or {}
     if before and after:
         shares = _shares(before, after)
         if shares is not None and shares[0] > OTHERS_SHARE:
@@ -140,21 +141,21 @@ def _own_marks(trial: Trial) -> set[str]:
             reasons = [gpu_reasons(seen.get("gpu_throttle_reasons")) for seen in (before, after)]
             if reasons[1] - reasons[0]:
                 found.add("gpu_throttled")
-    if _throttled(trial):
+    if _throttled(trial, before, after):
         found.add("throttled")
     if trial.latency is not None and not trial.latency.warmup_steady:
         found.add("restless")
     return found
 
 
-def _throttled(trial: Trial) -> bool:
-    before = (trial.conditions_before or {}).get("throttle_count")
-    after = (trial.conditions_after or {}).get("throttle_count")
-    if isinstance(before, int) and isinstance(after, int) and before != after:
+def _throttled(trial: Trial, before: Mapping[str, Any], after: Mapping[str, Any]) -> bool:
+    counts = before.get("throttle_count"), after.get("throttle_count")
+    if isinstance(counts[0], int) and isinstance(counts[1], int) and counts[0] != counts[1]:
         return True
+    if (trial.host or {}).get("machine") not in _ARM:
+        return False
     share = (trial.conditions_during or {}).get("frequency_share")
-    on_arm = (trial.host or {}).get("machine") in _ARM
-    return on_arm and isinstance(share, int | float) and share < FREQUENCY_SHARE
+    return isinstance(share, int | float) and share < FREQUENCY_SHARE
 
 
 def _shares(before: Mapping[str, Any], after: Mapping[str, Any]) -> tuple[float, float] | None:

@@ -5,12 +5,12 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
-from functools import cached_property
 from typing import Any, TypeVar
 
 from pydantic import TypeAdapter, ValidationError
 
 from bench.account import Left, Replaced
+from bench.analysis.packed import plain
 from bench.analysis.stats import trial_median
 from bench.case import Case
 from bench.counting.counts import Counts
@@ -124,8 +124,15 @@ class CountRecord:
         return self.arm, self.count_id
 
 
-@dataclass(frozen=True, kw_only=True)
-class Trial(Measured):
+class _WithMedian(Measured):
+    """Room for what a trial works out once: a record with slots has none for a cached property."""
+
+    __slots__ = ("_log_median",)
+    _log_median: float
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Trial(_WithMedian):
     """One process, one case: raw samples and all that was seen around them; or why it failed.
 
     ``arm`` tells two revisions apart where one run measures both. ``sitting``: what took turns with it has
@@ -147,18 +154,26 @@ class Trial(Measured):
     note: str = ""
     kind: str = field(default="trial", init=False)
 
-    @cached_property
+    @property
     def log_median(self) -> float:
         """Logarithm of the median of its samples; nan for one that failed or has not one usable sample."""
-        if self.status != "ok" or self.latency is None:
-            return math.nan
         try:
-            return math.log(trial_median(self.latency.samples))
-        except ValueError:
-            return math.nan  # as a broken clock gives: counts as no latency
+            return self._log_median
+        except AttributeError:
+            object.__setattr__(self, "_log_median", _log_median(self))
+            return self._log_median
 
 
-@dataclass(frozen=True, kw_only=True)
+def _log_median(trial: Trial) -> float:
+    if trial.status != "ok" or trial.latency is None:
+        return math.nan
+    try:
+        return math.log(trial_median(trial.latency.samples))
+    except ValueError:
+        return math.nan  # as a broken clock gives: counts as no latency
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Probe(Measured):
     """A process of one case's own that was asked for memory and output, and for no time."""
 
@@ -229,7 +244,11 @@ _KINDS: dict[str, type[Any]] = {
 def to_line(record: Record) -> Json:
     """The record as plain data with its schema version."""
     schema = SCHEMA_OF_PROFILES if isinstance(record, ProfileRecord) else SCHEMA
-    return {"schema": schema, **asdict(record)}
+    return {"schema": schema, **asdict(record, dict_factory=_plain_fields)}
+
+
+def _plain_fields(fields: list[tuple[str, Any]]) -> Json:
+    return {name: plain(value) for name, value in fields}
 
 
 def from_line(line: Mapping[str, Any]) -> Record:
@@ -246,24 +265,26 @@ def from_line(line: Mapping[str, Any]) -> Record:
     kind = _KINDS.get(str(line.get("kind")))
     if kind is None:
         raise ValueError(f"unknown kind of record {line.get('kind')!r}")
-    record: Record = typed(kind, {k: v for k, v in line.items() if k not in ("schema", "kind")})
+    fields = dict(line)
+    del fields["schema"], fields["kind"]
+    record: Record = typed(kind, fields)
     if isinstance(record, RunStart):
         try:
             record.measures()
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise ValueError(f"cases: {type(error).__name__}: {error}") from None
-    if isinstance(record, Trial | Probe):
+    if isinstance(record, Measured):
         _check_host(record)
     return record
 
 
-def _check_host(trial: Trial | Probe) -> None:
+def _check_host(trial: Measured) -> None:
     """Raises ValueError for a fingerprint or conditions that no worker would write."""
     if trial.host is not None and not isinstance(trial.host.get("id"), str):
         raise ValueError("host.id: a fingerprint has the digest of its facts")
     for name in ("conditions_before", "conditions_during", "conditions_after"):
         for key, value in (getattr(trial, name) or {}).items():
-            if isinstance(value, _WORDS) or key == "affinity":
+            if type(value) in _PLAIN or key == "affinity":
                 continue
             busy = value if key == "busy_jiffies" and isinstance(value, dict) else {}
             if not (isinstance(busy.get("busy"), _WORDS) and isinstance(busy.get("steal"), _WORDS)):
@@ -271,6 +292,7 @@ def _check_host(trial: Trial | Probe) -> None:
 
 
 _WORDS = (int, float, str)
+_PLAIN = frozenset({*_WORDS, bool})
 
 
 def typed(kind: type[Kind], data: Mapping[str, Any]) -> Kind:
@@ -285,7 +307,7 @@ def typed(kind: type[Kind], data: Mapping[str, Any]) -> Kind:
         raise ValueError("nesting is too deep") from None
 
 
-def _as_named_now(data: Mapping[str, Any]) -> Json:
+def _as_named_now(data: Mapping[str, Any]) -> Mapping[str, Any]:
     """The data with memory under today's names.
 
     Records and workers without ``allocator_peak`` took their ``live_peak`` from the allocator's events, with
@@ -293,7 +315,7 @@ def _as_named_now(data: Mapping[str, Any]) -> Json:
     """
     memory = data.get("memory")
     if not isinstance(memory, dict) or "allocator_peak" in memory:
-        return dict(data)
+        return data
     renamed = {
         **{k: v for k, v in memory.items() if k not in _RENAMED},
         **{_RENAMED[k]: v for k, v in memory.items() if k in _RENAMED},

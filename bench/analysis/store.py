@@ -19,9 +19,9 @@ from typing import Any, BinaryIO
 
 from pydantic_core import from_json
 
+from bench.analysis.compact import Compactor
 from bench.analysis.records import (
     CountRecord,
-    Json,
     Probe,
     ProfileRecord,
     Record,
@@ -149,7 +149,7 @@ def _all_records(file: Path) -> Results:
     probes: list[Probe] = []
     profiles: dict[str, ProfileRecord] = {}
     torn: list[int] = []
-    hosts: dict[str, Json] = {}
+    compactor = Compactor()
     for number, line in _lines(file):
         try:
             data = _read(line)
@@ -163,7 +163,7 @@ def _all_records(file: Path) -> Results:
         except ValueError as error:
             raise InputError(f"{file}:{number}: {error}") from None
         if isinstance(record, Trial):
-            trials.append(_with_host_of(record, hosts))
+            trials.append(compactor.compact(record))
         elif isinstance(record, RunStart):
             start = start or record
         elif isinstance(record, CountRecord):
@@ -180,15 +180,6 @@ def _all_records(file: Path) -> Results:
         where = ", ".join(map(str, torn[:5]))
         warnings.warn(f"{file}: line {where} is cut off and was left out", stacklevel=2)
     return Results(file, start, counts, trials, ends, probes, profiles)
-
-
-def _with_host_of(trial: Trial, hosts: dict[str, Json]) -> Trial:
-    """The trial with the fingerprint that others of its host have: a million trials need it once."""
-    if trial.host is not None:
-        known = hosts.setdefault(trial.host["id"], trial.host)
-        if known is not trial.host and known == trial.host:
-            object.__setattr__(trial, "host", known)
-    return trial
 
 
 def open_results(file: Path) -> BinaryIO:
@@ -216,7 +207,7 @@ def _lines(file: Path) -> Iterator[tuple[int, bytes]]:
     try:
         with open_results(file) as handle:
             for number, line in enumerate(handle, start=1):
-                if line.strip():
+                if not line.isspace():
                     yield number, line
     except FileNotFoundError:
         raise InputError(f"{file}: no such file; `bench results` lists those there are") from None

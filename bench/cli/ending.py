@@ -18,6 +18,7 @@ from types import FrameType
 import bench
 from bench.cli.screen import one_line, say, silence
 from bench.registry import in_one_line
+from bench.worker.out_of_memory import ran_out
 
 INTERNAL_ERROR = 70
 """``EX_SOFTWARE`` of sysexits.h: no verdict of a verb has this code."""
@@ -27,6 +28,7 @@ INTERRUPTED = 130
 
 _VERSIONS_OF = ("torch", "torchvision", "numpy", "pandas", "pydantic", "typer", "rich")
 _LONGEST = 300
+_MEND = "a smaller network or batch, or fewer results at once, need less"
 
 
 def interrupt_when_asked_to_end() -> None:
@@ -51,16 +53,22 @@ def _as_interrupt(number: int, frame: FrameType | None) -> None:
 
 
 def internal_error(error: Exception) -> int:
-    """Says in one line that the mistake is ours and where its traceback is; returns the exit code."""
+    """Says in one line that the mistake is ours, or that memory ran out, and where the traceback is.
+
+    Returns the exit code.
+    """
     words = one_line(in_one_line(error))
     words = words if len(words) <= _LONGEST else f"{words[:_LONGEST]}…"
+    lacking = ran_out(error)
+    words = f"internal error: {words}" if lacking is None else f"{lacking}; {_MEND}"
+    asked = ", please report it" if lacking is None else ""
     try:
         file = _save(error)
     except OSError:
         say(_account(error), err=True)
-        say(f"bench: internal error: {words}; the traceback is above, please report it", err=True)
+        say(f"bench: {words}; the traceback is above{asked}", err=True)
     else:
-        say(f"bench: internal error: {words}; the traceback is in {file}, please report it", err=True)
+        say(f"bench: {words}; the traceback is in {file}{asked}", err=True)
     return INTERNAL_ERROR
 
 

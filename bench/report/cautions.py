@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -52,8 +52,12 @@ def cautions(rows: Sequence[Row], results: Sequence[Results]) -> tuple[Caution, 
 
 def loaded(trial: Trial) -> bool:
     """True where the 1-minute load before the trial was above the number of the host's logical CPUs."""
-    load = (trial.conditions_before or {}).get("load_1m")
-    cpus = (trial.host or {}).get("logical_cpus")
+    return begun_loaded(trial.conditions_before or {}, trial.host or {})
+
+
+def begun_loaded(before: Mapping[str, Any], host: Mapping[str, Any]) -> bool:
+    """``loaded`` of a trial that read ``before`` on this host."""
+    load, cpus = before.get("load_1m"), host.get("logical_cpus")
     return known(load) and known(cpus) and float(load) > float(cpus)
 
 

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import math
 import shlex
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import PurePath
 from typing import Any
 
+from bench.analysis.packed import plain
 from bench.analysis.quality import gpu_reasons
 from bench.analysis.records import Json, RunStart, Trial
 from bench.analysis.store import Results
 from bench.report import digits
-from bench.report.cautions import loaded
+from bench.report.cautions import begun_loaded
 from bench.report.prose import shortened
 
 UNKNOWN = "unknown"
@@ -119,9 +121,9 @@ def _run(results: Results) -> Iterable[Fact]:
     if seating := _values(trial.seating or None for trial in trials if trial.latency):
         yield Fact("cases that are compared", _SEATINGS.get(seating, seating))
     failed = sum(trial.status != "ok" for trial in trials)
-    under_load = sum(map(loaded, trials))
+    around = _Around.of(trials)
     yield Fact(
-        "trials", f"{len(trials)} in fresh processes, {failed} failed, {under_load} begun on a loaded host"
+        "trials", f"{len(trials)} in fresh processes, {failed} failed, {around.loaded} begun on a loaded host"
     )
     yield Fact("order", f"every round visits each case once in a fresh random order; seed {start.seed}")
     yield Fact("sampling", protocol(start.measure))
@@ -131,9 +133,9 @@ def _run(results: Results) -> Iterable[Fact]:
     yield Fact("denormal numbers", _values(trial.denormals for trial in trials))
     yield Fact("freed memory", _values(_HEAPS.get(trial.heap or "", trial.heap) for trial in trials))
     yield from _gpu(trials)
-    yield Fact("1-minute load before trials", _spread(trials, "load_1m"))
-    yield Fact("CPU pressure before trials, % of 10 s", _spread(trials, "cpu_pressure_10s"))
-    yield Fact("CPU time stolen by other virtual machines", _stolen(trials))
+    yield Fact("1-minute load before trials", around.load.in_words())
+    yield Fact("CPU pressure before trials, % of 10 s", around.pressure.in_words())
+    yield Fact("CPU time stolen by other virtual machines", around.stolen_share())
     yield Fact("targets", "; ".join(_target(target) for target in start.targets) or UNKNOWN)
     if start.plugins:
         yield Fact("plugins", ", ".join(PurePath(plugin).name for plugin in start.plugins))
@@ -159,7 +161,10 @@ def _gpu(trials: Sequence[Trial]) -> Iterable[Fact]:
         if t.cuda_flags
     )
     yield Fact("CUDA settings", _values(settings))
-    yield Fact("GPU clock before trials, MHz", _spread(on_gpu, "gpu_clock_mhz"))
+    clock = _Spread()
+    for trial in on_gpu:
+        clock.add((trial.conditions_before or {}).get("gpu_clock_mhz"))
+    yield Fact("GPU clock before trials, MHz", clock.in_words())
     after = [trial.conditions_after or {} for trial in on_gpu]
     if not any(digits.known(seen.get("gpu_throttle_reasons")) for seen in after):
         yield Fact("GPU clocks lowered after trials by", UNKNOWN)
@@ -221,21 +226,54 @@ def _cores(cores: Any) -> str | None:
     return "+".join(map(str, cores)) if isinstance(cores, list) else cores
 
 
-def _spread(trials: Sequence[Trial], key: str) -> str:
-    found = [float(v) for t in trials if digits.known(v := (t.conditions_before or {}).get(key))]
-    if not found:
-        return UNKNOWN
-    low, high = min(found), max(found)
-    return f"{low:g}" if low == high else f"{low:g} to {high:g}"
+@dataclass
+class _Spread:
+    """The lowest and highest of the numbers that were added."""
+
+    low: float = math.inf
+    high: float = -math.inf
+
+    def add(self, value: object) -> None:
+        """Anything but a finite number is passed over."""
+        if digits.known(value):
+            self.low, self.high = min(self.low, float(value)), max(self.high, float(value))
+
+    def in_words(self) -> str:
+        """``0.3 to 1.7``; one number where all were equal."""
+        if self.low > self.high:
+            return UNKNOWN
+        return f"{self.low:g}" if self.low == self.high else f"{self.low:g} to {self.high:g}"
 
 
-def _stolen(trials: Sequence[Trial]) -> str:
-    """The stolen part of all CPU time that was used or stolen while trials ran."""
-    busy_time = stolen = 0
-    for trial in trials:
-        before = (trial.conditions_before or {}).get("busy_jiffies")
-        after = (trial.conditions_after or {}).get("busy_jiffies")
-        if isinstance(before, dict) and isinstance(after, dict):
-            busy_time += after["busy"] - before["busy"]
-            stolen += after["steal"] - before["steal"]
-    return digits.percent(stolen / (busy_time + stolen), 1) if busy_time + stolen > 0 else UNKNOWN
+@dataclass
+class _Around:
+    """What was seen around the trials of a run, all together; jiffies were used or stolen while they ran."""
+
+    loaded: int = 0
+    load: _Spread = field(default_factory=_Spread)
+    pressure: _Spread = field(default_factory=_Spread)
+    busy: float = 0
+    stolen: float = 0
+
+    @classmethod
+    def of(cls, trials: Iterable[Trial]) -> _Around:
+        """One look at each trial: a run may have a million."""
+        found = cls()
+        for trial in trials:
+            before = plain(trial.conditions_before) or {}
+            found.loaded += begun_loaded(before, trial.host or {})
+            found.load.add(before.get("load_1m"))
+            found.pressure.add(before.get("cpu_pressure_10s"))
+            if isinstance(began := before.get("busy_jiffies"), dict):
+                found._ran(began, (trial.conditions_after or {}).get("busy_jiffies"))
+        return found
+
+    def _ran(self, before: Json, after: object) -> None:
+        if isinstance(after, dict):
+            self.busy += after["busy"] - before["busy"]
+            self.stolen += after["steal"] - before["steal"]
+
+    def stolen_share(self) -> str:
+        """The stolen part of all CPU time that was used or stolen while trials ran."""
+        both = self.busy + self.stolen
+        return digits.percent(self.stolen / both, 1) if both > 0 else UNKNOWN

@@ -32,8 +32,11 @@ UNITS = (Unit("s", 1.0), Unit("ms", 1e-3), Unit("µs", 1e-6))
 
 def known(value: Any) -> TypeGuard[float]:
     """True for a finite number."""
-    if type(value) is float:  # nearly always; what abstract classes say takes ten times as long
+    kind = type(value)
+    if kind is float:  # nearly always; what abstract classes say takes ten times as long
         return math.isfinite(value)
+    if kind is int:
+        return True
     return isinstance(value, Real) and not isinstance(value, bool) and math.isfinite(float(value))
 
 

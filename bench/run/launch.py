@@ -22,6 +22,7 @@ from bench.analysis.records import typed
 from bench.plan.emulator import emulator
 from bench.plan.targets import Target
 from bench.worker.offspring import MARK, end_marked, ended_by
+from bench.worker.out_of_memory import MEND, ran_out_text
 from bench.worker.protocol import Failure, Job, Json
 
 Answer = TypeVar("Answer")
@@ -242,6 +243,9 @@ class WorkerProcess:
             last += "; `bench provision` sets a target up"
         if self._remote and code == SSH_FAILED:
             return WorkerFailed(CONNECTION_LOST, f"ssh {ended_by(code)}{last}", trace)
+        if lacking := ran_out_text(printed[-1]) if printed else None:
+            words = "closed its output" if code is None else ended_by(code)
+            return WorkerFailed("Crash", f"the worker {words}: {lacking}; {MEND}", trace)
         if code is not None and code < 0:
             return WorkerFailed("Crash", f"the worker {ended_by(code)}", trace)
         if code is None:

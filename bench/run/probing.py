@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import itertools
 import threading
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import fields
 from functools import partial
 from pathlib import Path
@@ -138,7 +138,7 @@ def _asked_twice(session: Session, todo: Sequence[Place]) -> int | None:
     return None
 
 
-def _ask_alone(session: Session, process: ProbingProcess, place: Place) -> dict[str, float]:
+def _ask_alone(session: Session, process: ProbingProcess, place: Place) -> Mapping[str, float]:
     """The stages of a probe with nothing beside it, by which is seen how much probes slow each other.
 
     How long the process took to be ready is kept.

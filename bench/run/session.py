@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Protocol, TypeVar
 
+from bench.analysis.compact import Compactor
 from bench.analysis.pairing import round_logs
 from bench.analysis.proof import Record, proved, refuted
 from bench.analysis.records import CountRecord, Probe, ProfileRecord, RunStart, Trial
@@ -20,7 +21,6 @@ from bench.plan.plan import Plan
 from bench.run.launch import knows_turns
 from bench.run.requests import Held, ProbeRequest, SittingRequest
 from bench.run.spare import Spare
-from bench.worker.measurements import Turn
 from bench.worker.protocol import Exported, Failure, Measured
 
 log = logging.getLogger(__name__)
@@ -108,7 +108,7 @@ class Session:
         """The latest trial, whole."""
         self.finished: set[tuple[str, str, int]] = set()
         self._store = store
-        self._turns_seen: dict[Turn, Turn] = {}
+        self._compactor = Compactor()
         self._open = any(plan.measure_of(case).rounds is None for case in plan.cases)
         """Whether some rounds go on until a verdict is known."""
         self._counts: dict[tuple[str, str], CountRecord] = {}
@@ -271,15 +271,13 @@ class Session:
 
         Its samples are asked for only where rounds go on until a verdict is known (``_open``).
         """
-        if not self._open:
-            return replace(_without_readings(trial), latency=None)
-        latency = trial.latency
-        if latency is not None:
-            shared = tuple(self._turns_seen.setdefault(turn, turn) for turn in latency.turns)
-            latency = replace(latency, turns=shared)
-        before, after = trial.conditions_before, trial.conditions_after
         slim = _without_readings(trial)
-        return replace(slim, latency=latency, conditions_before=before, conditions_after=after)
+        if not self._open:
+            return replace(slim, latency=None)
+        latency = None if trial.latency is None else replace(trial.latency)  # the trial's own stays as it is
+        before, after = trial.conditions_before, trial.conditions_after
+        own = replace(slim, latency=latency, conditions_before=before, conditions_after=after)
+        return self._compactor.compact(own)
 
 
 def _without_readings(record: Kept) -> Kept:

@@ -6,14 +6,24 @@ are added, and keep their meaning. Standard library only.
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 Host = dict[str, Any]
 """A host's fingerprint: ``id`` is the digest of the facts, and there are as many facts as were found."""
 
-Conditions = dict[str, Any]
-"""What may change from one moment to the next, as ``bench.worker.host.conditions`` reads it."""
+# What comes in is made a dict and a tuple; a reader may rely on less, as those of a file are packed.
+if TYPE_CHECKING:
+    Conditions = Mapping[str, Any]
+    Seconds = Sequence[float]
+    SecondsByStage = Mapping[str, float]
+else:
+    Conditions = dict[str, Any]
+    Seconds = tuple[float, ...]
+    SecondsByStage = dict[str, float]
+"""``Conditions``: what may change from one moment to the next, as ``bench.worker.host.conditions`` reads it.
+``Seconds``: samples."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,15 +53,15 @@ class Latency:
     less queued time is the launch overhead.
     """
 
-    samples: tuple[float, ...]
+    samples: Seconds
     calls_per_sample: int
     first_call: float
     warmup_calls: int
     warmup_steady: bool
     stop: str
     turns: tuple[Turn, ...] = ()
-    host_samples: tuple[float, ...] = ()
-    queued_samples: tuple[float, ...] = ()
+    host_samples: Seconds = ()
+    queued_samples: Seconds = ()
 
 
 @dataclass(frozen=True, slots=True)

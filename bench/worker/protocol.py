@@ -15,7 +15,17 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from bench.case import Case
-from bench.worker.measurements import Conditions, Energy, Host, Inputs, Latency, Memory, Output
+from bench.worker.measurements import (
+    Conditions,
+    Energy,
+    Host,
+    Inputs,
+    Latency,
+    Memory,
+    Output,
+    SecondsByStage,
+)
+from bench.worker.out_of_memory import MEND, ran_out
 
 Json = dict[str, Any]
 
@@ -38,10 +48,12 @@ class Failure:
 
     @classmethod
     def of(cls, error: BaseException, stage: str) -> Failure:
-        """The failure that this exception was."""
+        """The failure that this exception was; what an allocator said stands in the traceback alone."""
         name = type(error).__name__
         trace = "".join(traceback.format_exception(error))
-        return cls(stage, name, str(error).strip() or name, trace)
+        lacking = ran_out(error)
+        words = str(error).strip() or name if lacking is None else f"{lacking}; {MEND}"
+        return cls(stage, name, words, trace)
 
     def in_words(self) -> str:
         """One line: ``ValueError in count: nothing to replace``."""
@@ -96,7 +108,7 @@ class Job:
         return cls(Case.from_dict(data["case"]), watch=bool(data.get("watch", False)), **fields)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Measured:
     """A trial's answer. What a failed trial found before it failed is kept.
 
@@ -125,7 +137,7 @@ class Measured:
     latency_refused: str | None = None
     compile_seconds: float | None = None
     heap: str | None = None
-    stages: dict[str, float] = field(default_factory=dict)
+    stages: SecondsByStage = field(default_factory=dict)
     inputs: Inputs | None = None
     cuda_flags: dict[str, bool] | None = None
     energy: Energy | None = None

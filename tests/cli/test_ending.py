@@ -57,6 +57,19 @@ def test_a_mistake_of_ours_is_code_70_and_one_line_and_its_traceback_is_kept(
     assert text.rstrip().endswith("second line")
 
 
+def test_a_harness_without_memory_says_so_in_one_line(
+    bench: Callable[..., Any], raising: Callable[[BaseException], None]
+) -> None:
+    raising(MemoryError("Unable to allocate 2.00 GiB for an array"))
+    said = bench(*COUNT)
+    assert said.code == 70
+    assert re.fullmatch(
+        r"bench: the host gave no more memory: 2,048 MiB more were asked for; a smaller network or batch, or "
+        r"fewer results at once, need less; the traceback is in \S+\n",
+        said.err,
+    )
+
+
 def test_a_traceback_that_cannot_be_kept_is_shown(
     bench: Callable[..., Any], raising: Callable[[BaseException], None], monkeypatch: pytest.MonkeyPatch
 ) -> None:

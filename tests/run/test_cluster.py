@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import platform
 import signal
 import subprocess
 import threading
@@ -19,6 +20,7 @@ from command import command
 
 import bench as package
 from bench.analysis.frame import make_frame
+from bench.analysis.redaction import shown_host
 from bench.analysis.store import Results, read_results
 from bench.case import DENSE, Case
 from bench.errors import InputError
@@ -130,6 +132,24 @@ def test_a_cluster_gives_the_counts_and_records_of_the_direct_way(
     frame = make_frame([far, near])
     assert (frame["latency"] > 0).all()
     assert frame["same_output"].all()
+
+
+@pytest.mark.slow
+def test_the_run_says_whether_names_are_written_and_its_workers_write_nothing(
+    bench: Callable[..., Any], scheduler: str, lock: Path, folder: Path
+) -> None:
+    with working(scheduler, lock, "cpu"):
+        for name, words in (("plain", ()), ("named", ("--identify",))):
+            said = bench("run", "s.yaml", "--cluster", scheduler, "--results", name, *words)
+            assert said.code == 0, said.err
+    found = {name: read_results(next((folder / name).glob("*.jsonl"))) for name in ("plain", "named")}
+    hosts = {
+        name: {one.host["name"] for one in (*results.trials, *results.probes) if one.host}
+        for name, results in found.items()
+    }
+    assert hosts == {"plain": {shown_host(platform.node())}, "named": {platform.node()}}
+    there = {path.name for path in folder.iterdir()}
+    assert there <= {"s.yaml", "plain", "named", "reports", lock.name}
 
 
 @pytest.mark.slow

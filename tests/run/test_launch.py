@@ -25,6 +25,7 @@ from bench.run import counting as counting_processes
 from bench.run import launch
 from bench.run.counting import CountingPool, CountingProcess
 from bench.run.launch import WorkerFailed, WorkerProcess, environment, knows_dtypes
+from bench.worker.out_of_memory import MEND
 from bench.worker.protocol import Failure, Job, Measured
 
 CASE = Case("layer/4-4-k3", DENSE, input=(4, 8, 8))
@@ -152,6 +153,14 @@ def test_an_interrupted_wait_ends_the_worker(tmp_path: Path, monkeypatch: pytest
         ("""echo '{"status": "ok"}'""", """the worker ended with code 0: {"status": "ok"}"""),
         ("echo '[1, 2]'", "the worker ended with code 0: [1, 2]"),
         ("printf '\\377\\376'", "the worker ended with code 0: \ufffd\ufffd"),
+        (
+            "echo MemoryError >&2; exit 1",
+            f"the worker ended with code 1: the host gave no more memory; {MEND}",
+        ),
+        (
+            'echo "  what():  std::bad_alloc" >&2; kill -ABRT $$',
+            f"the worker was ended by SIGABRT: the host gave no more memory; {MEND}",
+        ),
         (
             """echo '{"status": "ok", "error": null, "latency": {"samples": "abc"}}'""",
             "the worker's answer cannot be read: latency.samples: input should be a valid tuple",
