@@ -11,7 +11,9 @@ import signal
 import stat
 import sys
 import tempfile
+import threading
 import traceback
+from collections.abc import Callable
 from datetime import UTC, datetime
 from types import FrameType
 
@@ -26,6 +28,9 @@ INTERNAL_ERROR = 70
 INTERRUPTED = 130
 """128 and the number of SIGINT, as a shell says it."""
 
+AGAIN_AFTER = 0.1
+"""Seconds after which a request that was lost is repeated."""
+
 _VERSIONS_OF = ("torch", "torchvision", "numpy", "pandas", "pydantic", "typer", "rich")
 _LONGEST = 300
 _MEND = "a smaller network or batch, or fewer results at once, need less"
@@ -34,16 +39,46 @@ _MEND = "a smaller network or batch, or fewer results at once, need less"
 def interrupt_when_asked_to_end() -> None:
     """From here on SIGTERM and SIGHUP are answered like Ctrl-C: what is open is closed in good order.
 
-    A second request does not disturb the cleaning up. What the caller ignores (``nohup``) stays ignored.
+    A second request does not disturb the cleaning up. What the caller ignores (``nohup``) stays ignored. A
+    request that comes while an object is finalised is repeated: Python lets no exception out of there.
     """
     for number in (signal.SIGTERM, getattr(signal, "SIGHUP", signal.SIGTERM)):
         if signal.getsignal(number) is not signal.SIG_IGN:
             signal.signal(number, _as_interrupt)
+    if not isinstance(sys.unraisablehook, _Repeating):
+        sys.unraisablehook = _Repeating(sys.unraisablehook)
+
+
+class _Repeating:
+    """Python's hook for exceptions that it lets out of nowhere: an interrupt among them comes again."""
+
+    number: int = signal.SIGINT
+    """The latest request."""
+    is_lost = False
+
+    def __init__(self, otherwise: Callable[[sys.UnraisableHookArgs], object]) -> None:
+        self._otherwise = otherwise
+
+    def __call__(self, raised: sys.UnraisableHookArgs, /) -> None:
+        if not issubclass(raised.exc_type, KeyboardInterrupt):
+            self._otherwise(raised)
+            return
+        _Repeating.is_lost = True
+        again = threading.Timer(AGAIN_AFTER, os.kill, (os.getpid(), self.number))
+        again.daemon = True
+        again.start()
+
+
+def _once_more(number: int, frame: FrameType | None) -> None:
+    """Answers a second request: it counts where the first was lost."""
+    if _Repeating.is_lost:
+        _as_interrupt(number, frame)
 
 
 def _as_interrupt(number: int, frame: FrameType | None) -> None:
     del frame
-    signal.signal(number, signal.SIG_IGN)
+    _Repeating.number, _Repeating.is_lost = number, False
+    signal.signal(number, _once_more)
     if number == getattr(signal, "SIGHUP", None):
         for stream in (sys.stdout, sys.stderr):
             with contextlib.suppress(AttributeError, OSError, ValueError):

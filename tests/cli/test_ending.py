@@ -7,6 +7,8 @@ import os
 import re
 import signal
 import stat
+import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Callable
@@ -164,3 +166,32 @@ def _send(number: int) -> None:
     os.kill(os.getpid(), number)
     for _ in range(100):
         time.sleep(0.001)
+
+
+LOST = """
+import gc, os, signal, sys, time
+from bench.cli.ending import interrupt_when_asked_to_end
+interrupt_when_asked_to_end()
+asked = []
+def collected(phase, info):
+    if not asked:
+        asked.append(True)
+        os.kill(os.getpid(), signal.SIGTERM)
+        for _ in range(1000): pass
+gc.callbacks.append(collected)
+gc.collect()
+print("lost", flush=True)
+try:
+    time.sleep(60)
+except KeyboardInterrupt:
+    print("ended", flush=True)
+"""
+
+
+def test_bug_a_request_to_end_that_came_while_garbage_was_collected_was_lost() -> None:
+    """Nothing leaves a callback of the collector, and every later request was ignored."""
+    done = subprocess.run(
+        [sys.executable, "-c", LOST], capture_output=True, text=True, timeout=50, check=True
+    )
+    assert done.stdout.split() == ["lost", "ended"]
+    assert done.stderr == ""

@@ -145,7 +145,9 @@ def test_bug_a_worker_behind_ssh_on_this_host_ended_the_ssh_that_led_to_it(
 ) -> None:
     """It ends what has its mark when it goes; ssh had the same, and could die before it gave the answer."""
     with start_worker(board(server), "bench.worker", job()) as worker:
-        environment = Path(f"/proc/{worker._process.pid}/environ").read_bytes()
+        file, environment = Path(f"/proc/{worker._process.pid}/environ"), b""
+        while not environment:  # as long as the process is about to become ssh
+            environment = file.read_bytes()
         assert MARK.encode() not in environment
         assert b"HOME=" in environment
 
