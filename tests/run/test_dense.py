@@ -10,7 +10,7 @@ import pytest
 
 from bench.plan.plan import Plan, make_plan
 from bench.plan.suite import load_suite
-from bench.run.dense import DenseTimes, call_dense, called
+from bench.run.dense import LEAVING, DenseTimes, call_dense, called
 from bench.run.estimate import estimated_seconds, stored_seconds
 from bench.run.pace import ALONE, Cost, trial_seconds
 from bench.run.requests import ProbeRequest
@@ -110,4 +110,4 @@ def test_bug_a_network_that_inputs_leave_early_was_told_the_time_of_any_other(
     dense, early = (found.trial(case, plan) for case in plan.cases)
     assert dense is not None
     assert early is not None
-    assert early > dense + 2 * 40 * found.costs[plan.cases[0].id].call
+    assert early > dense + LEAVING * 2 * 40 * found.costs[plan.cases[0].id].call

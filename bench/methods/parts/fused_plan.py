@@ -15,8 +15,9 @@ from bench.methods.parts.c_kernel import Processor, Source
 PIXELS, CHANNELS = 0, 1
 """Forms: vectors of neighbouring pixels, or of output channels."""
 
-WORTH_SHARING = 100_000
-"""Cycles of a layer from which several threads share it: they wait for each other twice a step."""
+WORTH_SHARING = 50_000
+"""Cycles of a layer from which several threads share it: they wait for each other twice a step. Two that have
+their cores to themselves pay from 32,000 on (docs/performance.md)."""
 
 FIRST_LEVEL = 32 * 1024
 """Bytes that a first-level data cache holds at least."""
