@@ -23,6 +23,7 @@ All functions are pure; lengths are in units of the drawing, y downwards.
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -35,6 +36,8 @@ WIDTH = 380.0
 
 LETTER = 6.3
 """Width of a letter of a label in a wide typeface: texts are cut by it, as nothing here can measure them."""
+
+_KNOB = re.compile(r"([(,]) ?\w+=")
 
 Attributes = Mapping[str, object]
 
@@ -202,8 +205,13 @@ def text(x: float, y: float, words: str, css: str, anchor: str = "start") -> Mar
 
 
 def cut(words: str, width: float) -> str:
-    """The words, or as much of their beginning as fits into ``width`` units at the size of a label."""
+    """The words, or as much of their beginning as fits into ``width`` units at the size of a label.
+
+    Knobs lose their names first, by which values at the end are seen: ``psconv(PSD1_P16,fused)``.
+    """
     most = max(1, int(width / LETTER))
+    if len(words) > most:
+        words = _KNOB.sub(r"\1", words)
     return words if len(words) <= most else words[: most - 1].rstrip() + "…"
 
 

@@ -197,3 +197,11 @@ def test_thousands_of_cases_draw_the_first_and_say_so() -> None:
     drawn, note = svg.first_marks(many)
     assert (len(drawn), note) == (500, " Drawn are the first 500 of 1,200 cases.")
     assert svg.first_marks(many[:500])[1] == ""
+
+
+def test_bug_labels_that_differ_at_their_end_were_cut_to_the_same_words() -> None:
+    labels = [f"psconv(variant={v},form={f})" for v in ("PSD1_P16", "pSC4") for f in ("fused", "executed")]
+    cut = [svg.cut(label, 148) for label in labels]
+    assert len(set(cut)) == 4
+    assert cut[2] == "psconv(pSC4,fused)"
+    assert svg.cut("csr_conv(T=4) @head", 30) == "csr…"
