@@ -67,7 +67,7 @@ def main() -> None:
 
 def print_row(name: str, toll: Toll) -> None:
     """One line of the table."""
-    print(f"{name:44}" + "".join(f"{column} {getattr(toll, column):<5}" for column in Toll.COLUMNS))
+    print(f"{name:44}" + "".join(f"{column} {getattr(toll, column):<6}" for column in Toll.COLUMNS))
 
 
 def run_all(
