@@ -268,9 +268,12 @@ def hold(
     ``spare``: the process that the sitting takes, and where it has the next one's prepared.
     """
     started, since = now(), clock()
+    if spare is not None and not fits(request):
+        spare.wait()  # what the sitting before has had started may still import
+        spare = None
     with ExitStack() as stack:
         try:
-            processes = _take_part(request, stack, spare if fits(request) else None)
+            processes = _take_part(request, stack, spare)
         except WorkerFailed as failed:
             if failed.failure.type == CONNECTION_LOST:
                 return Held(started, clock() - since, lost=failed.failure)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import replace
@@ -114,6 +115,31 @@ def test_turns_begin_when_nothing_is_imported_any_more(monkeypatch: pytest.Monke
         held = [hold(request(), spare=spare) for _ in range(2)]
     assert [answer.error for each in held for answer in each.answers] == [None] * 4
     assert seen == [[], []]
+
+
+def test_bug_a_sitting_that_can_have_no_company_began_while_the_next_process_still_imported(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """It takes none of the processes that wait, and so nobody waited for them either."""
+    done: list[str] = []
+    ask = Spare._ask
+
+    def slow(spare: Spare, *given: object) -> None:
+        ask(spare, *given)  # type: ignore[arg-type]
+        time.sleep(0.3)
+        done.append("imported")
+
+    def began(process: Process) -> None:
+        done.append("began")
+        raise WorkerFailed("Crash", "seen enough")
+
+    monkeypatch.setattr(Spare, "_ask", slow)
+    monkeypatch.setattr(Process, "start", began)
+    monkeypatch.setattr("bench.run.sitting.fits", lambda request: False)
+    with Spare() as spare:
+        spare.prepare(request())
+        assert hold(request(), spare=spare).unseated
+    assert done == ["imported", "began"]
 
 
 def test_every_sitting_of_a_run_has_a_process_of_its_own(
