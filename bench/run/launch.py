@@ -184,6 +184,13 @@ class WorkerProcess:
                     if len(self._answered) > LONGEST_ANSWER:
                         raise WorkerFailed("Crash", f"the answer is longer than {LONGEST_ANSWER} bytes")
 
+    def take_printed(self) -> str:
+        """What it printed beside its answers and nobody took yet; the end of it, where that is long."""
+        self._drain()
+        printed = self._printed.decode(errors="replace")
+        self._printed.clear()
+        return printed
+
     def end(self) -> None:
         """Ends the worker and what it started, by its process group and its mark, and waits for it.
 

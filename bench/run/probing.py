@@ -8,7 +8,7 @@ from __future__ import annotations
 import itertools
 import threading
 from collections.abc import Mapping, Sequence
-from dataclasses import fields
+from dataclasses import fields, replace
 from functools import partial
 from pathlib import Path
 
@@ -64,7 +64,12 @@ class Prober:
             if self._worker is None:
                 self._worker = start_worker(target, ZYGOTE, job, request.checkout)
                 self._serves = serves
-            return read_answer(Measured, self._worker.ask(job.to_json(), request.timeout))
+            answer = read_answer(Measured, self._worker.ask(job.to_json(), request.timeout))
+            printed = self._worker.take_printed()
+            if (error := answer.error) is not None and error.stage == "launch":
+                # The zygote knows how its fork ended, and what that had printed came beside the answer.
+                answer = replace(answer, error=replace(error, traceback=printed))
+            return answer
         except WorkerFailed as failed:
             self.close()
             return Measured(error=failed.failure)

@@ -32,7 +32,8 @@ from bench.methods.parts.method import method
 
 @method("leaves")
 def leaves(network, context):
-    '''Ends the process.'''
+    '''Says so and ends the process.'''
+    os.write(2, b"leaves now\\n")
     os.kill(os.getpid(), 11)
 
 @method("hangs")
@@ -104,6 +105,7 @@ def test_a_case_that_ends_its_fork_fails_alone(prober: ProbingProcess) -> None:
     assert crashed.status == "failed"
     assert crashed.error is not None
     assert crashed.error.in_words() == "Crash in launch: the worker was ended by SIGSEGV"
+    assert crashed.error.traceback == "leaves now\n"
     assert prober.ask(place()).error is None
     assert pid(prober) == one
 
