@@ -73,11 +73,12 @@ class Measure(BaseModel):
     warmup_max_seconds: Annotated[Seconds, Field(description="time that warming up may take")] = 1.0
     timeout: Annotated[Seconds, Field(description="time after which a trial is ended as failed")] = 120.0
     heap: Annotated[
-        Literal["kept", "default"],
+        Literal["filled", "kept", "default"],
         Field(
-            description="kept: freed memory stays with the process; default: as the system's allocator has it"
+            description="kept: freed memory stays with the process; filled: so it does, and what building "
+            "left free is occupied before anything is timed; default: as the system's allocator has it"
         ),
-    ] = "kept"
+    ] = "filled"
     energy: Annotated[
         bool, Field(description="energy of a call, by a probe with nothing beside it; 4 s a case at least")
     ] = False

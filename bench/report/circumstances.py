@@ -174,7 +174,11 @@ def _gpu(trials: Sequence[Trial]) -> Iterable[Fact]:
     yield Fact("GPU clocks lowered after trials by", words or "neither heat nor power")
 
 
-_HEAPS = {"kept": "kept by the process", "default": "returned as the system's allocator decides"}
+_HEAPS = {
+    "filled": "kept by the process, and what building left free occupied",
+    "kept": "kept by the process",
+    "default": "returned as the system's allocator decides",
+}
 
 
 _SEATINGS = {

@@ -57,17 +57,17 @@ at random, so that some processes collide in the cache: 2 MiB pages are asked fo
 """
 
 
-def fixed_environment(threads: int, heap: str = "kept") -> dict[str, str]:
+def fixed_environment(threads: int, heap: str = "filled") -> dict[str, str]:
     """What every worker's environment has: thread pools of that size, a fixed hash seed, the heap kept.
 
     ``heap`` "default" leaves the allocator as the system has it.
     """
     pools = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
     fixed = {**dict.fromkeys(pools, str(threads)), "PYTHONHASHSEED": "0"}
-    return {**fixed, **KEPT_HEAP} if heap == "kept" else fixed
+    return fixed if heap == "default" else {**fixed, **KEPT_HEAP}
 
 
-def environment(threads: int, checkout: Path | None = None, heap: str = "kept") -> dict[str, str]:
+def environment(threads: int, checkout: Path | None = None, heap: str = "filled") -> dict[str, str]:
     """The environment of a worker on this host; a ``checkout`` stands before the installed package."""
     found = {**os.environ, **fixed_environment(threads, heap)}
     return found if checkout is None else {**found, "PYTHONPATH": str(checkout)}

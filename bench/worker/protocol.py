@@ -84,7 +84,7 @@ class Job:
     protocol: Mapping[str, float] = field(default_factory=dict)
     plugins: tuple[str, ...] = ()
     orders: bool = False
-    heap: str = "kept"
+    heap: str = "filled"
     watch: bool = True
     timed: bool = True
     cores: str = ""

@@ -9,6 +9,7 @@ import sys
 from collections.abc import Iterable, Iterator
 from typing import Any
 
+from bench.worker.holes import occupy_holes
 from bench.worker.protocol import (
     Built,
     Drawn,
@@ -40,7 +41,10 @@ class Sitting:
         self._watch = Watch(os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else (0,))
 
     def build(self) -> Built:
-        """Builds every case; one that cannot be built has its error, and the others sit all the same."""
+        """Builds every case; one that cannot be built has its error, and the others sit all the same.
+
+        What building left free in the heap is occupied, so that who shares the process moves no activation.
+        """
         import torch
 
         from bench.plugins import load_plugins
@@ -58,6 +62,8 @@ class Sitting:
                 failure = Failure.of(error, self._stages.current)
             self._built.append(built)
             self._failures.append(failure)
+        if self._facts["heap"] == "filled":
+            occupy_holes()
         return Built()
 
     def seated(self) -> Seated:

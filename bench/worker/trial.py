@@ -12,6 +12,7 @@ from dataclasses import replace
 from typing import Any
 
 from bench.worker.cores import pin
+from bench.worker.holes import can_occupy, occupy_holes
 from bench.worker.pipe import answer_one
 from bench.worker.protocol import Failure, Job, Json, Measured
 from bench.worker.stages import Stages
@@ -42,7 +43,6 @@ def import_ahead(job: Job, stages: Stages) -> None:
 def set_up(job: Job, stages: Stages) -> dict[str, Any]:
     """Binds the process to its cores, lets the host cool and imports torch; returns what is to be known."""
     threads = job.case.threads
-    heap = "kept" if "MALLOC_TRIM_THRESHOLD_" in os.environ else "default"
     cores = pin(threads, job.cores)
     stages.enter("cool")
     cooled = cool_down(job.cool_below) if job.timed and job.cool_below is not None else None
@@ -54,7 +54,7 @@ def set_up(job: Job, stages: Stages) -> dict[str, Any]:
     stages.enter("import bench")
     facts: dict[str, Any] = {
         "cores": cores,
-        "heap": heap,
+        "heap": _heap(job),
         "threads": torch.get_num_threads(),
         "denormals": denormals,
         "cooled_seconds": cooled,
@@ -64,6 +64,13 @@ def set_up(job: Job, stages: Stages) -> dict[str, Any]:
 
         facts["cuda_flags"] = set_flags()
     return facts
+
+
+def _heap(job: Job) -> str:
+    """How the heap is treated in this process: as the job asks, where the C library can do that."""
+    if "MALLOC_TRIM_THRESHOLD_" not in os.environ:
+        return "default"
+    return "filled" if job.heap == "filled" and job.timed and can_occupy() else "kept"
 
 
 class Measuring:
@@ -96,6 +103,8 @@ class Measuring:
                 export_seconds=seat.export_seconds,
                 exported_bytes=seat.exported_bytes,
             )
+            if self.found.heap == "filled":
+                occupy_holes()
             self._sample(seat)
             self._note(executed_order=seat.executed_order(), runtime_did=seat.runtime_did)
             self._stages.enter("output")
