@@ -31,7 +31,12 @@ NO_DEVICE = "no CUDA device"
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
-    """What needs a CUDA device is left out where there is none."""
+    """What needs a CUDA device is left out where there is none; denormals are what they are at first.
+
+    A trial that a test ran in this process has them flushed, and hypothesis then refuses to draw floats.
+    """
+    if "torch" in sys.modules:
+        sys.modules["torch"].set_flush_denormal(False)
     if item.get_closest_marker("cuda"):
         import torch
 

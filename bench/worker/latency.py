@@ -22,6 +22,9 @@ Call = Callable[[], object]
 LONGEST_HOLD = 0.25
 """Seconds for which a device is held at most while calls are launched: see ``CudaStopwatch.queued``."""
 
+UNCOUNTED = 5
+"""Calls after something else than the network was at work: the first ones are slow."""
+
 SPIN = 2_000_000_000
 """Cycles of the spinning kernel that take a second or a little longer: GPUs run at 1 to 2 GHz."""
 
@@ -170,10 +173,20 @@ def settle(call: Call, stopwatch: Stopwatch, protocol: LatencyProtocol, in_round
     return Settled(first, calls, steady, per_call, rounds * in_round)
 
 
-def measure(call: Call, stopwatch: Stopwatch, protocol: LatencyProtocol, in_round: int = 1) -> Latency:
-    """First call, warm-up, samples; see ``settle``."""
+def measure(
+    call: Call,
+    stopwatch: Stopwatch,
+    protocol: LatencyProtocol,
+    in_round: int = 1,
+    between: Call | None = None,
+) -> Latency:
+    """First call, warm-up, samples; see ``settle``. ``between`` is called after the warm-up."""
     settled = settle(call, stopwatch, protocol, in_round)
     calls = settled.calls_per_sample
+    if between is not None:
+        between()
+        for _ in range(UNCOUNTED * in_round):
+            call()
     samples: list[float] = []
     host_samples: list[float] = []
     start = stopwatch.now()

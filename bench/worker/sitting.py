@@ -41,10 +41,7 @@ class Sitting:
         self._watch = Watch(os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else (0,))
 
     def build(self) -> Built:
-        """Builds every case; one that cannot be built has its error, and the others sit all the same.
-
-        What building left free in the heap is occupied, so that who shares the process moves no activation.
-        """
+        """Builds every case; one that cannot be built has its error, and the others sit all the same."""
         import torch
 
         from bench.plugins import load_plugins
@@ -62,12 +59,14 @@ class Sitting:
                 failure = Failure.of(error, self._stages.current)
             self._built.append(built)
             self._failures.append(failure)
-        if self._facts["heap"] == "filled":
-            occupy_holes()
         return Built()
 
     def seated(self) -> Seated:
-        """Warms up every case that was built: nothing may run beside it from here on."""
+        """Warms up every case that was built: nothing may run beside it from here on.
+
+        What building and the first calls left free in the heap is then occupied, so that it moves no
+        activation who shares the process.
+        """
         from bench.worker import host, latency
 
         self._device = device = self._jobs[0].device
@@ -76,6 +75,8 @@ class Sitting:
         refused = EMULATED if fingerprint.get("emulated") else None
         self._stages.enter("warm up")
         seats = tuple(self._seat(at, job, refused) for at, job in enumerate(self._jobs))
+        if self._facts["heap"] == "filled":
+            occupy_holes()
         self._stages.enter("turns")
         return Seated(
             seats=seats,

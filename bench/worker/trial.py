@@ -103,8 +103,6 @@ class Measuring:
                 export_seconds=seat.export_seconds,
                 exported_bytes=seat.exported_bytes,
             )
-            if self.found.heap == "filled":
-                occupy_holes()
             self._sample(seat)
             self._note(executed_order=seat.executed_order(), runtime_did=seat.runtime_did)
             self._stages.enter("output")
@@ -136,7 +134,8 @@ class Measuring:
             stopwatch = latency.CudaStopwatch() if job.device == "cuda" else latency.CpuStopwatch()
             protocol = latency.LatencyProtocol(**job.protocol).on(job.device)  # type: ignore[arg-type]
             watch = Watch(os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else (0,))
-            self._note(latency=latency.measure(seat, stopwatch, protocol, seat.calls_in_round))
+            between = occupy_holes if self.found.heap == "filled" else None
+            self._note(latency=latency.measure(seat, stopwatch, protocol, seat.calls_in_round, between))
             watch.look()
             self._note(conditions_during=watch.worst())
             self._note(inputs=seat.inputs(stopwatch))

@@ -224,3 +224,19 @@ def test_a_clock_that_steps_back_gives_no_sample() -> None:
     readings = iter([5.0, 4.75])
     with pytest.raises(RuntimeError, match=r"went back by 0\.25 s"):
         CpuStopwatch(lambda: next(readings)).time(forward, 1)
+
+
+def test_what_happens_between_warm_up_and_samples_is_not_timed() -> None:
+    calls: list[str] = []
+    measure(
+        lambda: calls.append("call"),
+        steady(0.01),
+        LatencyProtocol(),
+        between=lambda: calls.append("between"),
+    )
+    assert calls.count("between") == 1
+    before = calls.index("between")
+    alone: list[str] = []
+    measure(lambda: alone.append("call"), steady(0.01), LatencyProtocol())
+    assert before > 1
+    assert len(calls) == len(alone) + 1 + 5
