@@ -75,8 +75,8 @@ class Measure(BaseModel):
     heap: Annotated[
         Literal["filled", "kept", "default"],
         Field(
-            description="kept: freed memory stays with the process; filled: so it does, and what building "
-            "left free is occupied before anything is timed; default: as the system's allocator has it"
+            description="kept: freed memory stays with the process; filled: so it does, and what is "
+            "left free by then is occupied before turns begin; default: as the system's allocator has it"
         ),
     ] = "filled"
     energy: Annotated[
