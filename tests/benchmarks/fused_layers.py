@@ -139,7 +139,9 @@ def made(ci: int, co: int, k: int, side: int) -> tuple[Weights, Shape]:
 
 def _call(plan: Layout, weights: Weights, x: Tensor, out: Tensor) -> Callable[[], None]:
     threads = plan.shape.threads
-    kernel = ready(library(plan.source()), (), (pack(plan, weights),), tuple(out.shape), threads)
+    kernel = ready(
+        library(plan.source(), tuple(out.shape)), (), (pack(plan, weights),), tuple(out.shape), threads
+    )
     room = torch.empty(kernel.scratch)
     return lambda: kernel.run(x.data_ptr(), out.data_ptr(), *kernel.addresses, room.data_ptr(), 1, threads)
 

@@ -101,7 +101,7 @@ def kernel_alone(layer: CSRConv2d, side: int) -> Call:
     example = torch.empty(1, layer.in_channels, side, side)
     plan = layout(shape_of(example, weights, layer._geometry()), processor())
     output = (1, layer.out_channels, side, side)
-    kernel = ready(library(plan.source()), (), (pack(plan, weights),), output, 1)
+    kernel = ready(library(plan.source(), output), (), (pack(plan, weights),), output, 1)
 
     def call(x: Tensor) -> Tensor:
         out, room = torch.empty(output), torch.empty(kernel.scratch)

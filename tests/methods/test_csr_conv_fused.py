@@ -22,7 +22,7 @@ from bench.counting.protocols import SaysOrder
 from bench.methods.csr_conv import CSRConv2d
 from bench.methods.parts import c_kernel
 from bench.methods.parts.c_kernel import NoKernel, Processor
-from bench.methods.parts.compiled import Ready
+from bench.methods.parts.compiled import Ready, gathering
 from bench.methods.parts.fused_plan import layout
 
 __all__ = ["kernel_cache"]
@@ -49,6 +49,27 @@ def test_fused_equals_batched_in_float64(one: Drawn, processor: Processor) -> No
         patch.setattr("bench.methods.parts.fused_csr.processor", lambda: processor)
         found, expected = both(one.layer(), one.input())
     assert far(found, expected) <= 1e-12
+
+
+@pytest.mark.parametrize("name", SHAPES)
+def test_a_layer_computes_nothing_while_kernels_are_gathered(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The next layer's kernel depends on the shape alone, and a later start pays for nothing else."""
+    one = SHAPES[name]
+    layer, x = one.layer(torch.float32), one.input(torch.float32)
+
+    def computed(*_: object) -> Tensor:
+        raise AssertionError("computed")
+
+    with monkeypatch.context() as patch, gathering() as sources, torch.no_grad():
+        patch.setattr(CSRConv2d, "_batched", computed)
+        shape_alone = layer(x)
+    assert len(sources) == 1
+    assert not shape_alone.any()
+    found, _ = both(layer, x)
+    assert found.shape == shape_alone.shape
+    assert found.dtype == shape_alone.dtype
 
 
 @pytest.mark.parametrize("name", SHAPES)

@@ -112,7 +112,7 @@ class Kernels:
                 raise NoKernel(f"more than {SHAPES} shapes of input")
             ready = make()
         except Gathering:
-            self.words = f"{self._otherwise}: its kernel is being compiled"
+            self.words = "its kernel is being compiled"
             raise
         except NoKernel as why:
             self._ready[key] = str(why)
@@ -123,7 +123,14 @@ class Kernels:
 
 
 class Gathering(NoKernel):
-    """Kernels are being gathered, to be compiled together: see ``compile_kernels``."""
+    """Kernels are being gathered, to be compiled together: see ``compile_kernels``.
+
+    ``output``: the shape of what the layer would have made, which is all that the next layer's kernel needs.
+    """
+
+    def __init__(self, output: tuple[int, ...]) -> None:
+        super().__init__("its kernel is being compiled")
+        self.output = output
 
 
 _gathered: list[Source] | None = None
@@ -131,7 +138,7 @@ _gathered: list[Source] | None = None
 
 @contextmanager
 def gathering() -> Iterator[list[Source]]:
-    """Until the context ends, layers note the kernels that they need, and run in their other order."""
+    """Until the context ends, layers note the kernels that they need, and answer with zeros."""
     global _gathered
     found: list[Source] = []
     _gathered = found
@@ -148,11 +155,11 @@ def compile_kernels(network: nn.Module, example: Tensor) -> None:
     build(sources)
 
 
-def library(source: Source) -> ctypes.CDLL:
-    """The kernel, loaded. Raises NoKernel."""
+def library(source: Source, output: tuple[int, ...]) -> ctypes.CDLL:
+    """The kernel, loaded; ``output`` is the shape of what it makes. Raises NoKernel."""
     if _gathered is not None:
         _gathered.append(source)
-        raise Gathering
+        raise Gathering(output)
     found = load(source)
     found.scratch_reals.restype = ctypes.c_long
     found.run.restype = None

@@ -75,6 +75,7 @@ class Shape:
         """Channels that one output reads in V."""
         return 1 if self.depthwise else self.go
 
+    @cached_property
     def u_taps(self) -> tuple[range, range]:
         """Rows and columns of U's kernel that read anything but zeros anywhere."""
         high, wide = self.output
@@ -83,6 +84,7 @@ class Shape:
             _taps(self.kernel, wide, self.stride[1], self.padding[1], self.width),
         )
 
+    @cached_property
     def v_taps(self) -> tuple[range, range]:
         """The same of V's kernel."""
         high, wide = self.output
@@ -256,7 +258,7 @@ class Layout:
     def source(self) -> Source:
         """The kernel's text with this layout's macros."""
         shape, tile = self.shape, self.tile
-        (uy, ux), (vy, vx) = shape.u_taps(), shape.v_taps()
+        (uy, ux), (vy, vx) = shape.u_taps, shape.v_taps
         macros: dict[str, str | int] = {
             "REAL": "float" if shape.bytes_of_real == 4 else "double",
             "VECTOR_BYTES": self.processor.vector_bytes,
@@ -329,7 +331,7 @@ def cycles(layout: Layout) -> float:
     """
     shape, tile = layout.shape, layout.tile
     high, wide = shape.output
-    (uy, ux), (vy, vx) = shape.u_taps(), shape.v_taps()
+    (uy, ux), (vy, vx) = shape.u_taps, shape.v_taps
     products = shape.T * shape.u_channels * len(uy) * len(ux)
     products += (shape.T - 1) * shape.v_channels * len(vy) * len(vx)
     blocks = layout.padded // layout.outputs
