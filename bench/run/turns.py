@@ -8,6 +8,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
+from bench.worker.measurements import UNCOUNTED
+
 Seat = TypeVar("Seat")
 
 BASELINE_EVERY = 4
@@ -16,8 +18,8 @@ BASELINE_EVERY = 4
 MOST_SEATS = 8
 """Cases that share a process, the baseline included: more of them stretch a pass over too much time."""
 
-UNCOUNTED, COUNTED = 5, 4
-"""Calls of a turn: the first five after a switch are slow (tests/benchmarks/noise.py shows it)."""
+COUNTED = 4
+"""Samples of a turn, after its UNCOUNTED calls."""
 
 FAR, FAR_PASSES = 0.05, 6
 """A ratio beyond ±5 % after six passes is known well enough: more of them would be no news.

@@ -1,9 +1,9 @@
 """Holes of the heap: free chunks between what is in use, left behind by what was built and taken down.
 
 glibc's allocator answers a request from the smallest hole that fits. So activations lie wherever others
-happened to leave room, and a latency depends on what else was built in its process: dense MobileNetV2 took
-up to 4 % longer once an int8 network had been made beside it, and still when that was gone
-(docs/measurement.md). Where holes are occupied, activations lie at the heap's top, one behind the other.
+happened to leave room, and a latency depends on what else was built in its process, even on what is gone
+again (tests/benchmarks/bias.py, docs/measurement.md). Where holes are occupied, activations lie at the heap's
+top, one behind the other.
 """
 
 from __future__ import annotations

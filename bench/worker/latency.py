@@ -15,15 +15,12 @@ from typing import Any, Protocol
 
 import torch
 
-from bench.worker.measurements import Latency
+from bench.worker.measurements import UNCOUNTED, Latency
 
 Call = Callable[[], object]
 
 LONGEST_HOLD = 0.25
 """Seconds for which a device is held at most while calls are launched: see ``CudaStopwatch.queued``."""
-
-UNCOUNTED = 5
-"""Calls after something else than the network was at work: the first ones are slow."""
 
 SPIN = 2_000_000_000
 """Cycles of the spinning kernel that take a second or a little longer: GPUs run at 1 to 2 GHz."""

@@ -10,6 +10,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+UNCOUNTED = 5
+"""Calls after something else was at work that are not counted: the first five are slow
+(tests/benchmarks/noise.py shows it)."""
+
 Host = dict[str, Any]
 """A host's fingerprint: ``id`` is the digest of the facts, and there are as many facts as were found."""
 

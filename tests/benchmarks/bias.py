@@ -37,10 +37,11 @@ BACKBONES = ("vgg16_bn", "resnet56", "mobilenet_v2")
 WAYS = ("together", "apart", "alone")
 
 
-def jobs_of(backbone: str) -> list[Job]:
+def jobs_of(backbone: str, heap: str) -> list[Job]:
     """Dense first, then the methods, with their recipes."""
     cases = [Case(backbone, DENSE), *(Case(backbone, (call,)) for call in METHODS.values())]
-    return [Job(case, recipes=tuple(prepare(case)[1]), protocol=Measure().protocol()) for case in cases]
+    protocol = Measure().protocol()
+    return [Job(case, recipes=tuple(prepare(case)[1]), protocol=protocol, heap=heap) for case in cases]
 
 
 def measure(way: str, jobs: list[Job], coin: random.Random) -> list[float]:
@@ -68,10 +69,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=8)
     parser.add_argument("--only", choices=BACKBONES, help="one backbone instead of all three")
+    parser.add_argument("--heap", choices=("filled", "kept"), default="filled", help="kept: with its holes")
     asked = parser.parse_args()
     rounds, backbones = asked.rounds, [asked.only] if asked.only else list(BACKBONES)
     coin = random.Random(0)
-    jobs = {backbone: jobs_of(backbone) for backbone in backbones}
+    jobs = {backbone: jobs_of(backbone, asked.heap) for backbone in backbones}
     found: dict[tuple[str, str, str], list[float]] = {}
     for number in range(rounds):
         for backbone in coin.sample(backbones, len(backbones)):

@@ -23,8 +23,8 @@ from bench.run.pace import (
     slowed,
     trial_seconds,
 )
-from bench.run.turns import COUNTED, FAR_PASSES, UNCOUNTED
-from bench.worker.measurements import Inputs
+from bench.run.turns import COUNTED, FAR_PASSES
+from bench.worker.measurements import UNCOUNTED, Inputs
 
 SUITE = "name: s\nbackbones: [resnet20]\nmethods: [dense, csr_conv: {T: [2, 4]}]\n"
 

@@ -8,7 +8,8 @@ from collections import Counter
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bench.run.turns import BASELINE_EVERY, COUNTED, UNCOUNTED, TurnPlan, pass_order, turn_plan
+from bench.run.turns import BASELINE_EVERY, COUNTED, TurnPlan, pass_order, turn_plan
+from bench.worker.measurements import UNCOUNTED
 
 
 @given(st.integers(0, 30), st.integers(0, 2), st.integers(0, 2**32))

@@ -6,31 +6,19 @@ import sys
 from pathlib import Path
 
 import pytest
+from hand_clock import HandClock
 
 from bench.worker.stdin_watch import LONGEST_LEAVING, ending_with_stdin, wait_until_gone
 
 
-class Clock:
-    """Time that goes on with every pause alone."""
-
-    def __init__(self) -> None:
-        self.now = 0.0
-
-    def __call__(self) -> float:
-        return self.now
-
-    def pause(self, seconds: float) -> None:
-        self.now += seconds
-
-
 def test_a_thread_is_waited_for_until_the_kernel_lets_go_of_it() -> None:
-    clock = Clock()
+    clock = HandClock()
     wait_until_gone("/proc/self/task/7", lambda _: clock.now < 0.02, clock, clock.pause)
     assert clock.now == pytest.approx(0.02, abs=0.002)
 
 
 def test_one_that_stays_is_given_up() -> None:
-    clock = Clock()
+    clock = HandClock()
     wait_until_gone("/proc/self/task/7", lambda _: True, clock, clock.pause)
     assert clock.now == pytest.approx(LONGEST_LEAVING, abs=0.01)
 

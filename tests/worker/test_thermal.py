@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from hand_clock import HandClock
 
 from bench.worker.thermal import COOLING_LONGEST, Watch, cool_down, reading
 
@@ -30,19 +31,6 @@ def zone(root: Path, number: int, degrees: str, kind: str = "cpu-thermal") -> No
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "temp").write_text(degrees + "\n")
     (folder / "type").write_text(kind + "\n")
-
-
-class Time:
-    """A clock that sleeping moves, and what is done while somebody sleeps."""
-
-    def __init__(self) -> None:
-        self.now = 0.0
-
-    def clock(self) -> float:
-        return self.now
-
-    def sleep(self, seconds: float) -> None:
-        self.now += seconds
 
 
 def test_the_slowest_of_the_cores_that_are_used_counts(tmp_path: Path) -> None:
@@ -86,15 +74,15 @@ def test_what_cannot_be_read_is_unknown(tmp_path: Path) -> None:
 
 
 def test_a_watch_keeps_the_worst(tmp_path: Path) -> None:
-    time = Time()
+    time = HandClock()
     core(tmp_path, 0, 1_800_000)
     zone(tmp_path, 0, "60000")
-    watch = Watch([0], time.clock, tmp_path, every=1.0)
+    watch = Watch([0], time, tmp_path, every=1.0)
     for now, degrees in ((1_800_000, "62000"), (900_000, "81000"), (1_500_000, "79000")):
         core(tmp_path, 0, now)
         zone(tmp_path, 0, degrees)
         watch.look()
-        time.sleep(1.0)
+        time.pause(1.0)
     assert watch.worst() == {
         "looks": 3,
         "frequency_share": 0.5,
@@ -104,17 +92,17 @@ def test_a_watch_keeps_the_worst(tmp_path: Path) -> None:
 
 
 def test_a_watch_looks_only_from_time_to_time(tmp_path: Path) -> None:
-    time = Time()
+    time = HandClock()
     core(tmp_path, 0, 1_800_000)
-    watch = Watch([0], time.clock, tmp_path, every=1.0)
+    watch = Watch([0], time, tmp_path, every=1.0)
     for _ in range(25):
         watch.look()
-        time.sleep(0.1)
+        time.pause(0.1)
     assert watch.worst()["looks"] == 3
 
 
 def test_where_nothing_can_be_read_a_watch_does_not_look(tmp_path: Path) -> None:
-    watch = Watch([0], Time().clock, tmp_path)
+    watch = Watch([0], HandClock(), tmp_path)
     watch.look()
     assert watch.worst() == {
         "looks": 0,
@@ -125,25 +113,25 @@ def test_where_nothing_can_be_read_a_watch_does_not_look(tmp_path: Path) -> None
 
 
 def test_a_hot_host_is_left_to_cool(tmp_path: Path) -> None:
-    time = Time()
+    time = HandClock()
     zone(tmp_path, 0, "80000")
 
     def sleep(seconds: float) -> None:
-        time.sleep(seconds)
+        time.pause(seconds)
         zone(tmp_path, 0, str(80_000 - int(1000 * time.now)))
 
-    assert cool_down(70, time.clock, sleep, tmp_path) == pytest.approx(12.0)  # 70° exactly is not below
+    assert cool_down(70, time, sleep, tmp_path) == pytest.approx(12.0)  # 70° exactly is not below
 
 
 def test_a_cool_host_is_not_kept_waiting(tmp_path: Path) -> None:
-    time = Time()
+    time = HandClock()
     zone(tmp_path, 0, "40000")
-    assert cool_down(70, time.clock, time.sleep, tmp_path) == 0
-    assert cool_down(70, time.clock, time.sleep, tmp_path / "no zones") == 0
+    assert cool_down(70, time, time.pause, tmp_path) == 0
+    assert cool_down(70, time, time.pause, tmp_path / "no zones") == 0
 
 
 def test_a_host_that_does_not_cool_is_measured_as_it_is(tmp_path: Path) -> None:
-    time = Time()
+    time = HandClock()
     zone(tmp_path, 0, "90000")
-    waited = cool_down(70, time.clock, time.sleep, tmp_path)
+    waited = cool_down(70, time, time.pause, tmp_path)
     assert COOLING_LONGEST <= waited < COOLING_LONGEST + 10
